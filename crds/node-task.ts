@@ -1,0 +1,143 @@
+// NodeTask: one node's share of the work. The controller writes spec, the agent of spec.nodeName writes status.
+// It holds no secret: reads of NodeTasks cannot be confined to a node (design K7).
+import type { Condition, ObjectMeta, Report, TypedObject } from './meta.ts';
+
+/** A container, found by its runtime id: 64 hex digits, checked again on the node (design K11). */
+export interface TaskContainer {
+  readonly name: string;
+  /** `<runtime>://<64 hex digits>` from the pod's status */
+  readonly containerID: string;
+  /** image digest from the pod's status */
+  readonly imageID: string;
+}
+
+export interface TaskPod {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+}
+
+/** Where a bundle lies: inside the volume that the holder pod of this node has mounted (design K4). */
+export interface TaskStore {
+  readonly holder: TaskPod;
+  readonly holderContainerID: string;
+  /** path of the volume inside the holder, `/store` */
+  readonly mountPath: string;
+  /** bundle directory below the volume: `<prefix>/<namespace>/<checkpoint>-<uid>` */
+  readonly bundlePath: string;
+}
+
+export interface DumpPayload {
+  readonly pod: TaskPod;
+  readonly containers: readonly TaskContainer[];
+  readonly store: TaskStore;
+  readonly afterDump: 'Resume' | 'KeepFrozen';
+  /** longest freeze that no probe of the pod notices; the agent keeps it without the API server (design K10) */
+  readonly freezeLimitMillis: number;
+  readonly established: 'Fail' | 'Close';
+  readonly rootfsDiff: 'Changed' | 'None';
+  readonly maxEmbeddedBytes: number;
+  readonly maxBytes: number;
+  readonly dryRun: boolean;
+  /** pod manifest as checkpointed, written to the bundle as `pod.dump` */
+  readonly podManifest: unknown;
+}
+
+export interface RestorePayload {
+  /** the placeholder pod */
+  readonly pod: TaskPod;
+  /** containers of the placeholder, same names as in the bundle */
+  readonly containers: readonly TaskContainer[];
+  readonly store: TaskStore;
+  /** sha256 of the bundle's manifest, from the Checkpoint's status */
+  readonly bundleDigest: string;
+}
+
+export interface ThawPayload {
+  readonly pod: TaskPod;
+  readonly containers: readonly TaskContainer[];
+}
+
+export interface DeleteBundlePayload {
+  readonly store: TaskStore;
+}
+
+export interface VerifyPayload {
+  readonly store: TaskStore;
+  readonly bundleDigest: string;
+}
+
+export type NodeTaskSpec = {
+  readonly nodeName: string;
+  readonly owner: {
+    readonly kind: string;
+    readonly namespace: string;
+    readonly name: string;
+    readonly uid: string;
+  };
+  /** RFC 3339; the agent gives up then */
+  readonly deadline: string;
+  readonly cancel?: boolean;
+} & (
+  | { readonly type: 'Dump'; readonly dump: DumpPayload }
+  | { readonly type: 'Restore'; readonly restore: RestorePayload }
+  | { readonly type: 'Thaw'; readonly thaw: ThawPayload }
+  | { readonly type: 'DeleteBundle'; readonly deleteBundle: DeleteBundlePayload }
+  | { readonly type: 'Verify'; readonly verify: VerifyPayload }
+);
+
+export type NodeTaskState =
+  | 'Pending'
+  | 'Accepted'
+  | 'Running'
+  | 'Succeeded'
+  | 'Failed'
+  | 'Canceled';
+
+export interface TaskError {
+  /** one of the closed set in conditions.ts */
+  readonly code: string;
+  readonly message: string;
+  readonly retryable: boolean;
+}
+
+export interface ContainerResult {
+  readonly name: string;
+  readonly processes: number;
+  readonly threads: number;
+  readonly memoryBytes: number;
+  readonly rootfsDiffBytes: number;
+}
+
+export interface TaskResult {
+  readonly containers?: readonly ContainerResult[];
+  readonly freezeMillis?: number;
+  readonly restoreMillis?: number;
+  readonly frozenAt?: string;
+  readonly resumedAt?: string;
+  readonly bundleBytes?: number;
+  /** sha256 of the manifest */
+  readonly bundleDigest?: string;
+  readonly requirements?: Readonly<Record<string, unknown>>;
+  readonly report?: readonly Report[];
+}
+
+export interface NodeTaskStatus {
+  readonly state?: NodeTaskState;
+  readonly acceptedBy?: { readonly agentPod: string; readonly uid: string };
+  /** RFC 3339, renewed every 10 s while Running; the controller gives up on tasks older than 60 s */
+  readonly heartbeatTime?: string;
+  readonly stage?: string;
+  readonly bytesDone?: number;
+  readonly bytesTotal?: number;
+  readonly result?: TaskResult;
+  readonly error?: TaskError;
+  readonly conditions?: readonly Condition[];
+}
+
+export interface NodeTask extends TypedObject {
+  readonly kind: 'NodeTask';
+  readonly metadata: ObjectMeta;
+  readonly spec: NodeTaskSpec;
+  readonly status?: NodeTaskStatus;
+}

@@ -1,0 +1,126 @@
+// What the engine process is told (one JSON object on stdin) and what it says (JSON lines on stdout).
+// The engine is a short-lived process of its own: ptrace belongs to one OS thread, and when the engine
+// dies the kernel detaches and the application runs on (docs/adr/0002).
+import type { Finding } from './finding.ts';
+
+/** What becomes of the application once it is saved. */
+export type AfterDump = 'Resume' | 'KeepFrozen' | 'Kill';
+
+/** What to do with established TCP connections: refuse, or let the restored side find them reset. */
+export type EstablishedSockets = 'Fail' | 'Close';
+
+/** One process tree to save, in most cases one container. */
+export interface DumpTree {
+  readonly name: string;
+  /** root process, as the engine's pid namespace numbers it */
+  readonly rootPid: number;
+  /** existing, empty directory for the CRIU images */
+  readonly imagesDir: string;
+  /** `cgroup.freeze` or v1 `freezer.state` file that keeps the tree stopped after `KeepFrozen` */
+  readonly freezerFile?: string;
+}
+
+export interface DumpTask {
+  readonly type: 'dump';
+  readonly trees: readonly DumpTree[];
+  readonly afterDump: AfterDump;
+  /** longest time the application may stand still; past it the engine thaws and fails */
+  readonly freezeLimitMillis: number;
+  readonly establishedSockets: EstablishedSockets;
+  /** unlinked files above this size are refused */
+  readonly maxGhostBytes: number;
+  /** bytes of pages after which the dump fails, 0 for no limit */
+  readonly maxBytes: number;
+  /** only tell what could not be saved */
+  readonly dryRun: boolean;
+}
+
+/** One process tree to rebuild. */
+export interface RestoreTree {
+  readonly name: string;
+  readonly imagesDir: string;
+  /** morph: the placeholder that becomes the saved root; absent: standalone birth in the engine's namespaces */
+  readonly placeholderPid?: number;
+}
+
+export interface RestoreTask {
+  readonly type: 'restore';
+  readonly trees: readonly RestoreTree[];
+  /** leave the restored tree ptrace-detached but stopped */
+  readonly leaveStopped: boolean;
+}
+
+export type EngineTask = DumpTask | RestoreTask;
+
+/** Sums of one saved or restored tree. */
+export interface TreeReport {
+  readonly name: string;
+  readonly processes: number;
+  readonly threads: number;
+  readonly memoryBytes: number;
+}
+
+export interface DumpResult {
+  readonly trees: readonly TreeReport[];
+  /** application stopped until application running, as the engine's monotonic clock saw it; 0 with KeepFrozen and Kill */
+  readonly freezeMillis: number;
+  readonly bytes: number;
+  readonly findings: readonly Finding[];
+  /** CPU features, kernel and so on that a target must have */
+  readonly requirements: Requirements;
+}
+
+export interface Requirements {
+  readonly arch: string;
+  readonly kernelRelease: string;
+  /** size of the vDSO and of its data, bytes; equal sizes allow the plain move of engine.md D5 */
+  readonly vdsoBytes: number;
+  readonly vdsoDigest: string;
+  /** XCR0 of the source: extended CPU state that the restored registers need */
+  readonly xstateFeatures: string;
+  readonly cpuFlags: readonly string[];
+  /** CLOCK_MONOTONIC at the freeze, nanoseconds (decimal): the target's must not be earlier */
+  readonly monotonicNanos: string;
+  readonly memoryBytes: number;
+  readonly threads: number;
+}
+
+export interface RestoreResult {
+  readonly trees: readonly TreeReport[];
+  readonly restoreMillis: number;
+  readonly findings: readonly Finding[];
+}
+
+/** Machine-readable failure. `code` is CamelCase and stable. */
+export interface EngineFailure {
+  readonly code: string;
+  readonly message: string;
+  readonly call?: string;
+  readonly errno?: string;
+  readonly pid?: number;
+  readonly findings?: readonly Finding[];
+}
+
+export type DumpStage =
+  | 'seizing'
+  | 'preparing'
+  | 'frozen'
+  | 'thawed'
+  | 'saving-pages'
+  | 'saving-state'
+  | 'done';
+export type RestoreStage =
+  | 'validating'
+  | 'building-tree'
+  | 'filling-memory'
+  | 'opening-files'
+  | 'starting-threads'
+  | 'released';
+
+export type EngineEvent =
+  | { readonly event: 'ready' }
+  | { readonly event: 'stage'; readonly stage: DumpStage | RestoreStage; readonly atMillis: number }
+  | { readonly event: 'progress'; readonly bytesDone: number; readonly bytesTotal: number }
+  | { readonly event: 'finding'; readonly finding: Finding }
+  | { readonly event: 'result'; readonly result: DumpResult | RestoreResult }
+  | { readonly event: 'failed'; readonly failure: EngineFailure };
