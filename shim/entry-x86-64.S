@@ -1,0 +1,85 @@
+// First bytes of the blob: enters the interpreter, and leads an orphaned thread back into the application.
+//
+// In:  rdi = struct control *, rsp = top of a private stack (4 KiB are enough while traced).
+// Out: while a tracer is there, never: it takes the thread over at the batch's last signal.
+//      Without one, the application goes on with every general register, its flags and its signal mask.
+//
+// Vector registers are never touched (-mgeneral-regs-only), so there is nothing to save of them.
+//
+// User shadow stacks: call and ret are balanced in here and write only above the free end of the shadow stack,
+// so a *traced* batch leaves the shadow stack pointer as it found it. The way out below cannot work there: a
+// far return pops a CS:RIP frame of the shadow stack. The engine therefore refuses threads with
+// `x86_Thread_features: shstk` (/proc/<tid>/status).
+#include "protocol.h"
+#include <asm/unistd.h>
+
+#define HOW_SIG_SETMASK 2
+#define SIGSET_BYTES 8
+
+    .intel_syntax noprefix
+    .section .text.entry, "ax", @progbits
+    .globl _start
+    .type _start, @function
+_start:
+    cld                                 // the application may have been stopped with DF set
+    and     rsp, -16
+    mov     rbx, rdi
+    call    interpret                   // comes back only if nobody traces
+
+    // iretq loads rip, flags and rsp in one instruction and needs no scratch register.
+    mov     eax, ss
+    push    rax
+    push    [rbx + CONTROL_RSP]
+    push    [rbx + CONTROL_FLAGS]
+    mov     eax, cs
+    push    rax
+    push    [rbx + CONTROL_RIP]
+    mov     [rbx + CONTROL_WAY_OUT], rsp
+
+    // The mask is restored as late as possible and on the application's stack, because its pending signals are
+    // delivered in this very call: on our stack the kernel would not see that the thread may be on its alternate
+    // signal stack already and would write the new frame over the live ones.
+    lea     rsi, [rbx + CONTROL_MASK]   // survives the call and so is the pointer to the control block from here
+#define SAVED(register) [rsi + CONTROL_##register - CONTROL_MASK]
+    mov     r15, SAVED(R15)
+    mov     r14, SAVED(R14)
+    mov     r13, SAVED(R13)
+    mov     r12, SAVED(R12)
+    mov     rbp, SAVED(RBP)
+    mov     rbx, SAVED(RBX)
+    mov     r9, SAVED(R9)
+    mov     r8, SAVED(R8)
+    mov     rsp, SAVED(RSP)
+    mov     eax, __NR_rt_sigprocmask
+    mov     edi, HOW_SIG_SETMASK
+    xor     edx, edx
+    mov     r10d, SIGSET_BYTES
+    syscall
+    mov     r11, SAVED(R11)
+    mov     r10, SAVED(R10)
+    mov     rax, SAVED(RAX)
+    mov     rcx, SAVED(RCX)
+    mov     rdx, SAVED(RDX)
+    mov     rdi, SAVED(RDI)
+    mov     rsp, SAVED(WAY_OUT)
+    mov     rsi, SAVED(RSI)
+    iretq
+    .size _start, . - _start
+
+// For the engine's own process: int64_t raw_syscall(int64_t nr, int64_t a, b, c, d, e, f), -errno on failure.
+    .section .text.raw_syscall, "ax", @progbits
+    .globl raw_syscall
+    .type raw_syscall, @function
+raw_syscall:
+    mov     rax, rdi
+    mov     rdi, rsi
+    mov     rsi, rdx
+    mov     rdx, rcx
+    mov     r10, r8
+    mov     r8, r9
+    mov     r9, [rsp + 8]
+    syscall
+    ret
+    .size raw_syscall, . - raw_syscall
+
+    .section .note.GNU-stack, "", @progbits
