@@ -42,6 +42,9 @@ export function build(outputDir: string): BuiltShim {
 
 /** The text of shim.generated.ts: the same text for the same build. */
 export function render(shim: BuiltShim): string {
+  const constants = Object.entries(shim.layout).map(([name, value]) =>
+    typeof value === 'number' ? `export const ${name} = ${value};\n` : renderStructure(name, value),
+  );
   return `// Native code and the layouts it shares with the engine. Made by shim/generate.ts from shim/*.c and
 // shim/protocol.h, which say what each number means: edit those, then run \`node shim/generate.ts\`.
 
@@ -63,26 +66,13 @@ export const init = {
 ${renderBytes(shim.init)},
 } as const;
 
-/** protocol.h: its numbers, the size of each structure and the offset of each field, bytes. */
-export const layout = {
-${renderLayout(shim.layout)}} as const;
-`;
+// protocol.h. \`*_SIZE\` and offsets are bytes.
+${constants.join('')}`;
 }
 
-function renderLayout(layout: BuiltShim['layout']): string {
-  const lines = Object.entries(layout).map(([name, value]) => {
-    if (typeof value === 'number') return `  ${name}: ${value},\n`;
-    const { size, ...offsets } = value;
-    const fields = Object.entries(offsets).map(
-      ([field, offset]) => `    ${camel(field)}: ${offset},\n`,
-    );
-    return `  ${name.toUpperCase()}_SIZE: ${size},\n  ${camel(name)}: {\n${fields.join('')}  },\n`;
-  });
-  return lines.join('');
-}
-
-function camel(name: string): string {
-  return name.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+function renderStructure(name: string, { size, ...offsets }: Readonly<Record<string, number>>) {
+  const fields = Object.entries(offsets).map(([field, offset]) => `  ${field}: ${offset},\n`);
+  return `export const ${name}_SIZE = ${size};\nexport const ${name} = {\n${fields.join('')}} as const;\n`;
 }
 
 function renderBytes(bytes: Buffer): string {

@@ -76,66 +76,64 @@ export const init = {
     'AAAAAAAAAAAAAAAAAAAAACYGAAAAAAAAGQAAAAAAAAAAAAAAAAAAAAEAAAAAAAAAAAAAAAAAAAA=',
 } as const;
 
-/** protocol.h: its numbers, the size of each structure and the offset of each field, bytes. */
-export const layout = {
-  OP_STOP_ON_ERROR: 1,
-  OP_FORK_GUARD: 2,
-  CALL_PAGE_PUMP: -1000,
-  CALL_ZERO_SCAN: -1001,
-  PUMP_DROP: 1,
-  PUMP_SLICE_BYTES: 8388608,
-  OP_SIZE: 72,
-  op: {
-    nr: 0,
-    a: 8,
-    ret: 56,
-    refs: 64,
-    flags: 68,
-  },
-  CONTROL_SIZE: 256,
-  control: {
-    n: 0,
-    done: 4,
-    pid: 8,
-    tid: 16,
-    sig: 24,
-    mask: 32,
-    r15: 40,
-    r14: 48,
-    r13: 56,
-    r12: 64,
-    rbp: 72,
-    rbx: 80,
-    r11: 88,
-    r10: 96,
-    r9: 104,
-    r8: 112,
-    rax: 120,
-    rcx: 128,
-    rdx: 136,
-    rsi: 144,
-    rdi: 152,
-    rip: 160,
-    flags: 168,
-    rsp: 176,
-    ops: 184,
-    will: 192,
-  },
-  RANGE_SIZE: 16,
-  range: {
-    base: 0,
-    length: 8,
-  },
-  SPAWN_REQUEST_SIZE: 152,
-  spawnRequest: {
-    cloneArgs: 0,
-    fd: 88,
-    argv: 96,
-    envp: 104,
-    in: 112,
-    out: 120,
-    err: 128,
-    sid: 136,
-    ctty: 144,
-  },
+// protocol.h. `*_SIZE` and offsets are bytes.
+export const OP_STOP_ON_ERROR = 1;
+export const OP_FORK_GUARD = 2;
+export const CALL_PAGE_PUMP = -1000;
+export const CALL_ZERO_SCAN = -1001;
+export const PUMP_DROP = 1;
+export const PUMP_SLICE_BYTES = 8388608;
+export const OP_SIZE = 72;
+export const OP = {
+  nr: 0,
+  a: 8,
+  ret: 56,
+  refs: 64,
+  flags: 68,
+} as const;
+export const CONTROL_SIZE = 256;
+export const CONTROL = {
+  n: 0,
+  done: 4,
+  pid: 8,
+  tid: 16,
+  sig: 24,
+  mask: 32,
+  r15: 40,
+  r14: 48,
+  r13: 56,
+  r12: 64,
+  rbp: 72,
+  rbx: 80,
+  r11: 88,
+  r10: 96,
+  r9: 104,
+  r8: 112,
+  rax: 120,
+  rcx: 128,
+  rdx: 136,
+  rsi: 144,
+  rdi: 152,
+  rip: 160,
+  flags: 168,
+  rsp: 176,
+  ops: 184,
+  will: 192,
+} as const;
+export const RANGE_SIZE = 16;
+export const RANGE = {
+  base: 0,
+  length: 8,
+} as const;
+export const SPAWN_SIZE = 152;
+export const SPAWN = {
+  clone_args: 0,
+  fd: 88,
+  argv: 96,
+  envp: 104,
+  in: 112,
+  out: 120,
+  err: 128,
+  sid: 136,
+  ctty: 144,
 } as const;
