@@ -1,0 +1,133 @@
+// Which pages of a mapping exist: ioctl(PAGEMAP_SCAN) (Linux 6.7), /proc/PID/pagemap before that.
+import { closeSync, openSync, readSync } from 'node:fs';
+import { SYS } from '../../arch/x86-64.ts';
+import { LinuxError } from '../error.ts';
+import { allocate, syscall } from '../ffi.ts';
+
+/** Page categories of PAGEMAP_SCAN, include/uapi/linux/fs.h. */
+export const PAGE_IS = {
+  WPALLOWED: 1n,
+  WRITTEN: 2n,
+  FILE: 4n,
+  PRESENT: 8n,
+  SWAPPED: 16n,
+  PFNZERO: 32n,
+  HUGE: 64n,
+  SOFT_DIRTY: 128n,
+  GUARD: 256n,
+} as const;
+
+/** A run of pages, end exclusive. */
+export interface PageRange {
+  readonly start: bigint;
+  readonly end: bigint;
+}
+
+/** `(category ^ inverted) & mask == mask` and `category & anyOf != 0`. */
+export interface PageQuery {
+  readonly inverted: bigint;
+  readonly mask: bigint;
+  readonly anyOf: bigint;
+}
+
+const PAGEMAP_SCAN = 0xc0606610;
+const ARGUMENT_BYTES = 96;
+const REGION_WORDS = 3;
+const MAX_REGIONS = 40_000;
+const PAGE = 4096n;
+
+const argument = allocate(4096);
+const regions = allocate(MAX_REGIONS * REGION_WORDS * 8);
+
+const PFN_PRESENT = 1n << 63n;
+const PFN_SWAPPED = 1n << 62n;
+const PFN_FILE = 1n << 61n;
+
+/** An open /proc/PID/pagemap: pins the address space, so it may outlive its process. */
+export class Pagemap {
+  readonly #fd: number;
+  readonly #pid: number;
+  #scans = true;
+
+  constructor(pid: number) {
+    this.#fd = openSync(`/proc/${pid}/pagemap`, 'r');
+    this.#pid = pid;
+  }
+
+  [Symbol.dispose](): void {
+    closeSync(this.#fd);
+  }
+
+  /** Runs of pages in `[start, end)` that answer the query, ascending, neighbours merged. */
+  ranges(start: bigint, end: bigint, query: PageQuery): PageRange[] {
+    if (this.#scans) {
+      const found = this.#scan(start, end, query);
+      if (found) return found;
+      this.#scans = false;
+    }
+    return this.#readTable(start, end, query);
+  }
+
+  #scan(start: bigint, end: bigint, query: PageQuery): PageRange[] | undefined {
+    const found: PageRange[] = [];
+    for (let from = start; from < end; ) {
+      const w = argument.words;
+      w.fill(0n, 0, ARGUMENT_BYTES / 8);
+      w[0] = BigInt(ARGUMENT_BYTES);
+      w[2] = from;
+      w[3] = end;
+      w[5] = regions.address;
+      w[6] = BigInt(MAX_REGIONS);
+      w[8] = query.inverted;
+      w[9] = query.mask;
+      w[10] = query.anyOf;
+      w[11] = query.anyOf | query.mask;
+      const count = syscall(SYS.ioctl, this.#fd, PAGEMAP_SCAN, argument.address);
+      if (count < 0) {
+        const error = new LinuxError('ioctl(PAGEMAP_SCAN)', -count, { pid: this.#pid });
+        if (error.errno === 'ENOTTY' || error.errno === 'EINVAL') return undefined;
+        throw error;
+      }
+      for (let k = 0; k < count; k++) {
+        append(found, regions.words[k * REGION_WORDS]!, regions.words[k * REGION_WORDS + 1]!);
+      }
+      // walk_end: where the kernel stopped, `end` when it saw everything
+      const walked = w[4] as bigint;
+      from = walked > from ? walked : end;
+    }
+    return found;
+  }
+
+  #readTable(start: bigint, end: bigint, query: PageQuery): PageRange[] {
+    const found: PageRange[] = [];
+    const entries = Buffer.alloc(8 * 65536);
+    for (let from = start; from < end; ) {
+      const want = Math.min(entries.length, Number((end - from) / PAGE) * 8);
+      const got = readSync(this.#fd, entries, 0, want, (from / PAGE) * 8n);
+      if (got === 0) break;
+      for (let k = 0; k < got; k += 8) {
+        const entry = entries.readBigUInt64LE(k);
+        let category = 0n;
+        if (entry & PFN_PRESENT) category |= PAGE_IS.PRESENT;
+        if (entry & PFN_SWAPPED) category |= PAGE_IS.SWAPPED;
+        if (entry & PFN_FILE) category |= PAGE_IS.FILE;
+        const page = from + BigInt(k / 8) * PAGE;
+        if (matches(category, query)) append(found, page, page + PAGE);
+      }
+      from += BigInt(got / 8) * PAGE;
+    }
+    return found;
+  }
+}
+
+/** The kernel's own rule for a page's categories. */
+export function matches(category: bigint, query: PageQuery): boolean {
+  const seen = category ^ query.inverted;
+  return (seen & query.mask) === query.mask && (seen & query.anyOf) !== 0n;
+}
+
+function append(list: PageRange[], start: bigint, end: bigint): void {
+  const last = list[list.length - 1];
+  if (last && last.end === start) list[list.length - 1] = { start: last.start, end };
+  else list.push({ start, end });
+}

@@ -1,0 +1,106 @@
+// /proc/PID/status and /proc/PID/stat.
+import { readProc } from './read.ts';
+
+export interface ProcStatus {
+  /** one letter, `T` stopped, `t` traced, `Z` zombie */
+  readonly state: string;
+  readonly umask: number;
+  /** pid in each nested pid namespace, outermost first; the last is what the application sees */
+  readonly nsPids: readonly number[];
+  readonly nsPgids: readonly number[];
+  readonly nsSids: readonly number[];
+  readonly uids: readonly number[];
+  readonly gids: readonly number[];
+  readonly groups: readonly number[];
+  readonly tracerPid: number;
+  readonly caughtSignals: bigint;
+  readonly ignoredSignals: bigint;
+  readonly pendingSignals: bigint;
+  readonly sharedPendingSignals: bigint;
+  readonly capabilities: {
+    readonly inheritable: bigint;
+    readonly permitted: bigint;
+    readonly effective: bigint;
+    readonly bounding: bigint;
+    readonly ambient: bigint;
+  };
+  readonly noNewPrivileges: boolean;
+  /** 0 off, 1 strict, 2 filter */
+  readonly seccompMode: number;
+  readonly threads: number;
+}
+
+/** Parses /proc/PID/status; proc_pid_status(5). `task` may be `PID` or `PID/task/TID`. */
+export function readStatus(task: number | string): ProcStatus {
+  return parseStatus(readProc(`/proc/${task}/status`));
+}
+
+export function parseStatus(text: string): ProcStatus {
+  const fields = new Map<string, string>();
+  for (const line of text.split('\n')) {
+    const colon = line.indexOf(':');
+    if (colon > 0) fields.set(line.slice(0, colon), line.slice(colon + 1).trim());
+  }
+  const numbers = (key: string): number[] =>
+    (fields.get(key) ?? '').split(/\s+/).filter(Boolean).map(Number);
+  const mask = (key: string): bigint => BigInt(`0x${fields.get(key) ?? '0'}`);
+  return {
+    state: (fields.get('State') ?? '?').charAt(0),
+    umask: Number.parseInt(fields.get('Umask') ?? '22', 8),
+    nsPids: numbers('NSpid'),
+    nsPgids: numbers('NSpgid'),
+    nsSids: numbers('NSsid'),
+    uids: numbers('Uid'),
+    gids: numbers('Gid'),
+    groups: numbers('Groups'),
+    tracerPid: Number(fields.get('TracerPid') ?? 0),
+    caughtSignals: mask('SigCgt'),
+    ignoredSignals: mask('SigIgn'),
+    pendingSignals: mask('SigPnd'),
+    sharedPendingSignals: mask('ShdPnd'),
+    capabilities: {
+      inheritable: mask('CapInh'),
+      permitted: mask('CapPrm'),
+      effective: mask('CapEff'),
+      bounding: mask('CapBnd'),
+      ambient: mask('CapAmb'),
+    },
+    noNewPrivileges: fields.get('NoNewPrivs') === '1',
+    seccompMode: Number(fields.get('Seccomp') ?? 0),
+    threads: Number(fields.get('Threads') ?? 1),
+  };
+}
+
+/** The id that the application itself sees: the last of the nested ones. */
+export const innermost = (ids: readonly number[]): number => ids[ids.length - 1] ?? 0;
+
+/** Fields of /proc/PID/stat by their number in proc_pid_stat(5); 3 is the state. */
+export function readStat(pid: number): (field: number) => string {
+  const text = readProc(`/proc/${pid}/stat`);
+  const fields = text
+    .slice(text.lastIndexOf(')') + 2)
+    .trim()
+    .split(' ');
+  return (field) => {
+    const value = fields[field - 3];
+    if (value === undefined) throw new Error(`/proc/${pid}/stat has no field ${field}`);
+    return value;
+  };
+}
+
+export const STAT = {
+  ppid: 4,
+  flags: 9,
+  startTime: 22,
+  startCode: 26,
+  endCode: 27,
+  startStack: 28,
+  startData: 45,
+  endData: 46,
+  startBrk: 47,
+  argStart: 48,
+  argEnd: 49,
+  envStart: 50,
+  envEnd: 51,
+  exitCode: 52,
+} as const;

@@ -1,0 +1,299 @@
+// Many system calls in a stopped thread for the price of one stop: 55 us a batch, 0.2 us for each further call.
+import {
+  CONTROL,
+  CONTROL_SIZE,
+  OP,
+  OP_FORK_GUARD,
+  OP_SIZE,
+  OP_STOP_ON_ERROR,
+} from '../../../shim/shim.generated.ts';
+import { REG, unsigned } from '../arch/x86-64.ts';
+import { LinuxError } from '../linux/error.ts';
+import { readMemory, type TraceeAddress, writeMemory } from '../linux/process-memory.ts';
+import * as ptrace from '../linux/ptrace.ts';
+import { ALL_SIGNALS, signalBit } from '../linux/signals.ts';
+import { awaitStop, REMOTE_CALL_MILLIS, type RemoteEvents, TraceeError } from './remote-run.ts';
+import type { Resident, Slot } from './resident.ts';
+import { syscallName } from './syscall-name.ts';
+import type { TracedThread } from './traced-thread.ts';
+
+/** What a later call of the same batch may use before it is known: the result of an earlier one. */
+export class RemoteResult {
+  readonly call: number;
+  index: number;
+  readonly offset: number;
+  #cell: { value: bigint | undefined };
+
+  constructor(call: number, index: number, cell: { value: bigint | undefined }, offset = 0) {
+    this.call = call;
+    this.index = index;
+    this.#cell = cell;
+    this.offset = offset;
+  }
+
+  /** The result plus a number, as an argument. */
+  plus(offset: number): RemoteResult {
+    return new RemoteResult(this.call, this.index, this.#cell, this.offset + offset);
+  }
+
+  get known(): boolean {
+    return this.#cell.value !== undefined;
+  }
+
+  /** `-errno` on failure. @throws Error before the batch ran, or when it ended before this call */
+  get value(): bigint {
+    if (this.#cell.value === undefined) {
+      throw new Error(`remote ${syscallName(this.call)} has not run`);
+    }
+    return this.#cell.value + BigInt(this.offset);
+  }
+  set value(value: bigint) {
+    this.#cell.value = value;
+  }
+
+  get number(): number {
+    return Number(this.value);
+  }
+}
+
+/** A piece of the tracee's scratch memory: written before the batch, readable after it. */
+export class RemoteData {
+  readonly address: TraceeAddress;
+  readonly length: number;
+  readonly offset: number;
+  #content: Buffer | undefined;
+
+  constructor(address: TraceeAddress, offset: number, length: number) {
+    this.address = address;
+    this.offset = offset;
+    this.length = length;
+  }
+
+  /** Its bytes after the batch. */
+  get bytes(): Buffer {
+    if (!this.#content) throw new Error('remote data is read before its batch has run');
+    return this.#content;
+  }
+  set bytes(content: Buffer) {
+    this.#content = content;
+  }
+
+  word(index: number): bigint {
+    return this.bytes.readBigUInt64LE(index * 8);
+  }
+  signedWord(index: number): bigint {
+    return this.bytes.readBigInt64LE(index * 8);
+  }
+  int32(offset: number): number {
+    return this.bytes.readInt32LE(offset);
+  }
+}
+
+export type RemoteWord = number | bigint | RemoteResult | RemoteData;
+
+/** Interrupts on, no direction, trap or resume flag: foreign code starts clean. */
+const CLEAN_FLAGS = 0x202n;
+
+interface Queued {
+  readonly nr: number;
+  readonly args: readonly RemoteWord[];
+  readonly flags: number;
+  readonly result: RemoteResult;
+}
+
+/**
+ * A batch for one thread. Queue calls, then {@link run} (or {@link start} on many threads and {@link finish} on each).
+ * After the run it is empty and can be used again; earlier results and data stay readable.
+ */
+export class RemoteBatch {
+  readonly thread: TracedThread;
+  readonly events: RemoteEvents = { born: undefined, exec: false };
+  readonly #resident: Resident;
+  readonly #slot: Slot;
+  #queue: Queued[] = [];
+  #will: Queued[] = [];
+  #out: RemoteData[] = [];
+  #data: Buffer;
+  #dataUsed = 0;
+
+  constructor(thread: TracedThread) {
+    const { resident } = thread.process;
+    if (!resident) throw new Error(`no interpreter in process ${thread.process.pid}`);
+    this.thread = thread;
+    this.#resident = resident;
+    this.#slot = resident.slot(thread);
+    this.#data = Buffer.alloc(Math.min(this.#slot.dataBytes, 4096));
+  }
+
+  /** Queues a call whose failure is a normal answer. */
+  call(nr: number, ...args: RemoteWord[]): RemoteResult {
+    return this.#push(nr, args, 0);
+  }
+
+  /** Queues a call that ends the batch when it fails; {@link finish} then throws. */
+  must(nr: number, ...args: RemoteWord[]): RemoteResult {
+    return this.#push(nr, args, OP_STOP_ON_ERROR);
+  }
+
+  /** Queues a fork whose child, should the engine die now, ends at once instead of becoming a second application. */
+  fork(nr: number, ...args: RemoteWord[]): RemoteResult {
+    return this.#push(nr, args, OP_STOP_ON_ERROR | OP_FORK_GUARD);
+  }
+
+  /** Queues a call that the thread makes only if the engine dies: what it must undo by itself then. */
+  ifOrphaned(nr: number, ...args: RemoteWord[]): void {
+    this.#will.push({ nr, args, flags: 0, result: new RemoteResult(nr, 0, { value: undefined }) });
+  }
+
+  #push(nr: number, args: RemoteWord[], flags: number): RemoteResult {
+    if (this.#queue.length + this.#will.length >= this.#slot.calls) {
+      throw new Error(`more than ${this.#slot.calls} calls in one batch`);
+    }
+    const result = new RemoteResult(nr, this.#queue.length, { value: undefined });
+    this.#queue.push({ nr, args, flags, result });
+    return result;
+  }
+
+  /** Is there room for so many further calls and bytes? */
+  hasRoom(calls: number, bytes: number): boolean {
+    return (
+      this.#queue.length + this.#will.length + calls <= this.#slot.calls &&
+      this.#dataUsed + bytes + 16 <= this.#slot.dataBytes
+    );
+  }
+
+  get length(): number {
+    return this.#queue.length;
+  }
+
+  /** Bytes for the tracee to read (and to change: they are read back). */
+  bytes(content: Uint8Array): RemoteData {
+    const data = this.space(content.length);
+    this.#data.set(content, data.offset);
+    return data;
+  }
+
+  /** A NUL-terminated string, Latin-1 so that every byte of a path survives. */
+  text(value: string): RemoteData {
+    return this.bytes(Buffer.from(`${value}\0`, 'latin1'));
+  }
+
+  /** Zeroed room for an answer, 16-byte aligned. */
+  space(length: number): RemoteData {
+    const offset = (this.#dataUsed + 15) & ~15;
+    if (offset + length > this.#slot.dataBytes) {
+      throw new Error(`more than ${this.#slot.dataBytes} bytes of data in one batch`);
+    }
+    this.#dataUsed = offset + length;
+    if (this.#dataUsed > this.#data.length) {
+      const grown = Buffer.alloc(Math.min(this.#slot.dataBytes, this.#dataUsed * 2));
+      this.#data.copy(grown);
+      this.#data = grown;
+    }
+    this.#data.fill(0, offset, offset + length);
+    const data = new RemoteData(this.#slot.dataAt + BigInt(offset), offset, length);
+    this.#out.push(data);
+    return data;
+  }
+
+  /** Runs the batch and waits for its end. */
+  run(millis = REMOTE_CALL_MILLIS): this {
+    this.start();
+    return this.finish(millis);
+  }
+
+  /** Sets the thread going; nothing may be queued before {@link finish}. */
+  start(): void {
+    const { thread } = this;
+    const { pid } = thread.process;
+    thread.saveBeforeUse();
+    const block = Buffer.concat([
+      this.#resident.controlBlock(thread, this.#slot, this.#queue.length),
+      ...[...this.#queue, ...this.#will].map(encode),
+    ]);
+    block.writeUInt32LE(this.#will.length, CONTROL.will);
+    writeMemory(pid, this.#slot.base, block);
+    if (this.#dataUsed > 0) {
+      writeMemory(pid, this.#slot.dataAt, this.#data.subarray(0, this.#dataUsed));
+    }
+    const registers = BigUint64Array.from(thread.registers);
+    registers[REG.rip] = this.#resident.entry;
+    registers[REG.rdi] = this.#slot.base;
+    registers[REG.rsp] = this.#slot.stackTop;
+    registers[REG.origRax] = unsigned(-1);
+    registers[REG.rax] = 0n;
+    registers[REG.rflags] = CLEAN_FLAGS;
+    ptrace.setSignalMask(thread.tid, ALL_SIGNALS & ~signalBit(this.#resident.endSignal));
+    ptrace.setRegisters(thread.tid, registers);
+    if (!ptrace.resume(thread.tid))
+      throw new TraceeError(thread.tid, { kind: 'killed', signal: 9 });
+  }
+
+  /**
+   * Waits for the end of the batch and reads its answers.
+   *
+   * @throws LinuxError for the first failed `must` call
+   */
+  finish(millis = REMOTE_CALL_MILLIS): this {
+    const { thread } = this;
+    const { pid } = thread.process;
+    const signal = this.#resident.endSignal;
+    awaitStop(thread, { kind: 'signal', signal }, this.events, millis);
+    thread.place = 'signal-loop';
+    const length = CONTROL_SIZE + this.#queue.length * OP_SIZE;
+    const block = readMemory(pid, this.#slot.base, length);
+    const done = block.readUInt32LE(CONTROL.done);
+    this.#queue.slice(0, done).forEach((queued, i) => {
+      queued.result.value = block.readBigInt64LE(CONTROL_SIZE + i * OP_SIZE + OP.ret);
+    });
+    if (this.#out.length > 0) {
+      const data = readMemory(pid, this.#slot.dataAt, this.#dataUsed);
+      for (const out of this.#out) out.bytes = data.subarray(out.offset, out.offset + out.length);
+    }
+    const last = this.#queue[done - 1];
+    this.#reset();
+    if (last && last.flags & OP_STOP_ON_ERROR && last.result.value < 0n) {
+      throw new LinuxError(`remote ${syscallName(last.nr)}`, Number(-last.result.value), {
+        pid: thread.process.nsPid,
+        object: describe(last.args),
+      });
+    }
+    return this;
+  }
+
+  #reset(): void {
+    this.#queue = [];
+    this.#will = [];
+    this.#out = [];
+    this.#dataUsed = 0;
+  }
+}
+
+function encode({ nr, args, flags }: Queued): Buffer {
+  const op = Buffer.alloc(OP_SIZE);
+  let refs = 0;
+  op.writeBigInt64LE(BigInt(nr), OP.nr);
+  args.forEach((argument, i) => {
+    const at = OP.a + i * 8;
+    if (argument instanceof RemoteData) op.writeBigUInt64LE(argument.address, at);
+    else if (!(argument instanceof RemoteResult)) op.writeBigUInt64LE(unsigned(argument), at);
+    else if (argument.known) op.writeBigInt64LE(argument.value, at);
+    else {
+      refs |= 1 << i;
+      op.writeBigInt64LE(BigInt(argument.index) | (BigInt(argument.offset) << 16n), at);
+    }
+  });
+  op.writeUInt32LE(refs, OP.refs);
+  op.writeUInt32LE(flags, OP.flags);
+  return op;
+}
+
+function describe(args: readonly RemoteWord[]): string {
+  return `(${args
+    .map((a) => {
+      if (a instanceof RemoteData) return 'data';
+      if (a instanceof RemoteResult) return a.known ? String(a.value) : `result ${a.index}`;
+      return typeof a === 'bigint' && a > 65535n ? `0x${a.toString(16)}` : String(a);
+    })
+    .join(', ')})`;
+}

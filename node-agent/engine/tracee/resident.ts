@@ -1,0 +1,188 @@
+// The interpreter's mapping in a tracee: code page, then one slot per thread with control block, calls, data and stack.
+import { CONTROL, CONTROL_SIZE, interpreter, OP_SIZE } from '../../../shim/shim.generated.ts';
+import { REG, SYS } from '../arch/x86-64.ts';
+import { type TraceeAddress, writeMemory } from '../linux/process-memory.ts';
+import { readStatus } from '../linux/procfs/status.ts';
+import { SIGNAL, signalBit } from '../linux/signals.ts';
+import { mustBootstrap } from './bootstrap-call.ts';
+import { resumableInPlace } from './restart.ts';
+import type { TracedProcess } from './traced-process.ts';
+import type { TracedThread } from './traced-thread.ts';
+
+const PAGE = 4096;
+const STACK_BYTES = 4096;
+const CODE_BYTES = PAGE;
+const PROT_ALL = 7;
+const MAP_PRIVATE_ANONYMOUS = 0x22;
+const MAP_FIXED_NOREPLACE = 0x100000;
+
+/** Signals that say "batch done": ignored by default, so that an orphan passes over its own tgkill. */
+const END_SIGNALS = [SIGNAL.SIGURG, SIGNAL.SIGWINCH, SIGNAL.SIGCONT] as const;
+
+export interface SlotShape {
+  readonly calls: number;
+  readonly dataBytes: number;
+}
+
+/** Where one thread's control block, calls, data and stack lie. */
+export interface Slot {
+  readonly base: TraceeAddress;
+  readonly calls: number;
+  readonly dataBytes: number;
+  readonly opsAt: TraceeAddress;
+  readonly dataAt: TraceeAddress;
+  readonly stackTop: TraceeAddress;
+  armed: boolean;
+}
+
+export interface ResidentPlan {
+  /** the leader, which asks most */
+  readonly leader: SlotShape;
+  /** each other thread */
+  readonly thread: SlotShape;
+  readonly threads: number;
+}
+
+export const DUMP_LEADER: SlotShape = { calls: 400, dataBytes: 65536 };
+export const RESTORE_LEADER: SlotShape = { calls: 800, dataBytes: 262144 };
+export const SMALL_SLOT: SlotShape = { calls: 48, dataBytes: 4096 };
+
+const roundUp = (n: number): number => Math.ceil(n / PAGE) * PAGE;
+const slotBytes = (s: SlotShape): number =>
+  roundUp(CONTROL_SIZE + s.calls * OP_SIZE) + roundUp(s.dataBytes) + STACK_BYTES;
+
+export function residentBytes(plan: ResidentPlan): number {
+  return CODE_BYTES + slotBytes(plan.leader) + plan.threads * slotBytes(plan.thread);
+}
+
+/**
+ * Lives from one bootstrap mmap to one bootstrap munmap. Anonymous and private: a snapshot child gets its own copy.
+ *
+ * Crash safety: before the first batch of a thread its control block holds the thread's true registers and mask with
+ * the restart already applied, so that without a tracer the interpreter itself resumes the application.
+ */
+export class Resident {
+  readonly base: TraceeAddress;
+  readonly bytes: number;
+  readonly endSignal: number;
+  readonly #plan: ResidentPlan;
+  readonly #slots = new Map<number, Slot>();
+  #used = 0;
+
+  private constructor(base: TraceeAddress, plan: ResidentPlan, endSignal: number) {
+    this.base = base;
+    this.bytes = residentBytes(plan);
+    this.#plan = plan;
+    this.endSignal = endSignal;
+  }
+
+  /** Maps the interpreter through the leader; `at` fixes the address (restore: free in the old and the new layout). */
+  static map(process: TracedProcess, plan: ResidentPlan, at?: TraceeAddress): Resident {
+    const flags = MAP_PRIVATE_ANONYMOUS | (at === undefined ? 0 : MAP_FIXED_NOREPLACE);
+    const endSignal = freeEndSignal(process);
+    const args = [at ?? 0n, residentBytes(plan), PROT_ALL, flags, -1, 0];
+    const base = mustBootstrap(process.leader, SYS.mmap, args);
+    const resident = new Resident(base, plan, endSignal);
+    writeMemory(process.pid, base, Buffer.from(interpreter.bytesBase64, 'base64'));
+    process.resident = resident;
+    return resident;
+  }
+
+  /** The same mapping as a snapshot child sees it, with slots of its own kind of use. */
+  forSnapshot(): Resident {
+    return new Resident(this.base, this.#plan, this.endSignal);
+  }
+
+  static unmap(process: TracedProcess): void {
+    const { resident } = process;
+    if (!resident) return;
+    mustBootstrap(process.leader, SYS.munmap, [resident.base, resident.bytes]);
+    process.resident = undefined;
+  }
+
+  get entry(): TraceeAddress {
+    return this.base + BigInt(interpreter.entry);
+  }
+
+  /** The slot of a thread; its control block is written at the first use. */
+  slot(thread: TracedThread): Slot {
+    let slot = this.#slots.get(thread.tid);
+    if (!slot) {
+      slot = this.#place(thread.tid === thread.process.pid);
+      this.#slots.set(thread.tid, slot);
+    }
+    return slot;
+  }
+
+  #place(leader: boolean): Slot {
+    const { leader: first, thread: other } = this.#plan;
+    const shape = leader ? first : other;
+    const offset = CODE_BYTES + (leader ? 0 : slotBytes(first) + this.#used++ * slotBytes(other));
+    if (offset + slotBytes(shape) > this.bytes) throw new Error('no slot left for another thread');
+    const base = this.base + BigInt(offset);
+    const dataAt = base + BigInt(roundUp(CONTROL_SIZE + shape.calls * OP_SIZE));
+    return {
+      base,
+      calls: shape.calls,
+      dataBytes: shape.dataBytes,
+      opsAt: base + BigInt(CONTROL_SIZE),
+      dataAt,
+      stackTop: base + BigInt(slotBytes(shape)) - 16n,
+      armed: false,
+    };
+  }
+
+  /** Control block as bytes: who and what to go back to if the engine is gone by the end of the batch. */
+  controlBlock(thread: TracedThread, slot: Slot, calls: number): Buffer {
+    const block = Buffer.alloc(CONTROL_SIZE);
+    const registers = resumableInPlace(thread.registers);
+    block.writeUInt32LE(calls, CONTROL.n);
+    block.writeBigInt64LE(BigInt(thread.process.nsPid), CONTROL.pid);
+    block.writeBigInt64LE(BigInt(thread.nsTid), CONTROL.tid);
+    block.writeBigInt64LE(BigInt(this.endSignal), CONTROL.sig);
+    block.writeBigUInt64LE(thread.signalMask, CONTROL.mask);
+    for (const [name, place] of SAVED) {
+      block.writeBigUInt64LE(registers[place]!, CONTROL[name]);
+    }
+    block.writeBigUInt64LE(slot.opsAt, CONTROL.ops);
+    return block;
+  }
+}
+
+/** Registers in the control block, by their names there. */
+const SAVED = [
+  ['r15', REG.r15],
+  ['r14', REG.r14],
+  ['r13', REG.r13],
+  ['r12', REG.r12],
+  ['rbp', REG.rbp],
+  ['rbx', REG.rbx],
+  ['r11', REG.r11],
+  ['r10', REG.r10],
+  ['r9', REG.r9],
+  ['r8', REG.r8],
+  ['rax', REG.rax],
+  ['rcx', REG.rcx],
+  ['rdx', REG.rdx],
+  ['rsi', REG.rsi],
+  ['rdi', REG.rdi],
+  ['rip', REG.rip],
+  ['flags', REG.rflags],
+  ['rsp', REG.rsp],
+] as const;
+
+/**
+ * A signal that is neither caught nor pending: even if the engine dies, delivering it changes nothing. Where a runtime
+ * catches all of them (Go), one that is not pending must do; Go expects a SIGURG out of nowhere at any time.
+ */
+function freeEndSignal(process: TracedProcess): number {
+  const status = readStatus(process.pid);
+  const pending = status.pendingSignals | status.sharedPendingSignals;
+  const quiet = END_SIGNALS.filter((signal) => (pending & signalBit(signal)) === 0n);
+  const free = quiet.find((signal) => (status.caughtSignals & signalBit(signal)) === 0n);
+  const chosen = free ?? quiet[0];
+  if (chosen === undefined) {
+    throw new Error(`SIGURG, SIGWINCH and SIGCONT are all pending in process ${process.pid}`);
+  }
+  return chosen;
+}

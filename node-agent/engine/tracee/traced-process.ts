@@ -1,0 +1,53 @@
+// One traced process: its threads and, while it is worked on, the interpreter that lives in it.
+import { innermost, readStatus } from '../linux/procfs/status.ts';
+import type { Resident } from './resident.ts';
+import { TracedThread } from './traced-thread.ts';
+
+export class TracedProcess {
+  readonly pid: number;
+  readonly threads = new Map<number, TracedThread>();
+  /** interpreter mapped into it, undefined before the first batch and after the last */
+  resident: Resident | undefined;
+  /** a `syscall` instruction in its vDSO */
+  bootstrapAddress: bigint | undefined;
+  /** forked by us and invisible to its parent's wait(2) */
+  snapshot = false;
+  #nsPid: number | undefined;
+
+  constructor(pid: number) {
+    this.pid = pid;
+  }
+
+  /** Pid as the application knows it (innermost pid namespace). */
+  get nsPid(): number {
+    this.#nsPid ??= innermost(readStatus(this.pid).nsPids);
+    return this.#nsPid;
+  }
+  set nsPid(value: number) {
+    this.#nsPid = value;
+  }
+
+  readNsTid(tid: number): number {
+    return tid === this.pid ? this.nsPid : innermost(readStatus(`${this.pid}/task/${tid}`).nsPids);
+  }
+
+  addThread(tid: number): TracedThread {
+    const thread = new TracedThread(tid, this);
+    this.threads.set(tid, thread);
+    return thread;
+  }
+
+  /** The thread-group leader. */
+  get leader(): TracedThread {
+    const leader = this.threads.get(this.pid);
+    if (!leader) throw new Error(`process ${this.pid} has no live leader`);
+    return leader;
+  }
+
+  /** Leader first, the rest by number: the order of CRIU's images. */
+  get orderedThreads(): TracedThread[] {
+    return [...this.threads.values()].sort(
+      (a, b) => Number(b.tid === this.pid) - Number(a.tid === this.pid) || a.nsTid - b.nsTid,
+    );
+  }
+}

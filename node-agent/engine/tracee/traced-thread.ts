@@ -1,0 +1,91 @@
+// One traced thread: where it stands, and what it must get back.
+import { REG, type Registers, signed } from '../arch/x86-64.ts';
+import * as ptrace from '../linux/ptrace.ts';
+import type { TracedProcess } from './traced-process.ts';
+
+/** Place of the last stop: only in the signal loop does the kernel apply its restart rules when let go. */
+export type StopPlace = 'signal-loop' | 'syscall' | 'birth';
+
+/** A thread that this engine has seized. Mutable: the tracer updates it with every report. */
+export class TracedThread {
+  readonly tid: number;
+  readonly process: TracedProcess;
+  stopped = false;
+  place: StopPlace = 'signal-loop';
+  /** in a group stop (SIGSTOP and the like) when it was seized or frozen: it goes back to that by itself */
+  groupStopped = false;
+  /** parent of a vfork child: cannot stop before the child execs or ends */
+  inVfork = false;
+  /** a SIGSTOP that came while it did our work: sent again after the detach */
+  heldStop = false;
+  #nsTid: number | undefined;
+  #registers: Registers | undefined;
+  #mask: bigint | undefined;
+  #touched = false;
+
+  constructor(tid: number, process: TracedProcess) {
+    this.tid = tid;
+    this.process = process;
+  }
+
+  /** Thread id as the application knows it. */
+  get nsTid(): number {
+    this.#nsTid ??= this.process.readNsTid(this.tid);
+    return this.#nsTid;
+  }
+  set nsTid(value: number) {
+    this.#nsTid = value;
+  }
+
+  /** Registers of the application, read once at the first stop; remote work does not change them. */
+  get registers(): Registers {
+    this.#registers ??= ptrace.getRegisters(this.tid);
+    return this.#registers;
+  }
+  /** What the application shall have when it is let go. */
+  set registers(value: Registers) {
+    this.#registers = value;
+    this.#touched = true;
+  }
+
+  /** Blocked signals of the application. */
+  get signalMask(): bigint {
+    this.#mask ??= ptrace.getSignalMask(this.tid);
+    return this.#mask;
+  }
+  set signalMask(value: bigint) {
+    this.#mask = value;
+    this.#touched = true;
+  }
+
+  /** Remote work is about to overwrite registers and mask: remember both. */
+  saveBeforeUse(): void {
+    void this.registers;
+    void this.signalMask;
+    this.#touched = true;
+  }
+
+  /** Has anything to be written back? */
+  get touched(): boolean {
+    return this.#touched;
+  }
+
+  /** Forgets what was read: the thread has run since. */
+  forget(): void {
+    this.#registers = undefined;
+    this.#mask = undefined;
+    this.#touched = false;
+  }
+
+  /** Writes mask and registers back; the thread must be stopped in the signal loop. */
+  writeBack(): void {
+    if (!this.#touched) return;
+    ptrace.setSignalMask(this.tid, this.signalMask);
+    ptrace.setRegisters(this.tid, this.registers);
+  }
+
+  /** Number of the system call it is in, negative outside of one. */
+  get currentCall(): number {
+    return Number(signed(this.registers[REG.origRax]!));
+  }
+}

@@ -1,0 +1,314 @@
+// Seizing a process tree while it runs, following its births and deaths, stopping it and letting it go.
+import { EVENT, poll, type Waited } from '../linux/wait.ts';
+import * as ptrace from '../linux/ptrace.ts';
+import { childPids, readProc, threadIds } from '../linux/procfs/read.ts';
+import { readStatus } from '../linux/procfs/status.ts';
+import { SIGNAL, STOP_SIGNALS, sendSignal } from '../linux/signals.ts';
+import { DeadlineError, waitFor } from './deadline.ts';
+import { restartSilently } from './silent-restart.ts';
+import { TracedProcess } from './traced-process.ts';
+import type { TracedThread } from './traced-thread.ts';
+
+const { TRACE_OPTION } = ptrace;
+
+/** Children and threads born later attach themselves, and our remote calls are not judged by the application's seccomp filter. */
+export const FOLLOW =
+  TRACE_OPTION.SYSGOOD |
+  TRACE_OPTION.FORK |
+  TRACE_OPTION.VFORK |
+  TRACE_OPTION.CLONE |
+  TRACE_OPTION.EXEC |
+  TRACE_OPTION.VFORKDONE |
+  TRACE_OPTION.SUSPEND_SECCOMP;
+
+/** Passes over /proc until nobody new is found; a fork storm needs a few. */
+const MAX_SEIZE_PASSES = 50;
+
+/** Processes that cannot be stopped now: parents that wait for a vfork child, or tasks in an uninterruptible call. */
+export class UnstoppableError extends Error {
+  readonly pids: readonly number[];
+  constructor(pids: readonly number[]) {
+    super(`processes ${pids.join(', ')} did not stop: in vfork(2) or in an uninterruptible call`);
+    this.name = 'UnstoppableError';
+    this.pids = pids;
+  }
+}
+
+export class Tracer {
+  readonly processes = new Map<number, TracedProcess>();
+  readonly #threads = new Map<number, TracedThread>();
+  readonly #options: number;
+  #freezing = false;
+
+  /** @param extraOptions PTRACE_O_EXITKILL for half-built processes; never for originals */
+  constructor(extraOptions = 0) {
+    this.#options = FOLLOW | extraOptions;
+  }
+
+  /**
+   * Attaches to a process and all its descendants without stopping them.
+   *
+   * @throws LinuxError EPERM when somebody else traces one of them
+   */
+  seizeTree(root: number): TracedProcess {
+    if (root <= 1) throw new Error(`refusing to trace pid ${root}`);
+    for (let pass = 0; pass < MAX_SEIZE_PASSES; pass++) {
+      if (this.#seizePass(root) === 0) break;
+      this.pump();
+    }
+    const process = this.processes.get(root);
+    if (!process) throw new Error(`process ${root} ended before it could be traced`);
+    return process;
+  }
+
+  #seizePass(root: number): number {
+    let fresh = 0;
+    const pending = [root];
+    while (pending.length > 0) {
+      const pid = pending.pop() as number;
+      try {
+        for (const tid of threadIds(pid)) fresh += this.#seizeThread(pid, tid);
+        pending.push(...childPids(pid).filter((child) => !this.processes.get(child)?.snapshot));
+      } catch (error) {
+        if (!isGone(error)) throw error;
+      }
+    }
+    return fresh;
+  }
+
+  #seizeThread(pid: number, tid: number): number {
+    if (this.#threads.has(tid)) return 0;
+    // A zombie cannot be attached to (EPERM); it is saved from what /proc says.
+    if (readStatus(`${pid}/task/${tid}`).state === 'Z') return 0;
+    if (!ptrace.seize(tid, this.#options)) return 0;
+    this.#register(pid, tid);
+    return 1;
+  }
+
+  #register(pid: number, tid: number): TracedThread {
+    let process = this.processes.get(pid);
+    if (!process) {
+      process = new TracedProcess(pid);
+      this.processes.set(pid, process);
+    }
+    const thread = process.addThread(tid);
+    this.#threads.set(tid, thread);
+    return thread;
+  }
+
+  thread(tid: number): TracedThread | undefined {
+    return this.#threads.get(tid);
+  }
+
+  get threads(): Iterable<TracedThread> {
+    return this.#threads.values();
+  }
+
+  /**
+   * Waits for the first stop of a task born by remote work (its parent was traced, so it attached itself).
+   *
+   * @param pid process that it belongs to: itself for a new process
+   */
+  adopt(pid: number, tid: number): TracedThread {
+    const known = this.#threads.get(tid) ?? this.#register(pid, tid);
+    if (!known.stopped) {
+      waitFor(`first stop of task ${tid}`, 10_000, () => {
+        const waited = poll(tid);
+        if (waited && waited.status.kind !== 'event') {
+          throw new Error(`task ${tid} ended at birth: ${JSON.stringify(waited.status)}`);
+        }
+        return waited;
+      });
+      known.stopped = true;
+      known.place = 'birth';
+    }
+    return known;
+  }
+
+  /** Handles everything that was reported since the last call; while the application runs, this keeps it running. */
+  pump(): void {
+    for (;;) {
+      const waited = poll(-1);
+      if (!waited) return;
+      this.#handle(waited);
+    }
+  }
+
+  #handle({ tid, status }: Waited): void {
+    const thread = this.#threads.get(tid) ?? this.#registerUnknown(tid);
+    if (!thread) return;
+    switch (status.kind) {
+      case 'exited':
+      case 'killed':
+        return this.#forget(thread);
+      case 'signal-stop':
+        // While freezing: the stop that we asked for stays pending and comes before the first instruction of the handler.
+        ptrace.resume(tid, status.signal);
+        return;
+      case 'syscall-stop':
+        ptrace.resume(tid);
+        return;
+      case 'event':
+        return this.#handleEvent(thread, status.event, status.signal);
+    }
+  }
+
+  #handleEvent(thread: TracedThread, event: number, signal: number): void {
+    switch (event) {
+      case EVENT.FORK:
+      case EVENT.VFORK:
+      case EVENT.CLONE:
+        thread.inVfork = event === EVENT.VFORK;
+        this.#registerUnknown(ptrace.eventMessage(thread.tid));
+        return this.#runOn(thread);
+      case EVENT.VFORK_DONE:
+        thread.inVfork = false;
+        return this.#runOn(thread);
+      case EVENT.EXEC:
+        this.#afterExec(thread);
+        return this.#runOn(thread);
+      case EVENT.STOP:
+        return this.#stopped(thread, signal);
+      default:
+        return this.#runOn(thread);
+    }
+  }
+
+  #runOn(thread: TracedThread): void {
+    if (this.#freezing) ptrace.interrupt(thread.tid);
+    ptrace.resume(thread.tid);
+  }
+
+  #stopped(thread: TracedThread, signal: number): void {
+    thread.groupStopped = STOP_SIGNALS.has(signal);
+    if (this.#freezing) {
+      thread.stopped = true;
+      thread.place = 'signal-loop';
+      return;
+    }
+    // Application running: a group stop must last, a newborn must start.
+    if (thread.groupStopped) ptrace.listen(thread.tid);
+    else ptrace.resume(thread.tid);
+  }
+
+  /** exec(2) in one thread ends all others without a report of their own. */
+  #afterExec(thread: TracedThread): void {
+    for (const other of thread.process.threads.values()) {
+      if (other !== thread) this.#forget(other);
+    }
+    thread.process.bootstrapAddress = undefined;
+  }
+
+  #registerUnknown(tid: number): TracedThread | undefined {
+    const known = this.#threads.get(tid);
+    if (known) return known;
+    try {
+      return this.#register(threadGroupOf(tid), tid);
+    } catch (error) {
+      if (isGone(error)) return undefined;
+      throw error;
+    }
+  }
+
+  #forget(thread: TracedThread): void {
+    this.#threads.delete(thread.tid);
+    thread.process.threads.delete(thread.tid);
+    if (thread.process.threads.size === 0) this.processes.delete(thread.process.pid);
+  }
+
+  /**
+   * Stops every thread. When it throws, all of them run again.
+   *
+   * @param millis time for all to stop; a vfork parent stops only when its child has exec'd or ended
+   * @throws UnstoppableError naming who did not stop
+   */
+  freeze(millis: number): void {
+    this.pump();
+    this.#freezing = true;
+    for (const thread of this.#threads.values()) ptrace.interrupt(thread.tid);
+    try {
+      waitFor('the stop of all threads', millis, () => {
+        this.pump();
+        return this.#allStopped() || undefined;
+      });
+    } catch (error) {
+      const late = [...this.#threads.values()].filter((t) => !t.stopped).map((t) => t.process.pid);
+      this.thaw();
+      throw error instanceof DeadlineError ? new UnstoppableError([...new Set(late)]) : error;
+    }
+    for (const thread of this.#threads.values()) restartSilently(thread);
+  }
+
+  #allStopped(): boolean {
+    let all = true;
+    for (const thread of this.#threads.values()) {
+      if (thread.stopped) continue;
+      all = false;
+      // Newborns during a freeze stop by themselves; others may have been registered after the interrupts went out.
+      ptrace.interrupt(thread.tid);
+    }
+    return all;
+  }
+
+  /** Lets every stopped thread run on, still traced. */
+  thaw(): void {
+    this.#freezing = false;
+    for (const thread of this.#threads.values()) {
+      if (!thread.stopped) continue;
+      thread.writeBack();
+      thread.stopped = false;
+      thread.forget();
+      if (thread.groupStopped) ptrace.listen(thread.tid);
+      else ptrace.resume(thread.tid);
+    }
+    this.pump();
+  }
+
+  /** Gives a stopped process back to itself and stops tracing it. Its remote work must be undone before. */
+  release(process: TracedProcess): void {
+    const stops = [...process.threads.values()].some((t) => t.heldStop);
+    for (const thread of process.threads.values()) {
+      thread.writeBack();
+    }
+    for (const thread of [...process.threads.values()]) {
+      ptrace.detach(thread.tid);
+      this.#forget(thread);
+    }
+    if (stops) sendSignal(process.pid, SIGNAL.SIGSTOP);
+  }
+
+  /** Ends tracing of everything, running or stopped, as well as it can: the way out after a failure. */
+  releaseAll(): void {
+    for (const thread of this.#threads.values()) {
+      if (!thread.stopped) ptrace.interrupt(thread.tid);
+    }
+    this.#freezing = true;
+    try {
+      waitFor('the stop before the release', 2000, () => {
+        this.pump();
+        return [...this.#threads.values()].every((t) => t.stopped) || undefined;
+      });
+    } catch (error) {
+      // Whoever does not stop is detached by the kernel when the engine ends.
+      if (!(error instanceof DeadlineError)) throw error;
+    }
+    this.#freezing = false;
+    for (const process of [...this.processes.values()]) this.release(process);
+  }
+
+  /** Takes a process that was killed or has ended off the books. */
+  drop(process: TracedProcess): void {
+    for (const thread of [...process.threads.values()]) this.#forget(thread);
+    this.processes.delete(process.pid);
+  }
+}
+
+function threadGroupOf(tid: number): number {
+  const match = /^Tgid:\s*(\d+)/m.exec(readProc(`/proc/${tid}/status`));
+  return Number(match?.[1] ?? tid);
+}
+
+function isGone(error: unknown): boolean {
+  const code = (error as { code?: string }).code;
+  return code === 'ENOENT' || code === 'ESRCH';
+}
