@@ -1,0 +1,119 @@
+// Checkpoint: save this running pod. Written by users; status by the controller.
+import type { Condition, ObjectMeta, Report, TypedObject } from './meta.ts';
+import type { ContainerResult } from './node-task.ts';
+
+/** What becomes of the source once it is captured. */
+export type AfterDump = 'Resume' | 'Stop' | 'DeletePod';
+export type EstablishedSockets = 'Fail' | 'Close';
+export type RootfsDiff = 'Changed' | 'None';
+export type CheckpointMode = 'Execute' | 'DryRun';
+export type DeletionPolicy = 'Delete' | 'Retain';
+
+/** Bytes: a number, or a quantity such as `512Mi`. */
+export type Quantity = number | string;
+
+export interface SourcePod {
+  readonly name: string;
+  /** guard: only this very pod */
+  readonly uid?: string;
+  /** none given: all running containers, sidecars included */
+  readonly containers?: readonly string[];
+}
+
+/** As users write it: everything but `source` has a default in the schema. */
+export interface CheckpointSpec {
+  readonly source: { readonly pod: SourcePod };
+  readonly storeRef?: { readonly name: string };
+  readonly afterDump?: AfterDump;
+  readonly include?: { readonly rootfsDiff?: RootfsDiff };
+  readonly sockets?: { readonly established?: EstablishedSockets };
+  readonly openResources?: { readonly maxEmbeddedBytes?: Quantity };
+  readonly limits?: {
+    readonly timeoutSeconds?: number;
+    readonly maxFreezeSeconds?: number;
+    readonly maxBytes?: Quantity;
+  };
+  readonly mode?: CheckpointMode;
+  readonly retention?: { readonly deletionPolicy?: DeletionPolicy };
+  readonly cancel?: boolean;
+}
+
+/** The defaults of the schema, for objects that did not pass through the API server. */
+export const CHECKPOINT_DEFAULTS = {
+  afterDump: 'Resume',
+  rootfsDiff: 'Changed',
+  established: 'Close',
+  maxEmbeddedBytes: '512Mi',
+  timeoutSeconds: 300,
+  mode: 'Execute',
+  deletionPolicy: 'Delete',
+  cancel: false,
+} as const;
+
+/** The pod as it was when it was saved: what a Restore makes its new pod from. */
+export interface PodTemplate {
+  readonly metadata: {
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
+  };
+  /** a core/v1 PodSpec */
+  readonly spec: Readonly<Record<string, unknown>>;
+}
+
+export interface CheckpointedContainer extends ContainerResult {
+  /** as the runtime named it; comparable between nodes by its digest only */
+  readonly imageID: string;
+}
+
+/** Where the bundle lies. Restores use this and not the store object, which may have changed since. */
+export interface BundleLocation {
+  readonly store: string;
+  readonly claimName: string;
+  /** directory below the volume's root */
+  readonly path: string;
+  /** `sha256:<hex>` of the bundle's manifest */
+  readonly digest: string;
+  readonly bytes: number;
+}
+
+export interface CheckpointStatus {
+  readonly observedGeneration?: number;
+  /** for people; programs read conditions */
+  readonly phase?: string;
+  readonly conditions?: readonly Condition[];
+  readonly source?: {
+    readonly podUID: string;
+    readonly node: string;
+    readonly ownerKind?: string;
+    readonly ownerName?: string;
+  };
+  readonly podTemplate?: PodTemplate;
+  readonly containers?: readonly CheckpointedContainer[];
+  readonly requirements?: Readonly<Record<string, unknown>>;
+  readonly bundle?: BundleLocation;
+  readonly timing?: {
+    readonly startTime?: string;
+    readonly completionTime?: string;
+    readonly frozenAt?: string;
+    readonly resumedAt?: string;
+    readonly freezeMillis?: number;
+  };
+  readonly progress?: {
+    readonly stage: string;
+    readonly bytesDone: number;
+    readonly bytesTotal: number;
+  };
+  /** attempts so far, the present one included */
+  readonly attempts?: number;
+  readonly report?: readonly Report[];
+}
+
+export interface Checkpoint extends TypedObject {
+  readonly kind: 'Checkpoint';
+  readonly metadata: ObjectMeta;
+  readonly spec: CheckpointSpec;
+  readonly status?: CheckpointStatus;
+}
+
+/** Longest report in a status; the bundle holds all of it. */
+export const MAX_REPORT_ENTRIES = 32;

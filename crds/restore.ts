@@ -1,0 +1,71 @@
+// Restore: bring a checkpointed pod back as a new pod. Written by users; status by the controller.
+import type { Condition, ObjectMeta, Report, TypedObject } from './meta.ts';
+
+/** For one container, or for all restored ones where none is named. */
+export interface EnvOverride {
+  readonly container?: string;
+  readonly name: string;
+  readonly value: string;
+}
+
+export interface ResourcesOverride {
+  readonly container?: string;
+  readonly requests?: Readonly<Record<string, number | string>>;
+  readonly limits?: Readonly<Record<string, number | string>>;
+}
+
+/** Where the new pod differs from the saved one. */
+export interface PodOverrides {
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+  /** seen by processes started later: the restored ones keep the environment in their memory */
+  readonly env?: readonly EnvOverride[];
+  readonly resources?: readonly ResourcesOverride[];
+  readonly nodeSelector?: Readonly<Record<string, string>>;
+}
+
+export interface NewPod {
+  /** default: the Restore's own name */
+  readonly name?: string;
+  /** default: the scheduler chooses */
+  readonly nodeName?: string;
+  readonly overrides?: PodOverrides;
+}
+
+export interface RestoreSpec {
+  readonly checkpointRef: { readonly name: string };
+  readonly target?: { readonly newPod?: NewPod };
+  readonly timeoutSeconds?: number;
+}
+
+/** The defaults of the schema, for objects that did not pass through the API server. */
+export const RESTORE_DEFAULTS = { timeoutSeconds: 600 } as const;
+
+export interface RestoreStatus {
+  readonly observedGeneration?: number;
+  /** for people; programs read conditions */
+  readonly phase?: string;
+  readonly conditions?: readonly Condition[];
+  readonly pod?: { readonly name: string; readonly uid?: string; readonly node?: string };
+  readonly containers?: readonly { readonly name: string; readonly processes: number }[];
+  readonly timing?: {
+    readonly startTime?: string;
+    readonly completionTime?: string;
+    readonly restoreMillis?: number;
+  };
+  readonly progress?: {
+    readonly stage: string;
+    readonly bytesDone: number;
+    readonly bytesTotal: number;
+  };
+  /** attempts so far, the present one included */
+  readonly attempts?: number;
+  readonly report?: readonly Report[];
+}
+
+export interface Restore extends TypedObject {
+  readonly kind: 'Restore';
+  readonly metadata: ObjectMeta;
+  readonly spec: RestoreSpec;
+  readonly status?: RestoreStatus;
+}
