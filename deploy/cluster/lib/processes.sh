@@ -1,0 +1,33 @@
+# Long-running processes of the host, known by pid and start time: a pid alone may be somebody else's by now.
+# shellcheck shell=bash
+
+# launch NAME CMD..: in the background, in a session of its own
+launch() {
+  local process=$1
+  shift
+  setsid "$@" >> "$logs/$process.log" 2>&1 < /dev/null &
+  remember "$process" $!
+}
+
+remember() { echo "$2 $(start_time "$2")" > "$run/pids/$1"; }
+
+start_time() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+
+# pid_of NAME: prints the pid if that very process still lives
+pid_of() {
+  local pid at
+  read -r pid at 2>/dev/null < "$run/pids/$1" || return 1
+  [ "${pid:-0}" -gt 1 ] && [ "$(start_time "$pid")" = "$at" ] && ! grep -q ') Z ' "/proc/$pid/stat" 2>/dev/null && echo "$pid"
+}
+
+runs() { pid_of "$1" > /dev/null; }
+
+stop() { # NAME SIGNAL [group]
+  local pid
+  if pid=$(pid_of "$1"); then
+    kill "-$2" -- "${3:+-}$pid" 2>/dev/null || true
+    for _ in $(seq 100); do runs "$1" || break; sleep 0.1; done
+    if runs "$1"; then kill -KILL "$pid"; fi
+  fi
+  rm -f "$run/pids/$1"
+}
