@@ -1,0 +1,105 @@
+# The front door. `make` alone tells what there is; the work is done by the scripts named here.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Every TypeScript file runs under the Node of package.json, whatever the machine has.
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/diapause
+export npm_config_cache ?= $(CACHE)/npm
+CLUSTER := deploy/cluster/cluster.sh
+
+.PHONY: help
+help: ## tell what can be made
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# ---- the job itself
+
+.PHONY: demo
+demo: deps ## boot a cluster, save real applications, bring them back on another node (root)
+	@node deploy/demo/main.ts
+
+.PHONY: cluster-up
+cluster-up: deps ## boot a two-node Kubernetes with Diapause; kubeconfig: .cluster/kubeconfig (root)
+	@$(CLUSTER) up
+	@$(CLUSTER) deploy
+
+.PHONY: cluster-load
+cluster-load: ## import an image archive into both nodes: make cluster-load IMAGE=x.tar
+	@test -n "$(IMAGE)" || { echo 'which archive? make cluster-load IMAGE=x.tar'; exit 2; }
+	@$(CLUSTER) load $(IMAGE)
+
+.PHONY: cluster-down
+cluster-down: ## remove the cluster and every trace of it (root)
+	@$(CLUSTER) down
+
+.PHONY: images
+images: deps ## build all OCI images into build/images, without docker or a registry
+	@node deploy/images/main.ts
+
+# ---- checks and tests
+
+.PHONY: check
+check: format lint types unit ## what should pass before every commit: format, lint, types, unit tests
+
+.PHONY: test
+test: needs format lint types ## everything: the checks, then unit, engine, shim, interop and end-to-end tests (root)
+	@node test/run.ts unit shim engine interop e2e
+
+.PHONY: bench
+bench: needs ## measure side by side with CRIU: make bench CRIU=path/to/criu (root)
+	@node test/bench/main.ts $(if $(CRIU),--criu $(CRIU))
+
+.PHONY: format
+format: deps # biome and, where it is installed, clang-format
+	@biome format .
+
+.PHONY: lint
+lint: deps
+	@oxlint --type-aware
+
+.PHONY: types
+types: deps
+	@tsc
+
+.PHONY: unit
+unit: deps ## unit tests, no root needed
+	@node test/run.ts unit
+
+.PHONY: shim
+shim: needs ## tests of the injected native code
+	@node test/run.ts shim
+
+.PHONY: engine
+engine: needs ## tests of the engine on real processes (root)
+	@node test/run.ts engine
+
+.PHONY: interop
+interop: needs ## tests with CRIU's own tools and images, where they are found (root)
+	@node test/run.ts interop
+
+.PHONY: e2e
+e2e: needs ## tests on the real cluster, which is booted if it is not up (root)
+	@node test/run.ts e2e
+
+# ---- what the rest needs
+
+.PHONY: deps
+deps: node_modules/.package-lock.json
+
+# npm writes this file when it is done. Newer npm may have skipped the script that fetches Node itself.
+node_modules/.package-lock.json: package-lock.json
+	@command -v npm > /dev/null || { echo 'please install Node.js 20 or newer with npm: it fetches everything else'; exit 1; }
+	@echo 'npm ci' && npm ci --no-audit --no-fund --loglevel=error
+	@test -x node_modules/node/bin/node || npm rebuild node --ignore-scripts=false
+	@node_modules/.bin/node --version > /dev/null
+	@touch $@
+
+.PHONY: needs
+needs: deps # Debian packages that tests use
+	@test/install-needs.sh
+
+.PHONY: clean
+clean: ## remove what was built here (caches outside of the checkout stay)
+	rm -rf build
