@@ -1,4 +1,5 @@
-// PID 1 of placeholder and volume-holder pods, and the small helpers of a restore: static, no libc, one page.
+// PID 1 of placeholder and volume-holder pods, and the small helpers of a restore: static, no libc,
+// one page.
 #include "raw-call.h"
 
 #include <asm/errno.h>
@@ -16,7 +17,9 @@
 #define LAST_SIGNAL 64
 #define STATUS_USAGE 2
 
-static _Noreturn void leave(int64_t status) {
+#define SAY(descriptor, text) raw_call3(__NR_write, descriptor, address_of(text), sizeof(text) - 1)
+
+static __attribute__((noinline)) _Noreturn void leave(int64_t status) {
     for (;;) {
         raw_call3(__NR_exit_group, status, 0, 0);
     }
@@ -31,21 +34,24 @@ static bool equal(const char *a, const char *b) {
     return *a == *b;
 }
 
-// Volume holders: whoever uses the pod's volumes holds a shared lock of this executable, and the kubelet unmounts
-// them when PID 1 is gone. So PID 1 goes only after the last user. The signals stay blocked and do not cut it short.
+// Volume holders: whoever uses the pod's volumes holds a shared lock of this executable, and the
+// kubelet unmounts them when PID 1 is gone. So PID 1 goes only after the last user. The signals
+// stay blocked and do not cut it short.
 static void wait_for_users(void) {
     const int64_t self = raw_call3(__NR_open, address_of(OWN_EXECUTABLE), O_RDONLY | O_CLOEXEC, 0);
     raw_call3(__NR_flock, self, LOCK_EX, 0);
 }
 
 static _Noreturn void run_as_pid_1(void) {
-    // Blocked signals reach even a PID 1, for which the kernel otherwise discards those without a handler.
-    const uint64_t set = UINT64_C(1) << (SIGTERM - 1) | UINT64_C(1) << (SIGINT - 1) |
-                         UINT64_C(1) << (SIGCHLD - 1);
+    // Blocked signals reach even a PID 1, for which the kernel otherwise discards those without a
+    // handler.
+    const uint64_t set =
+        UINT64_C(1) << (SIGTERM - 1) | UINT64_C(1) << (SIGINT - 1) | UINT64_C(1) << (SIGCHLD - 1);
     raw_call4(__NR_rt_sigprocmask, SIG_BLOCK, address_of(&set), 0, SIGSET_BYTES);
     raw_call3(__NR_prctl, PR_SET_NAME, address_of(NAME), 0);
     for (;;) {
-        const int64_t signal = raw_call4(__NR_rt_sigtimedwait, address_of(&set), 0, 0, SIGSET_BYTES);
+        const int64_t signal =
+            raw_call4(__NR_rt_sigtimedwait, address_of(&set), 0, 0, SIGSET_BYTES);
         if (signal == SIGCHLD) {
             while (raw_call4(__NR_wait4, -1, 0, WNOHANG, 0) > 0) {
             }
@@ -56,8 +62,8 @@ static _Noreturn void run_as_pid_1(void) {
     }
 }
 
-// Copies this program to a path: written under another name first, so that whoever sees the path can run it.
-// Returns 0 or -errno.
+// Copies this program to a path: written under another name first, so that whoever sees the path
+// can run it. Returns 0 or -errno.
 static int64_t install(const char *path) {
     char temporary[PATH_BYTES];
     uint32_t length = 0;
@@ -96,7 +102,8 @@ static int64_t install(const char *path) {
     return result;
 }
 
-// startupProbe: the pod has started once PID 1 became the restored application. Unknown counts as not yet.
+// startupProbe: the pod has started once PID 1 became the restored application. Unknown counts as
+// not yet.
 static bool has_started(void) {
     char comm[32];
     const int64_t file = raw_call3(__NR_open, address_of("/proc/1/comm"), O_RDONLY, 0);
@@ -122,8 +129,9 @@ static int64_t write_number(int64_t file, uint64_t number) {
     return failed(written) ? written : 0;
 }
 
-// Sets the last pid of this process's own pid namespace as often as the other end of stdin wants: each request and
-// each answer are 8 bytes. The file stays open, opening it costs more than the write.
+// Sets the last pid of this process's own pid namespace as often as the other end of stdin wants:
+// each request and each answer are 8 bytes. The file stays open, opening it costs more than the
+// write.
 static int64_t serve_last_pid(void) {
     int64_t file = -ENOENT;
     for (;;) {
@@ -142,7 +150,8 @@ static int64_t serve_last_pid(void) {
     }
 }
 
-// Stand-in of a restored process until the engine gives it its own program. Ignored signals would survive execve.
+// Stand-in of a restored process until the engine gives it its own program. Ignored signals would
+// survive execve.
 static _Noreturn void stand(void) {
     const int64_t defaults[4] = {0};
     for (int64_t signal = 1; signal <= LAST_SIGNAL; signal++) {
@@ -153,8 +162,6 @@ static _Noreturn void stand(void) {
         raw_call3(__NR_pause, 0, 0, 0);
     }
 }
-
-#define SAY(descriptor, text) raw_call3(__NR_write, descriptor, address_of(text), sizeof(text) - 1)
 
 // Called by _start with the initial stack: argc, argv[0], argv[1] ...
 __attribute__((used)) _Noreturn void start(const int64_t *stack);
@@ -168,7 +175,11 @@ _Noreturn void start(const int64_t *stack) {
         leave(has_started() ? 0 : 1);
     }
     if (equal(mode, "install") && count == 3) {
-        leave(-install((const char *)stack[3]));
+        const int64_t result = install((const char *)stack[3]);
+        if (result != 0) {
+            SAY(2, NAME ": cannot install, see the exit code: it is the error number\n");
+        }
+        leave(-result);
     }
     if (equal(mode, "last-pid")) {
         leave(serve_last_pid());

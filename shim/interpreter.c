@@ -1,5 +1,6 @@
-// The injected interpreter: runs a batch of system calls inside the application, then hands the thread back.
-// Position independent, no libc, no static data. The same blob serves the engine's own process (spawn).
+// The injected interpreter: runs a batch of system calls inside the application, then hands the
+// thread back. Position independent, no libc, no static data. The same blob serves the engine's own
+// process (spawn).
 #include "protocol.h"
 #include "raw-call.h"
 
@@ -12,8 +13,9 @@
 #include <linux/wait.h>
 
 #define PAGE_BYTES 4096u
-#define PUMP_PIECES 16u // ranges of one vmsplice: scattered single pages would cost one call each otherwise
 #define SIGSET_BYTES 8
+// Ranges of one vmsplice: scattered single pages would cost one call each otherwise.
+#define PUMP_PIECES 16u
 
 static const uint64_t SIGPIPE_SET = UINT64_C(1) << (SIGPIPE - 1);
 
@@ -29,16 +31,16 @@ static bool pipe_signal_pending(void) {
     return (pending & SIGPIPE_SET) != 0;
 }
 
-// A dead reader means a dead engine, and the SIGPIPE of the failed call would kill the application as soon as its
-// signal mask is back. All signals are blocked during a batch, so it is still pending and can be taken away.
+// A dead reader means a dead engine, and the SIGPIPE of the failed call would kill the application
+// as soon as its signal mask is back. All signals are blocked during a batch, so it is still
+// pending and can be taken away.
 static void forget_pipe_signal(void) {
     const uint64_t set = SIGPIPE_SET;
-    const struct {
-        int64_t seconds, nanos;
-    } now = {0, 0};
-    raw_call4(__NR_rt_sigtimedwait, address_of(&set), 0, address_of(&now), SIGSET_BYTES);
+    const int64_t now[2] = {0, 0}; // struct timespec
+    raw_call4(__NR_rt_sigtimedwait, address_of(&set), 0, address_of(now), SIGSET_BYTES);
 }
 
+// vmsplice(2) documents EAGAIN for pipes that do not block, though kernels up to 6.18 never answer it.
 static void wait_for_room(int64_t pipe) {
     struct {
         int32_t fd;
@@ -47,8 +49,8 @@ static void wait_for_room(int64_t pipe) {
     raw_call3(__NR_poll, address_of(&poll), 1, -1);
 }
 
-// Moves every byte of the pieces into the pipe and counts them down to nothing. vmsplice comes back short whenever
-// the pipe is full. Returns 0 or -errno.
+// Moves every byte of the pieces into the pipe and counts them down to nothing. vmsplice comes back
+// short whenever the pipe is full. Returns 0 or -errno.
 static int64_t splice_all(int64_t pipe, struct range *piece, const struct range *end) {
     while (piece < end) {
         int64_t moved = raw_call4(__NR_vmsplice, pipe, address_of(piece), end - piece, 0);
@@ -182,9 +184,9 @@ static void run(struct control *control, uint32_t first, uint32_t end) {
 /**
  * Called by the entry. A traced thread stops in the tgkill and never sees this function return.
  *
- * Why a signal and not int3: the kernel forces a SIGTRAP upon the thread, which silently resets an application's
- * SIG_IGN of it and unblocks it. A signal that is ignored by default stops a traced thread just as well, and
- * changes nothing for one that nobody traces.
+ * Why a signal and not int3: the kernel forces a SIGTRAP upon the thread, which silently resets an
+ * application's SIG_IGN of it and unblocks it. A signal that is ignored by default stops a traced
+ * thread just as well, and changes nothing for one that nobody traces.
  */
 void interpret(struct control *control);
 void interpret(struct control *control) {
@@ -193,16 +195,17 @@ void interpret(struct control *control) {
     run(control, control->n, control->n + control->will);
 }
 
-// In the child of spawn, on the parent's stack while the parent sleeps: a frame of its own, so that no variable of
-// the child can share a stack slot with one the parent still needs. Returns only on failure, with -errno.
+// In the child of spawn, on the parent's stack while the parent sleeps: a frame of its own, so that
+// no variable of the child can share a stack slot with one the parent still needs. Returns only on
+// failure, with -errno.
 static __attribute__((noinline)) int64_t become(const struct spawn_request *request) {
     int64_t source[3] = {request->in, request->out, request->err};
     int64_t result;
     if (request->sid && failed(result = raw_call3(__NR_setsid, 0, 0, 0))) {
         return result;
     }
-    // All sources leave the range 0-2 before anything is put there: one of them may be another one's target,
-    // and dup2 of a descriptor onto itself would keep its close-on-exec flag.
+    // All sources leave the range 0-2 before anything is put there: one of them may be another
+    // one's target, and dup2 of a descriptor onto itself would keep its close-on-exec flag.
     for (uint32_t i = 0; i < 3; i++) {
         if (source[i] >= 0 &&
             failed(source[i] = raw_call3(__NR_fcntl, source[i], F_DUPFD_CLOEXEC, 3))) {
@@ -227,8 +230,8 @@ __attribute__((used)) int64_t spawn(const struct spawn_request *request) {
     volatile int64_t failure = 0; // written by the child: CLONE_VM
     // No handler of ours may run in the child while it shares our memory.
     raw_call4(__NR_rt_sigprocmask, SIG_SETMASK, address_of(&all), address_of(&mask), SIGSET_BYTES);
-    int64_t pid = raw_call3(__NR_clone3, address_of(request->clone_args),
-                            sizeof(request->clone_args), 0);
+    int64_t pid =
+        raw_call3(__NR_clone3, address_of(request->clone_args), sizeof(request->clone_args), 0);
     if (pid == 0) {
         failure = become(request);
         leave(127);

@@ -1,9 +1,11 @@
-// What the engine and the injected interpreter tell each other: the memory layout both sides read and write.
-// The only source of these numbers: layout.c prints them and generate.ts turns them into TypeScript.
+// What the engine and the injected interpreter tell each other: the memory layout both sides read
+// and write. The only source of these numbers: layout.c prints them and generate.ts turns them into
+// TypeScript.
 #ifndef DIAPAUSE_PROTOCOL_H
 #define DIAPAUSE_PROTOCOL_H
 
-// Offsets that entry-x86-64.S needs as plain numbers; the assertions below tie them to the structures.
+// Offsets that entry-x86-64.S needs as plain numbers; the assertions below tie them to the
+// structures.
 #define CONTROL_MASK 32
 #define CONTROL_R15 40
 #define CONTROL_R14 48
@@ -30,17 +32,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Flags of one operation.
-#define OP_STOP_ON_ERROR 1u // the batch ends here if the result is -errno
-#define OP_FORK_GUARD 2u    // exit_group at once if the result is 0: an orphaned snapshot child only dies
+// Flags of one operation. Stop: the batch ends here if the result is -errno. Fork guard: exit_group
+// at once if the result is 0, so that an orphaned snapshot child only dies.
+#define OP_STOP_ON_ERROR 1u
+#define OP_FORK_GUARD 2u
 #define OP_RESERVED 4u
 
 // Numbers that are no system calls but loops of the interpreter.
 #define CALL_PAGE_PUMP (-1000)
 #define CALL_ZERO_SCAN (-1001)
 
-// a[3] of CALL_PAGE_PUMP. Drop: MADV_DONTNEED behind the pump. Only for snapshot children: in the application
-// itself it would destroy memory.
+// a[3] of CALL_PAGE_PUMP. Drop: MADV_DONTNEED behind the pump. Only for snapshot children: in the
+// application itself it would destroy memory.
 #define PUMP_DROP 1u
 #define PUMP_SLICE_BYTES (8u << 20)
 
@@ -49,11 +52,14 @@
  *
  * If bit j of refs is set, argument j is `ops[a[j] & 0xffff].ret + (a[j] >> 16)` instead of a[j].
  *
- * CALL_PAGE_PUMP: a = {pipe, address of struct range[], count, PUMP_* flags}. vmsplices every byte of the
- *   ranges in order. ret = bytes spliced, or -errno of the first call that failed for good.
- * CALL_ZERO_SCAN: a = {page-aligned address, pages, address of a bitmap of (pages + 7) / 8 bytes}. Bit i (bit
- *   i % 8 of byte i / 8) becomes 1 if page i holds only zeros, else 0; the unused bits of the last byte become 0.
- *   ret = number of zero pages. The pages must be readable: a hole would be a SIGSEGV in the application.
+ * CALL_PAGE_PUMP: a = {pipe, address of struct range[], count, PUMP_* flags}. vmsplices every byte
+ * of the ranges in order. ret = bytes spliced, or -errno of the first call that failed for good;
+ * -EPIPE leaves no SIGPIPE behind.
+ *
+ * CALL_ZERO_SCAN: a = {page-aligned address, pages, address of a bitmap of (pages + 7) / 8 bytes}.
+ * Bit i (bit i % 8 of byte i / 8) becomes 1 if page i holds only zeros, else 0; the unused bits of
+ * the last byte become 0. ret = number of zero pages. The pages must be readable: a hole would be a
+ * SIGSEGV in the application.
  */
 struct op {
     int64_t nr;
@@ -64,11 +70,13 @@ struct op {
 };
 
 /**
- * What one borrowed thread runs, and everything it needs to become the application's again without us.
+ * What one borrowed thread runs, and everything it needs to become the application's again without
+ * us.
  *
- * Operations 0 .. n-1 are the batch. Operations n .. n+will-1 run only if the engine died meanwhile: what the
- * thread itself must undo then (CPU affinity, MADV_DONTFORK ...), or one exit_group for a thread that must not
- * become an application again (a snapshot child, a half-built restore).
+ * Operations 0 .. n-1 are the batch. Operations n .. n+will-1 run only if the engine died
+ * meanwhile: what the thread itself must undo then (CPU affinity, MADV_DONTFORK ...), or one
+ * exit_group for a thread that must not become an application again (a snapshot child, a half-built
+ * restore).
  */
 struct control {
     uint32_t n;
@@ -86,7 +94,7 @@ struct control {
     uint64_t spare[6];
 };
 
-/** A piece of memory; on purpose the layout of struct iovec. Base and length are multiples of the page size. */
+/** A piece of memory, both multiples of the page size; on purpose the layout of struct iovec. */
 struct range {
     uint64_t base;
     uint64_t length; // bytes
@@ -104,11 +112,12 @@ struct spawn_request {
 };
 
 /**
- * Starts a program. The child has an empty signal mask and the caller's other descriptors minus close-on-exec.
- * clone_args must ask for CLONE_VM | CLONE_VFORK: the child runs on this very stack and reports through it.
+ * Starts a program. The child has an empty signal mask and the caller's other descriptors minus
+ * close-on-exec. clone_args must ask for CLONE_VM | CLONE_VFORK: the child runs on this very stack
+ * and reports through it.
  *
- * @return pid of the child, which has executed the program, or -errno of the step that failed; then the child
- *         is gone and reaped.
+ * @return pid of the child, which has executed the program, or -errno of the step that failed; then
+ * the child is gone and reaped.
  */
 int64_t spawn(const struct spawn_request *request);
 

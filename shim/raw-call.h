@@ -20,7 +20,7 @@ ALWAYS_INLINE int64_t raw_call6(int64_t nr, const int64_t a[6]) {
     return result;
 }
 
-/** One call with up to four arguments: the kernel reads no more of them, so the rest costs no code. */
+/** One call with up to four arguments: what the kernel does not read costs no code. */
 ALWAYS_INLINE int64_t raw_call4(int64_t nr, int64_t a, int64_t b, int64_t c, int64_t d) {
     int64_t result;
     register int64_t r10 __asm__("r10") = d;
