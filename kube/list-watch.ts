@@ -170,16 +170,17 @@ export class ListWatch<T extends TypedObject> {
     }
     const openedAt = this.#clock.monotonicMillis();
     const eventsBefore = this.counters.events;
-    await this.#follow(signal);
+    const end = await this.#follow(signal);
     const lastedMillis = this.#clock.monotonicMillis() - openedAt;
-    if (lastedMillis < SHORT_WATCH_MILLIS && this.counters.events === eventsBefore) {
+    const barren = this.counters.events === eventsBefore;
+    if (end === 'ended' && barren && lastedMillis < SHORT_WATCH_MILLIS) {
       throw new Error(`the watch ended after ${Math.round(lastedMillis)} ms without an event`);
     }
     this.#settled();
   }
 
   /** Takes in events until the server ends the watch, it breaks, or nothing comes for too long. */
-  async #follow(signal: AbortSignal): Promise<void> {
+  async #follow(signal: AbortSignal): Promise<'ended' | 'silent'> {
     const { inactivityMillis = INACTIVITY_MILLIS, maxLineBytes } = this.#options;
     using watchdog = new Deadline(inactivityMillis, signal, this.#clock);
     try {
@@ -188,11 +189,13 @@ export class ListWatch<T extends TypedObject> {
         watchdog.restart();
         this.#take(line as WatchEvent);
       }
+      return 'ended';
     } catch (error) {
       if (!watchdog.expired) {
         throw error;
       }
       this.counters.silentWatches++;
+      return 'silent';
     }
   }
 
