@@ -74,6 +74,8 @@ export interface BundleLocation {
   /** `sha256:<hex>` of the bundle's manifest */
   readonly digest: string;
   readonly bytes: number;
+  /** `bytes` for people */
+  readonly size: string;
 }
 
 export interface CheckpointStatus {
@@ -97,6 +99,8 @@ export interface CheckpointStatus {
     readonly frozenAt?: string;
     readonly resumedAt?: string;
     readonly freezeMillis?: number;
+    /** `freezeMillis` for people */
+    readonly freeze?: string;
   };
   readonly progress?: {
     readonly stage: string;

@@ -1,0 +1,225 @@
+// Objects of every kind that are accepted: the shortest, and one with every field there is. They are typed, so the
+// types accept them too; `Complete` makes a field that exists only in the type, or only in the schema, show up.
+import type { Checkpoint } from '../checkpoint.ts';
+import type { CheckpointStore } from '../checkpoint-store.ts';
+import { API_VERSION, type Condition, type Report } from '../meta.ts';
+import type { DumpPayload, NodeTask, NodeTaskSpec, NodeTaskStatus } from '../node-task.ts';
+import type { Restore } from '../restore.ts';
+
+/** No field may be left out, at any depth. */
+export type Complete<T> = T extends readonly (infer Item)[]
+  ? readonly Complete<Item>[]
+  : T extends object
+    ? { readonly [Key in keyof T]-?: Complete<T[Key]> }
+    : T;
+
+type Body<T extends { readonly spec: unknown; readonly status?: unknown }> = {
+  readonly spec: Complete<T['spec']>;
+  readonly status: Complete<NonNullable<T['status']>>;
+};
+
+const TIME = '2026-11-24T03:00:00Z';
+const ID = 'ab'.repeat(32);
+
+const condition: Complete<Condition> = {
+  type: 'Ready',
+  status: 'True',
+  reason: 'Completed',
+  message: 'done',
+  lastTransitionTime: TIME,
+  observedGeneration: 1,
+};
+
+const report: Report = {
+  severity: 'loss',
+  code: 'TcpEstablished',
+  container: 'main',
+  pid: 7,
+  message: 'fd 5 -> socket:[123]: the restored process finds it reset',
+};
+
+export const shortCheckpoint: Checkpoint = {
+  apiVersion: API_VERSION,
+  kind: 'Checkpoint',
+  metadata: { name: 'redis-1' },
+  spec: { source: { pod: { name: 'redis' } } },
+};
+
+const checkpointBody: Body<Checkpoint> = {
+  spec: {
+    source: { pod: { name: 'redis', uid: 'u-1', containers: ['main'] } },
+    storeRef: { name: 'default' },
+    afterDump: 'DeletePod',
+    include: { rootfsDiff: 'Changed' },
+    sockets: { established: 'Close' },
+    openResources: { maxEmbeddedBytes: '512Mi' },
+    limits: { timeoutSeconds: 300, maxFreezeSeconds: 5, maxBytes: 1_000_000_000 },
+    mode: 'Execute',
+    retention: { deletionPolicy: 'Delete' },
+    cancel: false,
+  },
+  status: {
+    observedGeneration: 1,
+    phase: 'Ready',
+    conditions: [condition],
+    source: { podUID: 'u-1', node: 'node-a', ownerKind: 'ReplicaSet', ownerName: 'redis-5f' },
+    podTemplate: {
+      metadata: { labels: { app: 'redis' }, annotations: { note: 'any' } },
+      spec: { containers: [{ name: 'main', image: 'redis:8' }] },
+    },
+    containers: [
+      {
+        name: 'main',
+        imageID: `docker.io/library/redis@sha256:${ID}`,
+        processes: 1,
+        threads: 5,
+        memoryBytes: 104857600,
+        rootfsDiffBytes: 4096,
+      },
+    ],
+    requirements: { arch: 'x86_64', cpuFlags: ['avx2'] },
+    bundle: {
+      store: 'default',
+      claimName: 'checkpoints',
+      path: 'default/redis-1-u-9',
+      digest: `sha256:${ID}`,
+      bytes: 105000000,
+      size: '100 MiB',
+    },
+    timing: {
+      startTime: TIME,
+      completionTime: TIME,
+      frozenAt: TIME,
+      resumedAt: TIME,
+      freezeMillis: 12.5,
+      freeze: '12.5ms',
+    },
+    progress: { stage: 'saving-pages', bytesDone: 1, bytesTotal: 2 },
+    attempts: 1,
+    report: [report],
+  },
+};
+export const completeCheckpoint: Checkpoint = { ...shortCheckpoint, ...checkpointBody };
+
+export const shortRestore: Restore = {
+  apiVersion: API_VERSION,
+  kind: 'Restore',
+  metadata: { name: 'redis-back' },
+  spec: { checkpointRef: { name: 'redis-1' } },
+};
+
+const restoreBody: Body<Restore> = {
+  spec: {
+    checkpointRef: { name: 'redis-1' },
+    target: {
+      newPod: {
+        name: 'redis-b',
+        nodeName: 'node-b',
+        overrides: {
+          labels: { app: 'redis-b' },
+          annotations: { note: 'restored' },
+          env: [{ container: 'main', name: 'TOKEN', value: 'other' }],
+          resources: [{ container: 'main', requests: { cpu: 1 }, limits: { memory: '1Gi' } }],
+          nodeSelector: { disk: 'ssd' },
+        },
+      },
+    },
+    timeoutSeconds: 600,
+  },
+  status: {
+    observedGeneration: 1,
+    phase: 'Ready',
+    conditions: [condition],
+    pod: { name: 'redis-b', uid: 'u-2', node: 'node-b' },
+    containers: [{ name: 'main', processes: 1 }],
+    timing: { startTime: TIME, completionTime: TIME, restoreMillis: 40 },
+    progress: { stage: 'filling-memory', bytesDone: 1, bytesTotal: 2 },
+    attempts: 1,
+    report: [report],
+  },
+};
+export const completeRestore: Restore = { ...shortRestore, ...restoreBody };
+
+export const shortStore: CheckpointStore = {
+  apiVersion: API_VERSION,
+  kind: 'CheckpointStore',
+  metadata: { name: 'default', annotations: { 'diapause.dev/is-default-store': 'true' } },
+  spec: { persistentVolumeClaim: { claimName: 'checkpoints' } },
+};
+
+const storeBody: Body<CheckpointStore> = {
+  spec: { persistentVolumeClaim: { claimName: 'checkpoints' } },
+  status: { observedGeneration: 1, conditions: [condition], capacity: '10Gi' },
+};
+export const completeStore: CheckpointStore = { ...shortStore, ...storeBody };
+
+const pod = { namespace: 'shop', name: 'redis', uid: 'u-1' };
+const containers = [{ name: 'main', containerID: `containerd://${ID}`, imageID: `sha256:${ID}` }];
+const store = {
+  holder: { namespace: 'shop', name: 'diapause-holder-1', uid: 'u-3' },
+  holderContainerID: `containerd://${ID}`,
+  mountPath: '/store',
+  bundlePath: 'shop/redis-1-u-9',
+};
+const dump: Complete<DumpPayload> = {
+  pod,
+  containers,
+  store,
+  afterDump: 'Resume',
+  freezeLimitMillis: 10_000,
+  established: 'Close',
+  rootfsDiff: 'Changed',
+  maxEmbeddedBytes: 536870912,
+  maxBytes: 0,
+  dryRun: false,
+  podManifest: { kind: 'Pod' },
+};
+
+const status: Complete<NodeTaskStatus> = {
+  state: 'Failed',
+  acceptedBy: { agentPod: 'diapause-agent-x', uid: 'u-4' },
+  heartbeatTime: TIME,
+  stage: 'saving-pages',
+  bytesDone: 1,
+  bytesTotal: 2,
+  result: {
+    containers: [
+      { name: 'main', processes: 1, threads: 5, memoryBytes: 104857600, rootfsDiffBytes: 0 },
+    ],
+    freezeMillis: 12.5,
+    restoreMillis: 40,
+    frozenAt: TIME,
+    resumedAt: TIME,
+    bundleBytes: 105000000,
+    bundleDigest: `sha256:${ID}`,
+    requirements: { arch: 'x86_64' },
+    report: [report],
+  },
+  error: { code: 'StoreFull', message: 'no space left on device', retryable: false },
+  conditions: [condition],
+};
+
+const shared = {
+  nodeName: 'node-a',
+  owner: { kind: 'Checkpoint', namespace: 'shop', name: 'redis-1', uid: 'u-9' },
+  deadline: TIME,
+  cancel: false,
+} as const;
+
+const digest = `sha256:${ID}`;
+const specs: readonly NodeTaskSpec[] = [
+  { ...shared, type: 'Dump', dump },
+  { ...shared, type: 'Restore', restore: { pod, containers, store, bundleDigest: digest } },
+  { ...shared, type: 'Thaw', thaw: { pod, containers } },
+  { ...shared, type: 'DeleteBundle', deleteBundle: { store } },
+  { ...shared, type: 'Verify', verify: { store, bundleDigest: digest } },
+];
+
+/** One of each type; together they have every field. */
+export const nodeTasks: readonly NodeTask[] = specs.map((spec) => ({
+  apiVersion: API_VERSION,
+  kind: 'NodeTask',
+  metadata: { name: `${spec.type.toLowerCase()}-1`, namespace: 'diapause-system' },
+  spec,
+  status,
+}));
