@@ -6,10 +6,14 @@
 //
 // Vector registers are never touched (-mgeneral-regs-only), so there is nothing to save of them.
 //
-// User shadow stacks: call and ret are balanced in here and write only above the free end of the shadow stack,
-// so a *traced* batch leaves the shadow stack pointer as it found it. The way out below cannot work there: a
-// far return pops a CS:RIP frame of the shadow stack. The engine therefore refuses threads with
-// `x86_Thread_features: shstk` (/proc/<tid>/status).
+// Why the batch ends with a signal and not with int3: the kernel forces a SIGTRAP upon the thread, which silently
+// resets an application's SIG_IGN of it and unblocks it. A signal that is ignored by default stops a traced thread
+// just as well, and changes nothing for one that nobody traces.
+//
+// User shadow stacks: at that stop every call in here has returned, so the shadow stack pointer, which the tracer
+// does not put back, is the application's own. That is why the stop is made here and not in a C function. The way
+// out without a tracer cannot work there: iretq to the same privilege level pops a CS:RIP frame of the shadow
+// stack (Intel SDM, IRET). The engine refuses threads with `x86_Thread_features: shstk` in /proc/<tid>/status.
 #include "protocol.h"
 #include <asm/unistd.h>
 
@@ -24,7 +28,14 @@ _start:
     cld                                 // the application may have been stopped with DF set
     and     rsp, -16
     mov     rbx, rdi
-    call    interpret                   // comes back only if nobody traces
+    call    run_batch
+    mov     eax, __NR_tgkill
+    mov     rdi, [rbx + CONTROL_PID]
+    mov     rsi, [rbx + CONTROL_TID]
+    mov     rdx, [rbx + CONTROL_SIG]
+    syscall                             // comes back only if nobody traces
+    mov     rdi, rbx
+    call    run_will
 
     // iretq loads rip, flags and rsp in one instruction and needs no scratch register.
     mov     eax, ss

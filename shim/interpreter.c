@@ -40,7 +40,8 @@ static void forget_pipe_signal(void) {
     raw_call4(__NR_rt_sigtimedwait, address_of(&set), 0, address_of(now), SIGSET_BYTES);
 }
 
-// vmsplice(2) documents EAGAIN for pipes that do not block, though kernels up to 6.18 never answer it.
+// vmsplice(2) answers EAGAIN only to SPLICE_F_NONBLOCK, which the pump does not set. Should a
+// kernel heed O_NONBLOCK too, as splice(2) does, the pump waits instead of giving up.
 static void wait_for_room(int64_t pipe) {
     struct {
         int32_t fd;
@@ -181,17 +182,15 @@ static void run(struct control *control, uint32_t first, uint32_t end) {
     }
 }
 
-/**
- * Called by the entry. A traced thread stops in the tgkill and never sees this function return.
- *
- * Why a signal and not int3: the kernel forces a SIGTRAP upon the thread, which silently resets an
- * application's SIG_IGN of it and unblocks it. A signal that is ignored by default stops a traced
- * thread just as well, and changes nothing for one that nobody traces.
- */
-void interpret(struct control *control);
-void interpret(struct control *control) {
+// Both are called by the entry, with the end of the batch between them.
+void run_batch(struct control *control);
+void run_will(struct control *control);
+
+void run_batch(struct control *control) {
     run(control, 0, control->n);
-    raw_call3(__NR_tgkill, control->pid, control->tid, control->sig);
+}
+
+void run_will(struct control *control) {
     run(control, control->n, control->n + control->will);
 }
 

@@ -6,6 +6,9 @@
 
 // Offsets that entry-x86-64.S needs as plain numbers; the assertions below tie them to the
 // structures.
+#define CONTROL_PID 8
+#define CONTROL_TID 16
+#define CONTROL_SIG 24
 #define CONTROL_MASK 32
 #define CONTROL_R15 40
 #define CONTROL_R14 48
@@ -131,9 +134,9 @@ AT(op, flags, 68);
 _Static_assert(sizeof(struct control) == 256, "control");
 AT(control, n, 0);
 AT(control, done, 4);
-AT(control, pid, 8);
-AT(control, tid, 16);
-AT(control, sig, 24);
+AT(control, pid, CONTROL_PID);
+AT(control, tid, CONTROL_TID);
+AT(control, sig, CONTROL_SIG);
 AT(control, mask, CONTROL_MASK);
 AT(control, r15, CONTROL_R15);
 AT(control, r14, CONTROL_R14);

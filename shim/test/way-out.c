@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -117,6 +118,10 @@ void test_traced(const struct blob *blob) {
             CHECK(ptrace(PTRACE_CONT, child, NULL, NULL) == 0);
         }
     } while (WSTOPSIG(status) != SIGURG);
+    // Every call has returned by then: a shadow stack would be as the application left it.
+    struct user_regs_struct stopped;
+    CHECK(ptrace(PTRACE_GETREGS, child, NULL, &stopped) == 0);
+    CHECK(stopped.rsp == (uintptr_t)blob->stack_top);
     CHECK(ptrace(PTRACE_DETACH, child, NULL, NULL) == 0);
     CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 3);
 }
