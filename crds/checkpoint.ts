@@ -65,10 +65,8 @@ export interface CheckpointedContainer extends ContainerResult {
   readonly imageID: string;
 }
 
-/** Where the bundle lies. Restores use this and not the store object, which may have changed since. */
+/** The bundle on the volume of `status.store`. */
 export interface BundleLocation {
-  readonly store: string;
-  readonly claimName: string;
   /** directory below the volume's root */
   readonly path: string;
   /** `sha256:<hex>` of the bundle's manifest */
@@ -92,6 +90,8 @@ export interface CheckpointStatus {
   readonly podTemplate?: PodTemplate;
   readonly containers?: readonly CheckpointedContainer[];
   readonly requirements?: Readonly<Record<string, unknown>>;
+  /** fixed when the Checkpoint is accepted: the store object may change or go later */
+  readonly store?: { readonly name: string; readonly claimName: string };
   readonly bundle?: BundleLocation;
   readonly timing?: {
     readonly startTime?: string;

@@ -78,9 +78,8 @@ const checkpointBody: Body<Checkpoint> = {
       },
     ],
     requirements: { arch: 'x86_64', cpuFlags: ['avx2'] },
+    store: { name: 'default', claimName: 'checkpoints' },
     bundle: {
-      store: 'default',
-      claimName: 'checkpoints',
       path: 'default/redis-1-u-9',
       digest: `sha256:${ID}`,
       bytes: 105000000,
