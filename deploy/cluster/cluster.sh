@@ -3,7 +3,7 @@
 #
 #   cluster.sh up | down | status      boots it, removes every trace of it, tells what runs
 #   cluster.sh build                   only installs packages and compiles the programs
-#   cluster.sh deploy                  loads the images of build/images and applies deploy/base
+#   cluster.sh deploy                  builds and loads the images of Diapause, applies deploy/base
 #   cluster.sh env                     prints export lines for KUBECONFIG and PATH
 #   cluster.sh image NAME DIR [CMD..]  makes an image of a directory and loads it into both nodes
 #   cluster.sh load FILE.tar..         loads docker or OCI image archives into both nodes

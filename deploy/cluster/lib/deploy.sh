@@ -1,4 +1,4 @@
-# Diapause itself: the images that `make images` built, and the manifests of deploy/base.
+# Diapause itself: its images, built from this checkout, and the manifests of deploy/base.
 # shellcheck shell=bash
 
 operator_images="controller agent init"
@@ -10,8 +10,10 @@ deploy_operator() {
     say "deploy/base/kustomization.yaml does not exist: the cluster stays without Diapause"
     return
   fi
+  say "building images"
+  # shellcheck disable=SC2086
+  "$checkout/node_modules/.bin/node" "$checkout/deploy/images/main.ts" $operator_images || die "the images of Diapause do not build"
   for image in $operator_images; do
-    [ -f "$checkout/build/images/$image.tar" ] || die "build/images/$image.tar is missing: run 'make images'"
     if load_image "$checkout/build/images/$image.tar"; then changed=yes; say "loaded $image"; fi
   done
   say "applying deploy/base"

@@ -37,9 +37,12 @@ load_image() {
 }
 
 import_in_node() { # NODE FILE
-  local pid
+  local pid said
   pid=$(pid_of "$1")
-  nsenter -t "$pid" -m -p -n -u -i -- "$bin/ctr" -n k8s.io images import --local "$2" > /dev/null && mark_imported "$1" "$2"
+  # Kept back unless it fails: ctr warns of cgroup v1 at every start.
+  said=$(nsenter -t "$pid" -m -p -n -u -i -- "$bin/ctr" -n k8s.io images import --local "$2" 2>&1) ||
+    { echo "$said" >&2; return 1; }
+  mark_imported "$1" "$2"
 }
 
 # Called by a node's pid 1.
