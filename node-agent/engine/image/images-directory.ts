@@ -1,0 +1,56 @@
+// An images directory, opened once: files are reached through its descriptor, so that a rename or a mount cannot move it.
+import { closeSync, constants, fstatSync, openSync, type PathLike } from 'node:fs';
+import { ImageError } from './image-error.ts';
+
+/** An open directory of images; dispose of it when done. */
+export class ImagesDirectory {
+  readonly path: string;
+  readonly fd: number;
+
+  /** @throws the error of open(2) */
+  constructor(path: PathLike) {
+    this.path = String(path);
+    this.fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  }
+
+  [Symbol.dispose](): void {
+    closeSync(this.fd);
+  }
+
+  /** Path of a file in the directory, as this process sees it. */
+  pathOf(file: string): string {
+    return `/proc/self/fd/${this.fd}/${file}`;
+  }
+
+  /**
+   * Opens a regular file. Bundles lie on volumes that others can write, so links are not followed (they lead out of the
+   * bundle) and O_NONBLOCK keeps a FIFO from holding up the engine.
+   *
+   * @throws ImageError for anything but a regular file
+   */
+  open(file: string, flags: number, mode = 0o600): { readonly fd: number; readonly bytes: number } {
+    if (file.includes('/') || file === '' || file.startsWith('.')) {
+      throw new ImageError('is not the plain name of an image', { file });
+    }
+    const fd = this.#openPlain(file, flags | constants.O_NOFOLLOW | constants.O_NONBLOCK, mode);
+    const stat = fstatSync(fd);
+    if (stat.isFile()) return { fd, bytes: stat.size };
+    closeSync(fd);
+    throw new ImageError('is not a regular file', { file });
+  }
+
+  #openPlain(file: string, flags: number, mode: number): number {
+    try {
+      return openSync(this.pathOf(file), flags, mode);
+    } catch (error) {
+      const code = ['ELOOP', 'ENXIO', 'EISDIR'].find((name) => hasCode(error, name));
+      if (code) throw new ImageError('is not a regular file', { file }, { cause: error });
+      throw error;
+    }
+  }
+}
+
+/** Whether an error of node:fs has this code. */
+export function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
+}

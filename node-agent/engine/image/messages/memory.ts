@@ -1,0 +1,103 @@
+// Messages of mm-PID.img, pagemap-*.img and memfd.img.
+import {
+  bool,
+  i32,
+  type Infer,
+  message,
+  optional,
+  repeated,
+  required,
+  sint64,
+  string,
+  u32,
+  u64,
+} from '../codec.ts';
+
+/** One mapping. */
+export const vmaEntry = message('vma_entry', {
+  start: required(1, u64),
+  end: required(2, u64),
+  /** byte offset in the file */
+  pgoff: required(3, u64),
+  /** file id of a file mapping or memfd, shmem id of shared memory, else 0 */
+  shmid: required(4, u64),
+  prot: required(5, u32),
+  /** MAP_* */
+  flags: required(6, u32),
+  /** VmaStatus */
+  status: required(7, u32),
+  /** always -1n in images */
+  fd: required(8, sint64),
+  /** bit n: madvise(n) is to be repeated */
+  madv: optional(9, u64),
+  /** open flags of a file mapping */
+  fdflags: optional(10, u32),
+});
+export type VmaEntry = Infer<typeof vmaEntry>;
+
+/** io_setup(2) */
+export const aioRingEntry = message('aio_ring_entry', {
+  id: required(1, u64),
+  nrReq: required(2, u32),
+  ringLen: required(3, u32),
+});
+export type AioRingEntry = Infer<typeof aioRingEntry>;
+
+/** Address space; the addresses are those of prctl(PR_SET_MM). */
+export const mmEntry = message('mm_entry', {
+  mmStartCode: required(1, u64),
+  mmEndCode: required(2, u64),
+  mmStartData: required(3, u64),
+  mmEndData: required(4, u64),
+  mmStartStack: required(5, u64),
+  mmStartBrk: required(6, u64),
+  mmBrk: required(7, u64),
+  mmArgStart: required(8, u64),
+  mmArgEnd: required(9, u64),
+  mmEnvStart: required(10, u64),
+  mmEnvEnd: required(11, u64),
+  /** file id */
+  exeFileId: required(12, u32),
+  mmSavedAuxv: repeated(13, u64),
+  /** ascending addresses, guard pseudo-VMAs last */
+  vmas: repeated(14, vmaEntry),
+  dumpable: optional(15, i32),
+  aios: repeated(16, aioRingEntry),
+  thpDisabled: optional(17, bool),
+});
+export type MmEntry = Infer<typeof mmEntry>;
+
+/** First record of every pagemap. */
+export const pagemapHead = message('pagemap_head', {
+  /** N of pages-N.img */
+  pagesId: required(1, u32),
+});
+export type PagemapHead = Infer<typeof pagemapHead>;
+
+/** One run of pages, ascending. */
+export const pagemapEntry = message('pagemap_entry', {
+  vaddr: required(1, u64),
+  /** count of old images; 0 today */
+  compatNrPages: required(2, u32),
+  inParent: optional(3, bool),
+  /** PageFlag */
+  flags: optional(4, u32),
+  nrPages: optional(5, u64),
+});
+export type PagemapEntry = Infer<typeof pagemapEntry>;
+
+/** A memfd or a piece of shared anonymous memory. */
+export const memfdInodeEntry = message('memfd_inode_entry', {
+  /** `/dev/zero` for shared anonymous memory */
+  name: required(1, string),
+  uid: required(2, u32),
+  gid: required(3, u32),
+  size: required(4, u64),
+  /** N of pagemap-shmem-N.img */
+  shmid: required(5, u32),
+  seals: required(6, u32),
+  inodeId: required(7, u64),
+  hugetlbFlag: optional(8, u32),
+  mode: optional(9, u32),
+});
+export type MemfdInodeEntry = Infer<typeof memfdInodeEntry>;

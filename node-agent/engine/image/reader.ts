@@ -1,0 +1,93 @@
+// Reads an images directory, CRIU's or ours. A missing image is an empty one.
+import { constants, type PathLike, readdirSync } from 'node:fs';
+import { ImageCursor, type PayloadRecord } from './cursor.ts';
+import { ImageError } from './image-error.ts';
+import { type AnyImage, type Image, PARENT_LINK } from './image-files.ts';
+import { hasCode, ImagesDirectory } from './images-directory.ts';
+
+/** Reads images of one directory. Dispose of it when done. */
+export class ImageReader {
+  readonly #directory: ImagesDirectory;
+
+  constructor(directory: PathLike) {
+    this.#directory = new ImagesDirectory(directory);
+  }
+
+  [Symbol.dispose](): void {
+    this.#directory[Symbol.dispose]();
+  }
+
+  /** Names of all files, sorted. */
+  files(): string[] {
+    return readdirSync(this.#directory.pathOf('.')).sort();
+  }
+
+  has(image: AnyImage): boolean {
+    using cursor = this.open(image);
+    return cursor !== undefined;
+  }
+
+  /** All records of an image, none if it is missing; a head is left out. @throws ImageError */
+  records<Rec>(image: Image<Rec, unknown>): Rec[] {
+    using cursor = this.open(image);
+    if (!cursor) return [];
+    if (image.head) cursor.head();
+    return [...cursor.records()];
+  }
+
+  /** The only record of an image. @throws ImageError when there is none, or more than one */
+  single<Rec>(image: Image<Rec, unknown>): Rec {
+    const records = this.records(image);
+    const [only] = records;
+    if (only !== undefined && records.length === 1) return only;
+    throw new ImageError(
+      records.length === 0 ? 'is missing or empty' : `has ${records.length} records, not 1`,
+      { file: image.file },
+    );
+  }
+
+  /** First record of an image with a head: pagemap, ghost-file. @throws ImageError when it is missing */
+  head<Head>(image: Image<unknown, Head>): Head {
+    using cursor = this.open(image);
+    if (!cursor) throw new ImageError('is missing', { file: image.file });
+    return cursor.head();
+  }
+
+  /** Records with the raw bytes behind them; `read()` works until the next step of the loop. */
+  *payloads<Rec>(image: Image<Rec, unknown>): Generator<PayloadRecord<Rec>> {
+    using cursor = this.open(image);
+    if (!cursor) return;
+    if (image.head) cursor.head();
+    yield* cursor.payloads();
+  }
+
+  /** An image to be walked by hand; undefined if it is missing. Dispose of it. */
+  open<Rec, Head>(image: Image<Rec, Head>): ImageCursor<Rec, Head> | undefined {
+    const opened = this.#open(image.file);
+    return opened && new ImageCursor(image, opened.fd, opened.bytes);
+  }
+
+  /** Descriptor and size of a raw file, `RAW_FILES.pages(1)`; undefined if it is missing. The caller closes it. */
+  openRaw(file: string): { readonly fd: number; readonly bytes: number } | undefined {
+    return this.#open(file);
+  }
+
+  /** The directory that an incremental dump builds on; undefined if this is the first. */
+  parent(): ImageReader | undefined {
+    try {
+      return new ImageReader(this.#directory.pathOf(PARENT_LINK));
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) return undefined;
+      throw error;
+    }
+  }
+
+  #open(file: string): { readonly fd: number; readonly bytes: number } | undefined {
+    try {
+      return this.#directory.open(file, constants.O_RDONLY);
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) return undefined;
+      throw error;
+    }
+  }
+}
