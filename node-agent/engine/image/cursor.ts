@@ -153,6 +153,6 @@ export class ImageCursor<Rec, Head> {
   }
 
   #wrong(reason: string, offset = this.#position): ImageError {
-    return new ImageError(reason, { file: this.#image.file, record: this.#record, offset });
+    return new ImageError({ file: this.#image.file, record: this.#record, offset, reason });
   }
 }

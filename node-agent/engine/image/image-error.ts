@@ -9,6 +9,8 @@ export interface ImageErrorFacts {
   readonly field?: string | undefined;
   /** byte offset in the file */
   readonly offset?: number | undefined;
+  /** what is wrong, as the end of a sentence about that place */
+  readonly reason: string;
 }
 
 /** An image that cannot be read or a value that cannot be written; the sentence is derived from the facts. */
@@ -19,20 +21,20 @@ export class ImageError extends Error {
   readonly offset: number | undefined;
   readonly reason: string;
 
-  constructor(reason: string, facts: ImageErrorFacts, options?: ErrorOptions) {
+  constructor(facts: ImageErrorFacts, options?: ErrorOptions) {
     const place = [
       facts.file,
       facts.record === undefined ? '' : `record ${facts.record}`,
       facts.field === undefined || facts.field === '' ? '' : `field ${facts.field}`,
       facts.offset === undefined ? '' : `offset ${facts.offset}`,
     ];
-    super(`${place.filter((part) => part !== '').join(', ')}: ${reason}`, options);
+    super(`${place.filter((part) => part !== '').join(', ')}: ${facts.reason}`, options);
     this.name = 'ImageError';
     this.file = facts.file;
     this.record = facts.record;
     this.field = facts.field;
     this.offset = facts.offset;
-    this.reason = reason;
+    this.reason = facts.reason;
   }
 }
 
@@ -59,7 +61,7 @@ export class FieldFault extends Error {
 
   at(where: Where): ImageError {
     const field = this.path.join('.');
-    return new ImageError(this.message, { ...where, field }, { cause: this.cause });
+    return new ImageError({ ...where, field, reason: this.message }, { cause: this.cause });
   }
 }
 

@@ -30,13 +30,13 @@ export class ImagesDirectory {
    */
   open(file: string, flags: number, mode = 0o600): { readonly fd: number; readonly bytes: number } {
     if (file.includes('/') || file === '' || file.startsWith('.')) {
-      throw new ImageError('is not the plain name of an image', { file });
+      throw new ImageError({ file, reason: 'is not the plain name of an image' });
     }
     const fd = this.#openPlain(file, flags | constants.O_NOFOLLOW | constants.O_NONBLOCK, mode);
     const stat = fstatSync(fd);
     if (stat.isFile()) return { fd, bytes: stat.size };
     closeSync(fd);
-    throw new ImageError('is not a regular file', { file });
+    throw new ImageError({ file, reason: 'is not a regular file' });
   }
 
   #openPlain(file: string, flags: number, mode: number): number {
@@ -44,7 +44,7 @@ export class ImagesDirectory {
       return openSync(this.pathOf(file), flags, mode);
     } catch (error) {
       const code = ['ELOOP', 'ENXIO', 'EISDIR'].find((name) => hasCode(error, name));
-      if (code) throw new ImageError('is not a regular file', { file }, { cause: error });
+      if (code) throw new ImageError({ file, reason: 'is not a regular file' }, { cause: error });
       throw error;
     }
   }

@@ -40,16 +40,15 @@ export class ImageReader {
     const records = this.records(image);
     const [only] = records;
     if (only !== undefined && records.length === 1) return only;
-    throw new ImageError(
-      records.length === 0 ? 'is missing or empty' : `has ${records.length} records, not 1`,
-      { file: image.file },
-    );
+    const reason =
+      records.length === 0 ? 'is missing or empty' : `has ${records.length} records, not 1`;
+    throw new ImageError({ file: image.file, reason });
   }
 
   /** First record of an image with a head: pagemap, ghost-file. @throws ImageError when it is missing */
   head<Head>(image: Image<unknown, Head>): Head {
     using cursor = this.open(image);
-    if (!cursor) throw new ImageError('is missing', { file: image.file });
+    if (!cursor) throw new ImageError({ file: image.file, reason: 'is missing' });
     return cursor.head();
   }
 

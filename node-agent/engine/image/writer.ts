@@ -69,9 +69,10 @@ export class ImageWriter {
     const given = payload?.length ?? 0;
     if (announced !== given) {
       const pending = this.#pending.get(file);
-      throw new ImageError(`announces ${announced} raw bytes and comes with ${given}`, {
+      throw new ImageError({
         file,
         record: pending?.records ?? 0,
+        reason: `announces ${announced} raw bytes and comes with ${given}`,
       });
     }
     this.appendMessage(image, image.record, record);
@@ -84,7 +85,7 @@ export class ImageWriter {
   /** Writes the first record of an image that begins with another kind of record: pagemap, ghost-file. */
   head<Head>(image: Image<unknown, Head>, head: Head): void {
     if (!image.head || this.#pending.has(image.file)) {
-      throw new ImageError('has no head, or has it already', { file: image.file });
+      throw new ImageError({ file: image.file, reason: 'has no head, or has it already' });
     }
     this.appendMessage(image, image.head, head);
   }
