@@ -22,12 +22,16 @@ export type Program = keyof typeof ENTRY_POINTS;
 const REQUIRE = `import { createRequire as createRequireOfBundle } from 'node:module';
 const require = createRequireOfBundle(import.meta.url);`;
 
+/** Adds a program as `/app/<name>`. */
+export function addProgram(layer: FileTree, name: Program): Promise<void> {
+  return bundle(layer, name, ENTRY_POINTS[name]);
+}
+
 /**
- * Bundles a program into `/app`.
- * @throws Error when its entry point does not exist or does not compile
+ * Bundles `source`, a path in the checkout, into `/app/<name>`.
+ * @throws Error when it does not exist or does not compile
  */
-export async function addProgram(layer: FileTree, name: Program): Promise<void> {
-  const source = ENTRY_POINTS[name];
+export async function bundle(layer: FileTree, name: string, source: string): Promise<void> {
   if (!existsSync(join(repository(), source))) {
     throw new Error(`${source}, the entry point of ${name}, does not exist in this checkout`);
   }
