@@ -251,6 +251,17 @@ describe('failures', () => {
     assert.equal(server.requests.filter(({ verb }) => verb === 'patch').length, 1);
   });
 
+  it('repeats a read once only, and not on a new connection', async () => {
+    const drop = { type: 'drop', when: 'before' } as const;
+    server.faults.add({ verb: 'get', action: drop });
+    assert.equal((await failure(widgets.get(A))).reason, 'ConnectionFailed');
+    assert.equal(server.requests.length, 1);
+    await client.getText('/readyz');
+    server.faults.add({ verb: 'get', times: 2, action: drop });
+    assert.equal((await failure(widgets.get(A))).reason, 'ConnectionFailed');
+    assert.equal(server.requests.length, 3);
+  });
+
   it('does not take a proxy page for a status', async () => {
     const error = await failure(client.resource({ ...WIDGETS, group: 'unknown.dev' }).get(A));
     assert.equal(error.status, 404);

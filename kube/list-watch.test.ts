@@ -212,6 +212,28 @@ describe('going on', () => {
     assert.deepEqual(errors, []);
   });
 
+  it('stays with a watch as long as anything comes, be it bookmarks', async () => {
+    const clock = new FakeClock();
+    const { listWatch } = begin({ clock, inactivityMillis: 1000 });
+    await until('watching', () => server.watches.count() === 1);
+    for (let events = 1; events <= 4; events++) {
+      await clock.advance(900);
+      server.watches.bookmark();
+      await until('the bookmark', () => listWatch.counters.events === events);
+    }
+    assert.equal(listWatch.counters.silentWatches, 0);
+    await clock.advance(1000);
+    await until('the end of its patience', () => listWatch.counters.silentWatches === 1);
+  });
+
+  it('does not list in a circle when every version is too old', async () => {
+    server.faults.add({ verb: 'watch', times: 1000, action: { type: 'status', code: 410 } });
+    const clock = new FakeClock();
+    const { listWatch } = begin({ clock, backoff: { baseMillis: 60_000, maxMillis: 60_000 } });
+    await until('it waits', () => clock.timers === 1 && listWatch.counters.failures === 2);
+    assert.deepEqual([listWatch.counters.lists, listWatch.counters.relists], [2, 2]);
+  });
+
   it('survives nonsense, and distrusts its version after three refusals', async () => {
     const { listWatch, log } = await start();
     server.faults.add({ verb: 'watch', action: { type: 'garbage', text: '{"type": "AD\n' } });
