@@ -1,0 +1,111 @@
+// Cluster objects besides pods that the controller reads, and where the API server keeps all of them.
+import type { Checkpoint } from '../../crds/checkpoint.ts';
+import type { CheckpointStore } from '../../crds/checkpoint-store.ts';
+import {
+  type Condition,
+  GROUP,
+  type ObjectMeta,
+  type TypedObject,
+  VERSION,
+} from '../../crds/meta.ts';
+import type { NodeTask } from '../../crds/node-task.ts';
+import type { Restore } from '../../crds/restore.ts';
+import type { Resource } from '../../kube/resource.ts';
+import type { ResourceType } from '../../kube/resource-types.ts';
+import type { Pod } from './pod.ts';
+
+export interface Node extends TypedObject {
+  readonly kind: 'Node';
+  readonly spec?: { readonly unschedulable?: boolean };
+  readonly status?: {
+    readonly conditions?: readonly Pick<Condition, 'type' | 'status'>[];
+    readonly nodeInfo?: {
+      /** GOARCH */
+      readonly architecture?: string;
+      readonly kubeletVersion?: string;
+      readonly containerRuntimeVersion?: string;
+    };
+  };
+}
+
+export interface PersistentVolumeClaim extends TypedObject {
+  readonly kind: 'PersistentVolumeClaim';
+  readonly spec: {
+    readonly accessModes?: readonly string[];
+    readonly storageClassName?: string;
+  };
+  readonly status?: {
+    readonly phase?: string;
+    readonly accessModes?: readonly string[];
+    readonly capacity?: { readonly storage?: string };
+  };
+}
+
+export interface StorageClass extends TypedObject {
+  readonly kind: 'StorageClass';
+  readonly volumeBindingMode?: string;
+}
+
+export interface Namespace extends TypedObject {
+  readonly kind: 'Namespace';
+}
+
+/** core/v1: what kubelets write about probes. */
+export interface CoreEvent extends TypedObject {
+  readonly kind: 'Event';
+  readonly metadata: ObjectMeta;
+  readonly reason?: string;
+  readonly message?: string;
+  readonly count?: number;
+  readonly firstTimestamp?: string;
+  readonly lastTimestamp?: string;
+  readonly involvedObject?: { readonly fieldPath?: string };
+}
+
+function ours(plural: string): ResourceType {
+  return { group: GROUP, version: VERSION, plural, namespaced: true };
+}
+
+function core(plural: string, namespaced: boolean): ResourceType {
+  return { group: '', version: 'v1', plural, namespaced };
+}
+
+export const RESOURCE_TYPES = {
+  checkpoints: ours('checkpoints'),
+  restores: ours('restores'),
+  checkpointStores: ours('checkpointstores'),
+  nodeTasks: ours('nodetasks'),
+  pods: core('pods', true),
+  nodes: core('nodes', false),
+  claims: core('persistentvolumeclaims', true),
+  namespaces: core('namespaces', false),
+  events: core('events', true),
+  storageClasses: {
+    group: 'storage.k8s.io',
+    version: 'v1',
+    plural: 'storageclasses',
+    namespaced: false,
+  },
+} as const satisfies Record<string, ResourceType>;
+
+/** Everything the controller asks the API server for. */
+export interface ClusterResources {
+  readonly checkpoints: Resource<Checkpoint>;
+  readonly restores: Resource<Restore>;
+  readonly checkpointStores: Resource<CheckpointStore>;
+  readonly nodeTasks: Resource<NodeTask>;
+  readonly pods: Resource<Pod>;
+  readonly nodes: Resource<Node>;
+  readonly claims: Resource<PersistentVolumeClaim>;
+  readonly namespaces: Resource<Namespace>;
+  readonly events: Resource<CoreEvent>;
+  readonly storageClasses: Resource<StorageClass>;
+}
+
+export function isNodeReady(node: Node): boolean {
+  return (
+    node.status?.conditions?.some(
+      (condition) => condition.type === 'Ready' && condition.status === 'True',
+    ) ?? false
+  );
+}
