@@ -152,7 +152,7 @@ export class Message<T> implements FieldType<T> {
         else reader.skipType(tag & 7, depth, tag >>> 3);
       }
     } catch (error) {
-      throw faultIn(current?.key, error);
+      throw faultIn(current && place(current, (value[current.key] as unknown[])?.length), error);
     }
     this.#demand(value);
     return value as T;
@@ -162,12 +162,7 @@ export class Message<T> implements FieldType<T> {
     this.#demand(value);
     for (const field of this.fields) {
       const content = value[field.key];
-      if (content === undefined) continue;
-      try {
-        writeField(writer, field, content);
-      } catch (error) {
-        throw faultIn(field.key, error);
-      }
+      if (content !== undefined) writeField(writer, field, content);
     }
   }
 
@@ -175,17 +170,13 @@ export class Message<T> implements FieldType<T> {
   completeNested(draft: unknown): T {
     const given = draft as Readonly<Record<string, unknown>>;
     const value: Record<string, unknown> = {};
-    for (const { key, label, type } of this.fields) {
+    for (const field of this.fields) {
+      const { key, label } = field;
       const content = given[key] ?? (label === 'repeated' ? [] : undefined);
-      if (content === undefined) continue;
-      try {
-        value[key] =
-          label === 'repeated'
-            ? (content as readonly unknown[]).map((element) => completed(type, element))
-            : completed(type, content);
-      } catch (error) {
-        throw faultIn(key, error);
-      }
+      if (label === 'repeated') {
+        const list = content as readonly unknown[];
+        value[key] = list.map((element, index) => completed(field, element, index));
+      } else if (content !== undefined) value[key] = completed(field, content);
     }
     this.#demand(value);
     return value as T;
@@ -203,23 +194,52 @@ export function message<F extends Fields>(name: string, fields: F): Message<Valu
   return new Message<ValueOf<F>>(name, fields);
 }
 
+/** The message behind a field type, or undefined for a scalar. */
+export function messageOf(type: FieldType<unknown>): Message<unknown> | undefined {
+  if (type instanceof Message) return type;
+  return type instanceof Later ? type.later() : undefined;
+}
+
 /** A message type that is described later: for messages that hold themselves. */
 export function lazy<T>(name: string, later: () => Message<T>): FieldType<T> {
-  return {
-    name,
-    wireType: WIRE.bytes,
-    read: (reader, depth) => later().read(reader, depth),
-    write: (writer, value) => later().write(writer, value),
-    completeNested: (draft) => later().completeNested(draft),
-  };
+  return new Later(name, later);
+}
+
+class Later<T> implements FieldType<T> {
+  readonly name: string;
+  readonly wireType = WIRE.bytes;
+  readonly later: () => Message<T>;
+
+  constructor(name: string, later: () => Message<T>) {
+    this.name = name;
+    this.later = later;
+  }
+
+  read(reader: Reader, depth: number): T {
+    return this.later().read(reader, depth);
+  }
+
+  write(writer: Writer, value: T): void {
+    this.later().write(writer, value);
+  }
 }
 
 function missing(): FieldFault {
   return new FieldFault('required field is missing', []);
 }
 
-function completed(type: FieldType<unknown>, content: unknown): unknown {
-  return type.completeNested ? type.completeNested(content) : content;
+function place({ key, label }: NamedField, index: number | undefined): string {
+  return label === 'repeated' && index !== undefined ? `${key}[${index}]` : key;
+}
+
+function completed(field: NamedField, content: unknown, index?: number): unknown {
+  const nested = messageOf(field.type);
+  if (!nested) return content;
+  try {
+    return nested.completeNested(content);
+  } catch (error) {
+    throw faultIn(place(field, index), error);
+  }
 }
 
 /** Reads a length and gives the reader to `body` with its end drawn in to that length. */
@@ -261,8 +281,14 @@ function readField(
 function writeField(writer: Writer, field: NamedField, content: unknown): void {
   const { type, number, label } = field;
   const tag = ((number << 3) | type.wireType) >>> 0;
-  for (const element of label === 'repeated' ? (content as readonly unknown[]) : [content]) {
-    writer.uint32(tag);
-    type.write(writer, element);
+  let index = 0;
+  try {
+    for (const element of label === 'repeated' ? (content as readonly unknown[]) : [content]) {
+      writer.uint32(tag);
+      type.write(writer, element);
+      index++;
+    }
+  } catch (error) {
+    throw faultIn(place(field, index), error);
   }
 }

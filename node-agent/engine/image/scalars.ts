@@ -16,8 +16,6 @@ export interface FieldType<T> {
   read(reader: Reader, depth: number): T;
   /** @throws FieldFault when the value does not fit */
   write(writer: Writer, value: T): void;
-  /** of messages only: a draft as a value. @throws FieldFault when something required is missing */
-  completeNested?(draft: unknown): T;
 }
 
 function fault(value: unknown, expected: string): FieldFault {

@@ -1,19 +1,9 @@
 // Mount namespaces: mountpoints-NSID.img, binfmt-misc.img, autofs-MNTID.img.
-import {
-  bool,
-  enumeration,
-  i32,
-  type Infer,
-  message,
-  optional,
-  required,
-  string,
-  u32,
-} from '../codec.ts';
+import { bool, i32, type Infer, message, optional, required, string, u32 } from '../codec.ts';
 
 export const mntEntry = message('mnt_entry', {
   /** FsType */
-  fstype: required(1, enumeration),
+  fstype: required(1, u32),
   mntId: required(2, u32),
   rootDev: required(3, u32),
   parentMntId: required(4, u32),
