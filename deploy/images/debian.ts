@@ -1,7 +1,7 @@
 // Debian packages as material for images: which ones, their files, no installation and no root needed.
 import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import process from 'node:process';
 import { buffer } from 'node:stream/consumers';
@@ -41,14 +41,20 @@ export function debianArchitecture(): Architecture {
 }
 
 /**
- * The packages `roots` and those they depend on, as far as `follow` accepts the name.
+ * The packages `roots` and those they depend on, as far as `follow` accepts the name. apt's answers are kept
+ * in `directory`.
  * @throws Error when this is not a Debian system, or its package lists do not know a name
  */
 export async function resolvePackages(
   roots: readonly string[],
   follow: RegExp,
+  directory: string,
 ): Promise<readonly string[]> {
-  const printed = await apt('apt-cache', ['depends', '--recurse', ...ONLY_DEPENDS, ...roots]);
+  const printed = await apt(
+    'apt-cache',
+    ['depends', '--recurse', ...ONLY_DEPENDS, ...roots],
+    directory,
+  );
   const depends = parseDepends(printed);
   const found = new Set(roots);
   // A set iterates over what is added to it meanwhile.
@@ -89,8 +95,21 @@ export async function fetchPackages(
   directory: string,
 ): Promise<readonly DebianPackage[]> {
   await mkdir(directory, { recursive: true });
+  try {
+    return await download(names, directory);
+  } catch {
+    // Old package lists name versions that the mirrors have dropped.
+    await updateLists();
+    return download(names, directory);
+  }
+}
+
+async function download(
+  names: readonly string[],
+  directory: string,
+): Promise<readonly DebianPackage[]> {
   const offers = parseOffers(
-    await apt('apt-get', [...APT_OPTIONS, '--print-uris', 'download', ...names]),
+    await apt('apt-get', [...APT_OPTIONS, '--print-uris', 'download', ...names], directory),
   );
   const missing: string[] = [];
   for (const offer of offers) {
@@ -105,6 +124,10 @@ export async function fetchPackages(
     });
   }
   return offers.map(({ name, file }) => ({ name, file: join(directory, file) }));
+}
+
+async function updateLists(): Promise<void> {
+  await run('apt-get', [...APT_OPTIONS, '-qq', 'update'], LIMITS);
 }
 
 interface Offer extends DebianPackage {
@@ -164,8 +187,32 @@ export async function readPackage(file: string): Promise<FileTree> {
   return tree;
 }
 
+/**
+ * What an apt program says. It takes most of a second each time, so answers are kept until the package lists change.
+ */
+async function apt(program: string, args: readonly string[], directory: string): Promise<string> {
+  const key = createHash('sha256').update(JSON.stringify([program, args, await listsVersion()]));
+  const file = join(directory, `.answer-${key.digest('hex').slice(0, 16)}`);
+  try {
+    return await readFile(file, 'utf8');
+  } catch {
+    const said = await askApt(program, args);
+    await mkdir(directory, { recursive: true });
+    await writeFile(file, said);
+    return said;
+  }
+}
+
+async function listsVersion(): Promise<number> {
+  try {
+    return (await stat('/var/lib/apt/lists')).mtimeMs;
+  } catch {
+    return 0;
+  }
+}
+
 /** Runs an apt program; where it fails, once more after the package lists were fetched. */
-async function apt(program: string, args: readonly string[]): Promise<string> {
+async function askApt(program: string, args: readonly string[]): Promise<string> {
   try {
     return (await run(program, args, LIMITS)).stdout;
   } catch (error) {
@@ -175,7 +222,7 @@ async function apt(program: string, args: readonly string[]): Promise<string> {
         { cause: error },
       );
     }
-    await run('apt-get', [...APT_OPTIONS, '-qq', 'update'], LIMITS);
+    await updateLists();
     return (await run(program, args, LIMITS)).stdout;
   }
 }

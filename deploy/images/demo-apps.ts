@@ -1,6 +1,6 @@
 // The demo's own programs (deploy/demo/apps) on their way into images.
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -23,12 +23,14 @@ export async function addAppFile(layer: FileTree, name: string): Promise<void> {
   layer.addFile(`${DEMO_APP_DIRECTORY}/${name}`, await readFile(source(name)), 0o755);
 }
 
-/** A C program, compiled by the machine's compiler: `futex` from `futex.c`. */
+/** A C program, compiled by the machine's compiler: `futex` from `futex/*.c`. */
 export async function addCompiledApp(layer: FileTree, name: string): Promise<void> {
+  const sources = (await readdir(source(name))).filter((file) => file.endsWith('.c')).toSorted();
   const scratch = await mkdtemp(join(tmpdir(), 'diapause-image-'));
   try {
     const program = join(scratch, name);
-    await run('gcc', [...COMPILER_FLAGS, '-o', program, source(`${name}.c`)], {
+    await run('gcc', [...COMPILER_FLAGS, '-o', program, ...sources], {
+      cwd: source(name),
       timeout: COMPILE_TIMEOUT_MILLIS,
     });
     layer.addFile(`${DEMO_APP_DIRECTORY}/${name}`, await readFile(program), 0o755);

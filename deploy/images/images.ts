@@ -124,8 +124,8 @@ const demoPython: ImageDefinition = {
     const layer = baseFiles();
     layer.addDirectory('/work', 0o777);
     await addPackages(layer, {
-      roots: ['python3-minimal'],
-      whole: /^(lib)?python3(\.\d+|-stdlib|\.\d+-stdlib)?(-minimal|-stdlib)?$/,
+      roots: ['python3'],
+      whole: /^(lib)?python3(\.\d+)?(-minimal|-stdlib)?$/,
       keep: (path) => /^\/usr\/(bin|lib)\/python3/.test(path) && !PYTHON_EXTRAS.test(path),
     });
     await addAppFile(layer, 'workshop.py');

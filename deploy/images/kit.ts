@@ -15,7 +15,7 @@ const run = promisify(execFile);
 export const USER = '65532:65532';
 
 /** Libraries of any package on the way to a root package are candidates, but only those needed are taken. */
-const LIBRARIES = /^lib/;
+const LIBRARIES = /^z?lib/;
 
 /** Documentation, translations, start scripts for init systems: no use in a container. */
 const USELESS =
@@ -56,8 +56,8 @@ export async function addPackages(layer: FileTree, choice: PackageChoice): Promi
   const { roots, whole, keep = () => true, below = [] } = choice;
   const follow =
     whole === undefined ? LIBRARIES : new RegExp(`${LIBRARIES.source}|${whole.source}`);
-  const names = await resolvePackages(roots, follow);
-  const packages = await fetchPackages(names, join(cacheDirectory(), 'debs'));
+  const cache = join(cacheDirectory(), 'debs');
+  const packages = await fetchPackages(await resolvePackages(roots, follow, cache), cache);
   const sources = new Map<string, FileTree>();
   for (const { name, file } of packages) {
     const content = (await readPackage(file)).filter((path) => !USELESS.test(path));
