@@ -91,7 +91,7 @@ export function errorFromAnswer(
 export function errorFromStatusObject(subject: RequestSubject, object: unknown): ApiError {
   const body = typeof object === 'object' && object !== null ? (object as StatusBody) : {};
   const status = typeof body.code === 'number' ? body.code : 500;
-  return errorFromStatus(subject, body, { status, body: JSON.stringify(object) });
+  return errorFromStatus(subject, body, { status, body: JSON.stringify(object) ?? '' });
 }
 
 function parseStatus(body: string): StatusBody {

@@ -16,7 +16,10 @@ export class Deadline implements Disposable {
     this.#clock = clock;
     this.#millis = millis;
     this.#parent = parent;
-    this.#onParentAbort = () => this.#abort.abort(parent?.reason);
+    this.#onParentAbort = () => {
+      this.#timer?.cancel();
+      this.#abort.abort(parent?.reason);
+    };
     if (parent?.aborted === true) {
       this.#onParentAbort();
       return;

@@ -108,6 +108,8 @@ export class Transport {
       }
       deadline.stop();
       answer.once('close', () => deadline[Symbol.dispose]());
+      // A connection that breaks before the caller begins to read must not end the process; the read tells it.
+      answer.on('error', () => undefined);
       return { chunks: chunksOf(request, answer), close: () => void answer.destroy() };
     } catch (error) {
       deadline[Symbol.dispose]();

@@ -31,6 +31,8 @@ export interface SeenRequest {
   readonly query: URLSearchParams;
   readonly headers: IncomingMessage['headers'];
   readonly body: unknown;
+  /** tells connections apart */
+  readonly remotePort: number | undefined;
 }
 
 export class FakeApiServer {
@@ -145,7 +147,9 @@ export class FakeApiServer {
     }
     const target = parseTarget(request, url, this.#kinds);
     const body = await readBody(request);
-    this.requests.push({ ...target, plural: target.kind.plural, headers: request.headers, body });
+    const { headers, socket } = request;
+    const { remotePort } = socket;
+    this.requests.push({ ...target, plural: target.kind.plural, headers, body, remotePort });
     const fault = this.faults.take({ ...target, plural: target.kind.plural });
     switch (fault?.type) {
       case 'status':

@@ -88,14 +88,20 @@ export function applyFields(
   }
   const mine = owners.get(options.manager) ?? new Set<string>();
   owners.set(options.manager, new Set(wanted.keys()));
-  for (const text of mine) {
-    if (![...owners.values()].some((paths) => paths.has(text))) {
-      removeLeaf(live, JSON.parse(text) as string[]);
-    }
-  }
+  [...mine]
+    .filter((text) => ![...owners.values()].some((paths) => paths.has(text)))
+    .map((text) => JSON.parse(text) as string[])
+    .sort((a, b) => rank(a) - rank(b))
+    .forEach((path) => removeLeaf(live, path));
   for (const { path, value } of wanted.values()) {
     setLeaf(live, path, value);
   }
+}
+
+/** The key of a list item goes last, of inner items before outer ones: without it the item is not found. */
+function rank(path: readonly string[]): number {
+  const isKey = path.at(-2)?.startsWith(`[${path.at(-1)}=`) === true;
+  return isKey ? 1000 - path.length : 0;
 }
 
 /** After a plain write: what changed belongs to its writer now. */
@@ -142,7 +148,10 @@ function setLeaf(root: JsonObject, path: readonly string[], value: unknown): voi
       return;
     }
     if (index === path.length - 1) {
-      (parent as JsonObject)[name] = value;
+      // `{}` says only that there is an object.
+      if (!(isEmptyObject(value) && isObject(step(parent, name)))) {
+        (parent as JsonObject)[name] = value;
+      }
       return;
     }
     let next = step(parent, name);
@@ -173,13 +182,18 @@ function removeLeaf(root: Container, path: readonly string[]): void {
   }
   if (rest.length > 0) {
     removeLeaf(next as Container, rest);
-    if (Object.keys(next as object).length > 0) {
-      return;
-    }
+  }
+  const isContainer = isObject(next) || (Array.isArray(next) && rest.length > 0);
+  if (isContainer && Object.keys(next).length > 0) {
+    return;
   }
   if (Array.isArray(root)) {
     root.splice(root.indexOf(next), 1);
   } else {
     delete root[name];
   }
+}
+
+function isEmptyObject(value: unknown): boolean {
+  return isObject(value) && Object.keys(value).length === 0;
 }
