@@ -10,7 +10,7 @@ import { repository } from './kit.ts';
 export const APP_DIRECTORY = '/app';
 
 /** Shipped name and source of every program. */
-const ENTRY_POINTS = {
+export const ENTRY_POINTS = {
   'controller.js': 'src/main.ts',
   'agent.js': 'node-agent/main.ts',
   'engine.js': 'node-agent/engine/main.ts',
