@@ -87,6 +87,8 @@ export interface Requirements {
 
 export interface RestoreResult {
   readonly trees: readonly TreeReport[];
+  /** root of each tree, as the engine's pid namespace numbers it */
+  readonly rootPids: readonly number[];
   readonly restoreMillis: number;
   readonly findings: readonly Finding[];
 }

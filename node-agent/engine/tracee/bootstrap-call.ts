@@ -10,6 +10,7 @@ import { awaitStop, type RemoteEvents, TraceeError } from './remote-run.ts';
 import { syscallName } from './syscall-name.ts';
 import type { TracedProcess } from './traced-process.ts';
 import type { TracedThread } from './traced-thread.ts';
+import { armWayBack } from './way-back.ts';
 
 function findInstruction(process: TracedProcess): TraceeAddress {
   const vdso = readMaps(process.pid).find((m) => m.name === '[vdso]');
@@ -22,8 +23,9 @@ function findInstruction(process: TracedProcess): TraceeAddress {
 
 /**
  * Makes one system call in a stopped thread. No code is written and no signal is raised: the thread runs from one
- * system call stop to the next. If the engine is killed in between, the thread goes on with foreign registers; so this
- * is used for nothing but mapping and unmapping the interpreter (25 to 130 us each), and for what no mapping can do.
+ * system call stop to the next. If the engine is killed in between, the thread finds its way back by a signal frame on
+ * its own stack (way-back.ts); where it has none, it goes on with foreign registers. So this is used for nothing but
+ * mapping and unmapping the interpreter (25 to 130 us each), and for what no mapping can do.
  *
  * @returns the kernel's answer, `-errno` on failure
  */
@@ -37,9 +39,11 @@ export function bootstrapCall(
   process.bootstrapAddress ??= findInstruction(process);
   thread.saveBeforeUse();
   const registers = BigUint64Array.from(thread.registers);
+  const way = process.wayBack && armWayBack(thread, process.wayBack);
   registers[REG.rax] = BigInt(nr);
   registers[REG.origRax] = unsigned(-1);
-  registers[REG.rip] = process.bootstrapAddress;
+  registers[REG.rip] = way?.rip ?? process.bootstrapAddress;
+  if (way) registers[REG.rsp] = way.rsp;
   ARGUMENT_REGISTERS.forEach((place, i) => {
     registers[place] = unsigned(args[i] ?? 0);
   });

@@ -108,7 +108,7 @@ interface Queued {
 export class RemoteBatch {
   readonly thread: TracedThread;
   readonly events: RemoteEvents = { born: undefined, exec: false };
-  readonly #resident: Resident;
+  readonly resident: Resident;
   readonly #slot: Slot;
   #queue: Queued[] = [];
   #will: Queued[] = [];
@@ -120,7 +120,7 @@ export class RemoteBatch {
     const { resident } = thread.process;
     if (!resident) throw new Error(`no interpreter in process ${thread.process.pid}`);
     this.thread = thread;
-    this.#resident = resident;
+    this.resident = resident;
     this.#slot = resident.slot(thread);
     this.#data = Buffer.alloc(Math.min(this.#slot.dataBytes, 4096));
   }
@@ -208,7 +208,7 @@ export class RemoteBatch {
     const { pid } = thread.process;
     thread.saveBeforeUse();
     const block = Buffer.concat([
-      this.#resident.controlBlock(thread, this.#slot, this.#queue.length),
+      this.resident.controlBlock(thread, this.#slot, this.#queue.length),
       ...[...this.#queue, ...this.#will].map(encode),
     ]);
     block.writeUInt32LE(this.#will.length, CONTROL.will);
@@ -217,13 +217,13 @@ export class RemoteBatch {
       writeMemory(pid, this.#slot.dataAt, this.#data.subarray(0, this.#dataUsed));
     }
     const registers = BigUint64Array.from(thread.registers);
-    registers[REG.rip] = this.#resident.entry;
+    registers[REG.rip] = this.resident.entry;
     registers[REG.rdi] = this.#slot.base;
     registers[REG.rsp] = this.#slot.stackTop;
     registers[REG.origRax] = unsigned(-1);
     registers[REG.rax] = 0n;
     registers[REG.rflags] = CLEAN_FLAGS;
-    ptrace.setSignalMask(thread.tid, ALL_SIGNALS & ~signalBit(this.#resident.endSignal));
+    ptrace.setSignalMask(thread.tid, ALL_SIGNALS & ~signalBit(this.resident.endSignal));
     ptrace.setRegisters(thread.tid, registers);
     if (!ptrace.resume(thread.tid))
       throw new TraceeError(thread.tid, { kind: 'killed', signal: 9 });
@@ -237,7 +237,7 @@ export class RemoteBatch {
   finish(millis = REMOTE_CALL_MILLIS): this {
     const { thread } = this;
     const { pid } = thread.process;
-    const signal = this.#resident.endSignal;
+    const signal = this.resident.endSignal;
     awaitStop(thread, { kind: 'signal', signal }, this.events, millis);
     thread.place = 'signal-loop';
     const length = CONTROL_SIZE + this.#queue.length * OP_SIZE;

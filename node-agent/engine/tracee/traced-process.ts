@@ -2,6 +2,7 @@
 import { innermost, readStatus } from '../linux/procfs/status.ts';
 import type { Resident } from './resident.ts';
 import { TracedThread } from './traced-thread.ts';
+import type { WayBack } from './way-back.ts';
 
 export class TracedProcess {
   readonly pid: number;
@@ -10,6 +11,8 @@ export class TracedProcess {
   resident: Resident | undefined;
   /** a `syscall` instruction in its vDSO */
   bootstrapAddress: bigint | undefined;
+  /** how the leader finds back by itself if the engine dies during a bootstrap call */
+  wayBack: WayBack | undefined;
   /** forked by us and invisible to its parent's wait(2) */
   snapshot = false;
   #nsPid: number | undefined;

@@ -5,6 +5,7 @@ import { childPids, readProc, threadIds } from '../linux/procfs/read.ts';
 import { readStatus } from '../linux/procfs/status.ts';
 import { SIGNAL, STOP_SIGNALS, sendSignal } from '../linux/signals.ts';
 import { DeadlineError, waitFor } from './deadline.ts';
+import { leaveCriticalSection } from './critical-section.ts';
 import { restartSilently } from './silent-restart.ts';
 import { TracedProcess } from './traced-process.ts';
 import type { TracedThread } from './traced-thread.ts';
@@ -236,7 +237,10 @@ export class Tracer {
       this.thaw();
       throw error instanceof DeadlineError ? new UnstoppableError([...new Set(late)]) : error;
     }
-    for (const thread of this.#threads.values()) restartSilently(thread);
+    for (const thread of this.#threads.values()) {
+      restartSilently(thread);
+      leaveCriticalSection(thread);
+    }
   }
 
   #allStopped(): boolean {
@@ -294,6 +298,33 @@ export class Tracer {
     }
     this.#freezing = false;
     for (const process of [...this.processes.values()]) this.release(process);
+  }
+
+  /** Waits for the end of a process that was sent a deadly signal or calls exit, and takes it off the books. */
+  awaitEnd(process: TracedProcess, millis = 10_000): void {
+    waitFor(`the end of process ${process.pid}`, millis, () => {
+      for (const thread of [...process.threads.values()]) {
+        const waited = poll(thread.tid);
+        if (!waited) continue;
+        if (waited.status.kind === 'exited' || waited.status.kind === 'killed')
+          this.#forget(thread);
+        else ptrace.resume(thread.tid);
+      }
+      return process.threads.size === 0 || undefined;
+    });
+    this.processes.delete(process.pid);
+  }
+
+  /** The same for one thread that calls exit(2). */
+  awaitThreadEnd(thread: TracedThread, millis = 10_000): void {
+    waitFor(`the end of thread ${thread.tid}`, millis, () => {
+      const waited = poll(thread.tid);
+      if (!waited) return undefined;
+      if (waited.status.kind === 'exited' || waited.status.kind === 'killed') return true;
+      ptrace.resume(thread.tid);
+      return undefined;
+    });
+    this.#forget(thread);
   }
 
   /** Takes a process that was killed or has ended off the books. */

@@ -1,0 +1,143 @@
+// Inside the freeze: everything but the pages of every process of one tree.
+import type { Finding } from './finding.ts';
+import {
+  collectMappings,
+  type PreparedMappings,
+  prepareMappings,
+  type ProcessMemory,
+} from './memory/mappings.ts';
+import { SharedMemoryDump } from './memory/shared-memory.ts';
+import type { ProcessRecord } from './state/records.ts';
+import { type CollectedDescriptors, collectDescriptors } from './state/files/descriptors.ts';
+import { FileRegistry } from './state/files/registry.ts';
+import { processKinds, threadKinds } from './state/kinds.ts';
+import {
+  checkMembers,
+  fillZombie,
+  listMembers,
+  type Member,
+  newRecord,
+} from './state/process-tree.ts';
+import type { ProcessSubject } from './state/state-kind.ts';
+import { RemoteBatch } from './tracee/remote-batch.ts';
+import type { TracedProcess } from './tracee/traced-process.ts';
+import type { Tracer } from './tracee/tracer.ts';
+
+export interface CollectedProcess {
+  readonly member: Member;
+  readonly record: ProcessRecord;
+  /** absent for a zombie */
+  readonly memory?: ProcessMemory;
+}
+
+export interface CollectedTree {
+  readonly members: readonly CollectedProcess[];
+  readonly sharedMemory: SharedMemoryDump;
+  readonly descriptors: CollectedDescriptors;
+  readonly findings: readonly Finding[];
+}
+
+export interface CollectOptions {
+  readonly establishedSockets: 'Fail' | 'Close';
+  readonly maxGhostBytes: number;
+  readonly mappings: ReadonlyMap<TracedProcess, PreparedMappings>;
+}
+
+/**
+ * Collects one tree whose processes are stopped and hold the interpreter.
+ *
+ * All threads answer at the same time: batches are started on every one of them before the first is waited for.
+ */
+export function collectTree(tracer: Tracer, root: number, options: CollectOptions): CollectedTree {
+  const findings: Finding[] = [];
+  const listed = listMembers(tracer, root).map((member, i) => ({
+    member,
+    record: newRecord(member, i + 1),
+  }));
+  findings.push(...checkMembers(listed.map((m) => m.member)));
+  const files = new FileRegistry(options);
+  const registry = { files, sharedMemory: new SharedMemoryDump(files) };
+  const report = (finding: Finding): void => void findings.push(finding);
+  const living = listed.flatMap(({ member, record }) => {
+    if (!member.process) return [];
+    const subject = { process: member.process, report };
+    return [{ subject, record, pending: queue(subject, record, registry, options) }];
+  });
+  for (const { pending } of living) for (const batch of pending.batches) batch.start();
+  for (const { pending } of living) {
+    for (const batch of pending.batches) batch.finish();
+    pending.fill();
+  }
+  for (const { member, record } of listed) if (!member.process) fillZombie(record, member);
+  const descriptors = collectDescriptors(living, registry, options);
+  const memories = new Map(living.map(({ record, pending }) => [record, pending.memory]));
+  const members = listed.map((m) => withMemory(m, memories.get(m.record)));
+  return { members, sharedMemory: registry.sharedMemory, descriptors, findings };
+}
+
+const withMemory = (
+  member: Omit<CollectedProcess, 'memory'>,
+  memory: ProcessMemory | undefined,
+): CollectedProcess => (memory ? { ...member, memory } : member);
+
+/** Where the files and shared memory of one tree get their ids. */
+export interface TreeRegistry {
+  readonly files: FileRegistry;
+  readonly sharedMemory: SharedMemoryDump;
+}
+
+interface Pending {
+  readonly batches: readonly RemoteBatch[];
+  readonly memory: ProcessMemory;
+  fill(): void;
+}
+
+/** Queues the questions of every kind; nothing runs yet. */
+function queue(
+  subject: ProcessSubject,
+  record: ProcessRecord,
+  registry: TreeRegistry,
+  options: CollectOptions,
+): Pending {
+  const { process } = subject;
+  const fillers: (() => void)[] = [];
+  const threads = process.orderedThreads;
+  const batches = threads.map((thread) => new RemoteBatch(thread));
+  threads.forEach((thread, i) => {
+    const { core } = record.threads[i]!;
+    for (const kind of threadKinds) {
+      const fill = kind.collect({ thread, process: subject }, batches[i]!);
+      fillers.push(() => fill(core));
+    }
+  });
+  const leader = batches[0]!;
+  for (const kind of processKinds) {
+    const fill = kind.collect(subject, leader);
+    fillers.push(() => fill(record));
+  }
+  // A process born since the preparation is read in the freeze.
+  const prepared = options.mappings.get(process) ?? prepareMappings(process);
+  const memory = collectMappings(subject, prepared, registry, leader);
+  fillers.push(() => memory.writeTo(record));
+  record.fs.cwdId = registry.files.pathFile(
+    process,
+    `/proc/${process.pid}/cwd`,
+    O_DIRECTORY,
+    subject.report,
+  );
+  record.fs.rootId = registry.files.pathFile(
+    process,
+    `/proc/${process.pid}/root`,
+    O_DIRECTORY,
+    subject.report,
+  );
+  return {
+    batches,
+    memory,
+    fill: () => {
+      for (const fill of fillers) fill();
+    },
+  };
+}
+
+const O_DIRECTORY = 0o200000;

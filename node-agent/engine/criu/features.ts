@@ -1,0 +1,23 @@
+// `criu check --feature NAME`: what this engine and this kernel can do. An unknown name is a no.
+
+/** Features of criu(8) that the engine relies on or offers; the rest is not there yet. */
+const OFFERED: ReadonlySet<string> = new Set([
+  'timerfd',
+  'aio_remap',
+  'memfd_hugetlb',
+  'shmem_memfd',
+  'move_mount_set_group',
+  'clone3_set_tid',
+  'pidfd_getfd',
+  'rseq_config',
+  'get_rseq_conf',
+  'membarrier_get_registrations',
+  'timer_cr_ids',
+  'pagemap_scan',
+  'breakpoints',
+]);
+
+/** 0 when every named feature is there, 1 otherwise; without names the question is only whether we run. */
+export function checkFeatures(names: readonly string[]): number {
+  return names.every((name) => OFFERED.has(name)) ? 0 : 1;
+}

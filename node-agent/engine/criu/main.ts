@@ -1,0 +1,105 @@
+// CRIU's command line in front of the engine: `criu check|dump|restore`, exit status 0 on success, 1 otherwise.
+import { openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { describeFailure } from '../failure.ts';
+import type { DumpTask, EngineEvent, RestoreTask } from '../protocol.ts';
+import { Reporter } from '../reporter.ts';
+import { checkFeatures } from './features.ts';
+import { type CriuOptions, parseCommandLine, UsageError } from './options.ts';
+
+/** Lines as CRIU writes them: seconds since the start, then the text; `Error` and `Warn` are searched for by its tools. */
+class Log {
+  readonly #fd: number;
+  readonly #start = performance.now();
+
+  constructor(options: CriuOptions) {
+    const { logFile, workDir } = options;
+    this.#fd = logFile === undefined ? 2 : openSync(join(workDir, logFile), 'w', 0o600);
+  }
+
+  line(text: string): void {
+    const seconds = ((performance.now() - this.#start) / 1000).toFixed(6).padStart(9, '0');
+    writeSync(this.#fd, `(${seconds}) ${text}\n`);
+  }
+
+  event(event: EngineEvent): void {
+    if (event.event === 'stage') this.line(`stage ${event.stage}`);
+    if (event.event === 'finding') {
+      const { severity, code, pid, object, advice } = event.finding;
+      const word = { refusal: 'Error', loss: 'Warn', note: 'Note' }[severity];
+      this.line(`${word} (${code}): process ${pid}: ${object}: ${advice}`);
+    }
+  }
+}
+
+async function run(options: CriuOptions): Promise<number> {
+  if (options.command === 'check') return checkFeatures(options.features);
+  const log = new Log(options);
+  try {
+    const reporter = new Reporter((event) => log.event(event));
+    if (options.command === 'dump') await runDump(options, reporter);
+    else await runRestore(options, reporter);
+    log.line(`${options.command} finished successfully`);
+    return 0;
+  } catch (error) {
+    const failure = describeFailure(error);
+    log.line(`Error (${failure.code}): ${failure.message}`);
+    return 1;
+  }
+}
+
+async function runDump(options: CriuOptions, reporter: Reporter): Promise<void> {
+  if (options.tree === undefined) throw new UsageError('dump wants --tree PID');
+  const task: DumpTask = {
+    type: 'dump',
+    trees: [{ name: 'tree', rootPid: options.tree, imagesDir: options.imagesDir }],
+    afterDump: options.leaveRunning ? 'Resume' : 'Kill',
+    freezeLimitMillis: 0,
+    establishedSockets: options.tcpClose ? 'Close' : 'Fail',
+    maxGhostBytes: options.ghostLimitBytes,
+    maxBytes: 0,
+    dryRun: false,
+  };
+  const { dump } = await import('../dump.ts');
+  dump(task, reporter);
+}
+
+async function runRestore(options: CriuOptions, reporter: Reporter): Promise<void> {
+  const task: RestoreTask = {
+    type: 'restore',
+    trees: [{ name: 'tree', imagesDir: options.imagesDir }],
+    leaveStopped: options.leaveStopped,
+  };
+  const { restore } = await import('../restore.ts');
+  const { rootPids } = restore(task, reporter);
+  if (options.pidFile !== undefined) {
+    writeFileSync(options.pidFile, String(rootPids[0]), { flag: 'wx' });
+  }
+  if (!options.restoreDetached) await waitForEnd(rootPids[0]!);
+}
+
+/** Without --restore-detached the restorer stays until the restored root has ended. */
+async function waitForEnd(pid: number): Promise<void> {
+  const state = (): string => {
+    try {
+      const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
+      return text.charAt(text.lastIndexOf(')') + 2);
+    } catch {
+      return 'gone';
+    }
+  };
+  while (state() !== 'Z' && state() !== 'gone') {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+async function main(): Promise<number> {
+  try {
+    return await run(parseCommandLine(process.argv.slice(2)));
+  } catch (error) {
+    writeSync(2, `criu: ${error instanceof Error ? error.message : String(error)}\n`);
+    return 1;
+  }
+}
+
+process.exitCode = await main();

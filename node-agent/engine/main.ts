@@ -1,0 +1,27 @@
+// The engine process: one task as JSON on stdin, events as JSON lines on stdout, exit status 0 only after a result.
+import { readFileSync, writeSync } from 'node:fs';
+import { dump } from './dump.ts';
+import { describeFailure } from './failure.ts';
+import type { EngineEvent, EngineTask } from './protocol.ts';
+import { Reporter } from './reporter.ts';
+import { restore } from './restore.ts';
+
+function emit(event: EngineEvent): void {
+  writeSync(1, `${JSON.stringify(event)}\n`);
+}
+
+function main(): number {
+  emit({ event: 'ready' });
+  const task = JSON.parse(readFileSync(0, 'utf8')) as EngineTask;
+  const reporter = new Reporter(emit);
+  try {
+    const result = task.type === 'dump' ? dump(task, reporter) : restore(task, reporter);
+    emit({ event: 'result', result });
+    return 0;
+  } catch (error) {
+    emit({ event: 'failed', failure: describeFailure(error) });
+    return 1;
+  }
+}
+
+process.exitCode = main();

@@ -1,0 +1,45 @@
+// What a target must have so that the saved tree can run there, as facts of the source.
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { arch, release } from 'node:os';
+import { hrtime } from 'node:process';
+import { readMemory } from './linux/process-memory.ts';
+import { readMaps } from './linux/procfs/maps.ts';
+import { getXstate } from './linux/ptrace.ts';
+import type { Requirements } from './protocol.ts';
+import type { TracedProcess } from './tracee/traced-process.ts';
+
+/** Place of XCR0 in the legacy region of the XSAVE area (`sw_reserved`, Intel SDM vol. 1, 13.4.1). */
+const XCR0_AT = 464;
+
+/** Digest of the vDSO's code; equal digests allow to move the new process's own one to the saved place. */
+export function vdsoOf(pid: number): { readonly bytes: number; readonly digest: string } {
+  const vdso = readMaps(pid).find((m) => m.name === '[vdso]');
+  if (!vdso) return { bytes: 0, digest: '' };
+  const code = readMemory(pid, vdso.start, Number(vdso.end - vdso.start));
+  return { bytes: code.length, digest: createHash('sha256').update(code).digest('hex') };
+}
+
+/** Flags of the first CPU in /proc/cpuinfo. */
+export function cpuFlags(): string[] {
+  const line = /^flags\s*:\s*(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'latin1'));
+  return (line?.[1] ?? '').split(' ').filter(Boolean).sort();
+}
+
+/** @param process any stopped process of the application */
+export function describeRequirements(
+  process: TracedProcess,
+  sums: { readonly memoryBytes: number; readonly threads: number },
+): Requirements {
+  const vdso = vdsoOf(process.pid);
+  return {
+    arch: arch(),
+    kernelRelease: release(),
+    vdsoBytes: vdso.bytes,
+    vdsoDigest: vdso.digest,
+    xstateFeatures: `0x${getXstate(process.leader.tid).readBigUInt64LE(XCR0_AT).toString(16)}`,
+    cpuFlags: cpuFlags(),
+    monotonicNanos: String(hrtime.bigint()),
+    ...sums,
+  };
+}

@@ -1,0 +1,55 @@
+// The story of a restore. Everything is read and judged before the first change; until the release the death of the engine
+// ends the half-built processes, and afterwards they are the application.
+import { RefusedError } from './finding.ts';
+import type { RestoreResult, RestoreTask, TreeReport } from './protocol.ts';
+import type { Reporter } from './reporter.ts';
+import { TRACE_OPTION } from './linux/ptrace.ts';
+import { TreeConstruction } from './restore/tree-construction.ts';
+import { releaseTogether } from './restore/release.ts';
+import { openSavedTree } from './restore/saved-images.ts';
+import { Tracer } from './tracee/tracer.ts';
+
+/**
+ * Rebuilds the trees of a task.
+ *
+ * @throws RefusedError | ImageError before anything was changed
+ * @throws Error later on; then nothing half-built is left
+ */
+export function restore(task: RestoreTask, reporter: Reporter): RestoreResult {
+  const start = performance.now();
+  reporter.stage('validating');
+  const opened = task.trees.map((tree) => openSavedTree(tree));
+  const findings = opened.flatMap((tree) => tree.check());
+  for (const finding of findings) reporter.finding(finding);
+  if (findings.some((f) => f.severity === 'refusal')) throw new RefusedError(findings);
+
+  const tracer = new Tracer(TRACE_OPTION.EXITKILL);
+  const trees = opened.map((saved) => new TreeConstruction(saved, tracer, reporter));
+  try {
+    reporter.stage('building-tree');
+    for (const tree of trees) tree.bear();
+    reporter.stage('filling-memory');
+    for (const tree of trees) tree.fillMemory();
+    reporter.stage('opening-files');
+    for (const tree of trees) tree.openFiles();
+    reporter.stage('starting-threads');
+    for (const tree of trees) tree.bearThreads();
+    for (const tree of trees) tree.finish();
+  } catch (error) {
+    for (const tree of trees) tree.abandon();
+    throw error;
+  }
+  releaseTogether(
+    trees.flatMap((tree) => tree.processes),
+    tracer,
+    task.leaveStopped,
+  );
+  reporter.stage('released');
+  for (const tree of trees) tree.close();
+  return {
+    trees: trees.map((tree): TreeReport => tree.describe()),
+    rootPids: trees.map((tree) => tree.rootPid),
+    restoreMillis: performance.now() - start,
+    findings: reporter.findings,
+  };
+}

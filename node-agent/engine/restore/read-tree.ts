@@ -1,0 +1,56 @@
+// All images of one tree, decoded before anything is changed.
+import { ImageError } from '../image/image-error.ts';
+import { IMAGES } from '../image/image-files.ts';
+import type { PstreeEntry } from '../image/messages/inventory.ts';
+import type { ImageReader } from '../image/reader.ts';
+import type { SavedProcess, SavedTree } from '../state/records.ts';
+import { TASK_STATE } from '../state/task-facts.ts';
+
+/**
+ * Reads a whole tree.
+ *
+ * @throws ImageError naming file, record and field of whatever is damaged or missing
+ */
+export function readTree(images: ImageReader): SavedTree {
+  const inventory = images.single(IMAGES.inventory);
+  const processes = images.records(IMAGES.pstree).map((pstree) => readProcess(images, pstree));
+  return { inventory, processes };
+}
+
+function readProcess(images: ImageReader, pstree: PstreeEntry): SavedProcess {
+  const { pid } = pstree;
+  const core = images.single(IMAGES.core(pid));
+  if (core.tc?.taskState === TASK_STATE.DEAD) {
+    return { pid, pstree, core, zombie: true, threads: [], fdinfo: [] };
+  }
+  const ids = images.single(IMAGES.ids(pid));
+  return {
+    pid,
+    pstree,
+    core,
+    zombie: false,
+    threads: pstree.threads.map((tid) => ({ tid, core: images.single(IMAGES.core(tid)) })),
+    ids,
+    mm: images.single(IMAGES.mm(pid)),
+    fs: images.single(IMAGES.fs(pid)),
+    fdinfo: images.records(IMAGES.fdinfo(ids.filesId)),
+  };
+}
+
+/** Facts that every part of a restore relies on. @throws ImageError */
+export function validateTree(tree: SavedTree): void {
+  const [root, ...rest] = tree.processes;
+  if (!root) throw new ImageError({ file: 'pstree.img', reason: 'holds no process' });
+  const pids = new Set(tree.processes.map((p) => p.pid));
+  for (const { pid, pstree } of rest) {
+    if (!pids.has(pstree.ppid)) {
+      throw new ImageError({
+        file: 'pstree.img',
+        reason: `process ${pid} has no parent ${pstree.ppid}`,
+      });
+    }
+  }
+  if (pids.size !== tree.processes.length) {
+    throw new ImageError({ file: 'pstree.img', reason: 'a pid comes twice' });
+  }
+}

@@ -1,0 +1,47 @@
+// The images of one tree to restore, opened and judged.
+import type { Finding } from '../finding.ts';
+import { refusal } from '../finding.ts';
+import { ImageReader } from '../image/reader.ts';
+import { checkMemory } from '../memory/check.ts';
+import type { RestoreTree } from '../protocol.ts';
+import type { SavedTree } from '../state/records.ts';
+import { checkFiles } from '../state/files/check.ts';
+import { missingLeaders } from './birth.ts';
+import { readTree, validateTree } from './read-tree.ts';
+
+export interface OpenedTree {
+  readonly name: string;
+  readonly placeholderPid: number | undefined;
+  readonly images: ImageReader;
+  readonly tree: SavedTree;
+  readonly memoryBytes: number;
+  /** everything that speaks against restoring it here, without having changed anything */
+  check(): Finding[];
+}
+
+/** @throws ImageError for damaged images */
+export function openSavedTree({ name, imagesDir, placeholderPid }: RestoreTree): OpenedTree {
+  const images = new ImageReader(imagesDir);
+  const tree = readTree(images);
+  validateTree(tree);
+  const memory = checkMemory(tree, images);
+  return {
+    name,
+    placeholderPid,
+    images,
+    tree,
+    memoryBytes: memory.bytes,
+    check: () => [...leaders(tree), ...memory.findings, ...checkFiles(tree, images)],
+  };
+}
+
+function leaders(tree: SavedTree): Finding[] {
+  return missingLeaders(tree).map(({ pid, kind, id }) =>
+    refusal(
+      kind === 'session' ? 'SessionLeaderGone' : 'GroupLeaderGone',
+      pid,
+      `${kind} ${id}`,
+      'its leader had ended before the dump; such a tree cannot be rebuilt yet',
+    ),
+  );
+}

@@ -1,0 +1,60 @@
+// The threads of a rebuilt process besides its leader, each with its own id.
+import type { SavedProcess, SavedThread } from '../state/records.ts';
+import { sleepMillis } from '../tracee/deadline.ts';
+import { RemoteBatch } from '../tracee/remote-batch.ts';
+import type { TracedProcess } from '../tracee/traced-process.ts';
+import type { TracedThread } from '../tracee/traced-thread.ts';
+import type { Tracer } from '../tracee/tracer.ts';
+import { SYS } from '../arch/x86-64.ts';
+import { LinuxError } from '../linux/error.ts';
+import { PidTakenError } from './birth.ts';
+import type { PidSource } from './pid-source.ts';
+
+/** CLONE_VM | FS | FILES | SIGHAND | THREAD | SYSVSEM: what pthread_create(3) shares. */
+const THREAD_FLAGS = 0x50f00;
+const PATIENCE_MILLIS = 5000;
+const PAUSE_MILLIS = 20;
+
+/** All threads of a process, leader first; the new ones have not executed an instruction. */
+export function bearThreads(
+  saved: SavedProcess,
+  process: TracedProcess,
+  tracer: Tracer,
+  pids: PidSource,
+): { readonly saved: SavedThread; readonly thread: TracedThread }[] {
+  const [leader, ...others] = saved.threads;
+  if (!leader) throw new Error(`process ${saved.pid} has no threads in its image`);
+  return [
+    { saved: leader, thread: process.leader },
+    ...others.map((thread) => ({ saved: thread, thread: bear(thread.tid, process, tracer, pids) })),
+  ];
+}
+
+function bear(tid: number, process: TracedProcess, tracer: Tracer, pids: PidSource): TracedThread {
+  for (const start = performance.now(); ; ) {
+    const batch = new RemoteBatch(process.leader);
+    const result = pids.clone(batch, tid, THREAD_FLAGS, 0);
+    try {
+      batch.run();
+    } catch (error) {
+      if (!(error instanceof LinuxError && error.errno === 'EEXIST')) throw error;
+    }
+    const { born } = batch.events;
+    if (born !== undefined) {
+      const thread = tracer.adopt(process.pid, born);
+      thread.nsTid = result.number;
+      if (result.number === tid) return thread;
+      endThread(thread, tracer);
+    }
+    if (performance.now() - start > PATIENCE_MILLIS) throw new PidTakenError(tid);
+    sleepMillis(PAUSE_MILLIS);
+  }
+}
+
+/** A thread that got the wrong id leaves by itself; killing it would end the whole process. */
+function endThread(thread: TracedThread, tracer: Tracer): void {
+  const batch = new RemoteBatch(thread);
+  batch.call(SYS.exit, 0);
+  batch.start();
+  tracer.awaitThreadEnd(thread);
+}

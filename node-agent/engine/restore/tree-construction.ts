@@ -1,0 +1,157 @@
+// One tree being rebuilt, stage by stage; `restore.ts` says in which order.
+import { SYS } from '../arch/x86-64.ts';
+import { rebuildMemory } from '../memory/rebuild.ts';
+import type { Reporter } from '../reporter.ts';
+import type { TreeReport } from '../protocol.ts';
+import { SIGNAL, sendSignal } from '../linux/signals.ts';
+import { spawnProgram, openInitProgram } from '../linux/spawn.ts';
+import { innermost, readStatus } from '../linux/procfs/status.ts';
+import { FileOpener } from '../state/files/opener.ts';
+import { poll } from '../linux/wait.ts';
+import type { TracedProcess } from '../tracee/traced-process.ts';
+import type { Tracer } from '../tracee/tracer.ts';
+import { type BornProcess, TreeBirth } from './birth.ts';
+import type { Birth } from './builder.ts';
+import { LastPid, type PidSource, SetTid } from './pid-source.ts';
+import { finishProcess } from './release.ts';
+import type { OpenedTree } from './saved-images.ts';
+import { bearThreads } from './threads.ts';
+import { ProcessUnderConstruction } from './under-construction.ts';
+import { drainChildSignals, endAs } from './zombie.ts';
+
+const FREEZE_MILLIS = 5000;
+
+export class TreeConstruction {
+  readonly processes: ProcessUnderConstruction[] = [];
+  readonly #saved: OpenedTree;
+  readonly #tracer: Tracer;
+  readonly #reporter: Reporter;
+  readonly #files: FileOpener;
+  readonly #birth: Birth;
+  #pids: PidSource | undefined;
+  #root: TracedProcess | undefined;
+
+  constructor(saved: OpenedTree, tracer: Tracer, reporter: Reporter) {
+    this.#saved = saved;
+    this.#tracer = tracer;
+    this.#reporter = reporter;
+    this.#birth = saved.placeholderPid === undefined ? 'standalone' : 'morph';
+    this.#files = new FileOpener(saved.images, saved.tree);
+  }
+
+  /** The root pid in the engine's numbering, once it is born. */
+  get rootPid(): number {
+    if (!this.#root) throw new Error('the tree is not born yet');
+    return this.#root.pid;
+  }
+
+  /** Every process exists with its pid, parent, session and group, as a stopped copy of the placeholder. */
+  bear(): void {
+    const { tree, placeholderPid } = this.#saved;
+    const rootPid = placeholderPid ?? spawnRoot(tree.processes[0]!.pid);
+    this.#root = this.#tracer.seizeTree(rootPid);
+    this.#tracer.freeze(FREEZE_MILLIS);
+    const taken = new Set(tree.processes.flatMap((p) => [p.pid, ...p.pstree.threads]));
+    this.#pids = this.#birth === 'morph' ? LastPid.start(rootPid, taken) : new SetTid();
+    const session = innermost(readStatus(rootPid).nsSids);
+    const born = new TreeBirth(tree, this.#tracer, this.#pids).build(this.#root, session);
+    for (const member of born) this.#adopt(member);
+  }
+
+  #adopt({ saved, process }: BornProcess): void {
+    if (saved.zombie) {
+      endAs(saved.core.tc?.exitStatus ?? saved.core.tc?.exitCode ?? 0, process, this.#tracer);
+      return;
+    }
+    const report = this.#reporter.finding.bind(this.#reporter);
+    this.processes.push(new ProcessUnderConstruction(saved, process, this.#birth, report));
+  }
+
+  /** Executable, mappings and their content. */
+  fillMemory(): void {
+    const total = this.#saved.memoryBytes;
+    let done = 0;
+    for (const builder of this.processes) {
+      rebuildMemory(builder, {
+        images: this.#saved.images,
+        files: this.#files,
+        progress: (bytes) => {
+          done += bytes;
+          this.#reporter.progress(done, total);
+        },
+      });
+    }
+  }
+
+  openFiles(): void {
+    this.#files.openAll(this.processes);
+    for (const builder of this.processes) {
+      this.#enterDirectories(builder);
+      builder.run('resources');
+    }
+  }
+
+  #enterDirectories(builder: ProcessUnderConstruction): void {
+    const { fs } = builder.saved;
+    if (!fs) return;
+    const root = this.#files.path(fs.rootId);
+    const cwd = this.#files.path(fs.cwdId);
+    builder.makeRoom(2, 16384);
+    if (root !== undefined && root !== '/')
+      builder.batch.must(SYS.chroot, builder.batch.text(root));
+    if (cwd !== undefined) builder.batch.must(SYS.chdir, builder.batch.text(cwd));
+  }
+
+  bearThreads(): void {
+    const pids = this.#pids;
+    if (!pids) throw new Error('threads before their processes');
+    for (const builder of this.processes) {
+      const { saved, process } = builder;
+      builder.flush();
+      for (const born of bearThreads(saved, process, this.#tracer, pids)) {
+        builder.addThread(born.saved, born.thread);
+      }
+      builder.run('threads');
+    }
+  }
+
+  /** What must come last; afterwards nothing of ours is left in the processes but the trace. */
+  finish(): void {
+    this.#files.finish(this.processes);
+    for (const builder of this.processes) {
+      builder.makeRoom(1, 64);
+      drainChildSignals(builder.batch);
+      builder.run('final');
+    }
+    for (const builder of this.processes) finishProcess(builder);
+  }
+
+  /** Ends everything that was built, after a failure. */
+  abandon(): void {
+    this.#pids?.close();
+    for (const process of [...this.#tracer.processes.values()]) {
+      sendSignal(process.pid, SIGNAL.SIGKILL);
+      this.#tracer.awaitEnd(process);
+    }
+    // A root that the engine itself gave birth to is its child, and stays a zombie until it is reaped.
+    if (this.#birth === 'standalone') while (poll(-1));
+    this.#files.close();
+  }
+
+  close(): void {
+    this.#pids?.close();
+    this.#files.close();
+  }
+
+  describe(): TreeReport {
+    const { name, tree, memoryBytes } = this.#saved;
+    const threads = tree.processes.reduce((sum, p) => sum + p.threads.length, 0);
+    return { name, processes: tree.processes.length, threads, memoryBytes };
+  }
+}
+
+/** The root of a standalone tree: the placeholder's program under the saved pid, child of the engine. */
+function spawnRoot(pid: number): number {
+  using program = openInitProgram();
+  return spawnProgram({ executable: program.fd, argv: ['diapause-init', 'stand'], pid });
+}

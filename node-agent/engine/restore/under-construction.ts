@@ -1,0 +1,96 @@
+// A process that is being rebuilt, as the state kinds see it.
+import type { Finding } from '../finding.ts';
+import type { SavedProcess, SavedThread } from '../state/records.ts';
+import { processKinds, stateKinds } from '../state/kinds.ts';
+import type { Stage } from '../state/state-kind.ts';
+import { RemoteBatch } from '../tracee/remote-batch.ts';
+import type { TracedProcess } from '../tracee/traced-process.ts';
+import type { TracedThread } from '../tracee/traced-thread.ts';
+import type { Birth, ProcessBuilder, ThreadBuilder } from './builder.ts';
+
+export class ProcessUnderConstruction implements ProcessBuilder {
+  readonly saved: SavedProcess;
+  readonly process: TracedProcess;
+  readonly birth: Birth;
+  readonly threads: ThreadUnderConstruction[] = [];
+  readonly #report: (finding: Finding) => void;
+  #batch: RemoteBatch | undefined;
+
+  constructor(
+    saved: SavedProcess,
+    process: TracedProcess,
+    birth: Birth,
+    report: (finding: Finding) => void,
+  ) {
+    this.saved = saved;
+    this.process = process;
+    this.birth = birth;
+    this.#report = report;
+  }
+
+  /** Belongs to the interpreter's mapping of the moment; after an exec a new one is made. */
+  get batch(): RemoteBatch {
+    if (!this.#batch || this.#batch.resident !== this.process.resident) {
+      this.#batch = new RemoteBatch(this.process.leader);
+    }
+    return this.#batch;
+  }
+
+  flush(): void {
+    if (this.batch.length > 0) this.batch.run();
+  }
+
+  makeRoom(calls: number, bytes: number): void {
+    if (!this.batch.hasRoom(calls, bytes)) this.flush();
+  }
+
+  report(finding: Finding): void {
+    this.#report(finding);
+  }
+
+  addThread(saved: SavedThread, thread: TracedThread): void {
+    this.threads.push(new ThreadUnderConstruction(saved, thread, this));
+  }
+
+  /** Lets every kind of one stage queue its calls, in the order of the register, and runs them. */
+  run(stage: Stage): void {
+    const kinds = this.threads.length > 0 ? stateKinds : processKinds;
+    for (const kind of kinds) {
+      if (kind.stage !== stage) continue;
+      if (kind.scope === 'process') kind.restore(this.saved, this);
+      else for (const thread of this.threads) kind.restore(thread.saved.core, thread);
+    }
+    // All threads work at the same time; the leader's batch is the process's own.
+    const others = this.threads.filter((t) => t.batch !== this.batch && t.batch.length > 0);
+    for (const thread of others) thread.batch.start();
+    for (const thread of others) thread.batch.finish();
+    this.flush();
+  }
+}
+
+export class ThreadUnderConstruction implements ThreadBuilder {
+  readonly saved: SavedThread;
+  readonly thread: TracedThread;
+  readonly process: ProcessUnderConstruction;
+  readonly #own: RemoteBatch | undefined;
+
+  constructor(saved: SavedThread, thread: TracedThread, process: ProcessUnderConstruction) {
+    this.saved = saved;
+    this.thread = thread;
+    this.process = process;
+    // The leader's calls keep their order with those of the process: one batch for both.
+    this.#own = thread === process.process.leader ? undefined : new RemoteBatch(thread);
+  }
+
+  get batch(): RemoteBatch {
+    return this.#own ?? this.process.batch;
+  }
+
+  flush(): void {
+    if (this.batch.length > 0) this.batch.run();
+  }
+
+  makeRoom(calls: number, bytes: number): void {
+    if (!this.batch.hasRoom(calls, bytes)) this.flush();
+  }
+}

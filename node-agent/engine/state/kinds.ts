@@ -1,0 +1,43 @@
+// The only register of state kinds. The order within a stage is the order of the restore.
+import { alternateStack } from './alternate-stack.ts';
+import { credentials } from './credentials.ts';
+import { generalRegisters } from './general-registers.ts';
+import { intervalTimers } from './interval-timers.ts';
+import { membarrier } from './membarrier.ts';
+import { sharedPendingSignals, threadPendingSignals } from './pending-signals.ts';
+import { posixTimers } from './posix-timers.ts';
+import { resourceLimits } from './resource-limits.ts';
+import { robustList } from './robust-list.ts';
+import { rseq } from './rseq.ts';
+import { scheduling } from './scheduling.ts';
+import { signalActions } from './signal-actions.ts';
+import { signalMask } from './signal-mask.ts';
+import type { ProcessKind, StateKind, ThreadKind } from './state-kind.ts';
+import { taskFacts } from './task-facts.ts';
+import { threadName } from './thread-name.ts';
+import { tidAddress } from './tid-address.ts';
+import { xstate } from './xstate.ts';
+
+export const stateKinds: readonly StateKind[] = [
+  signalActions,
+  membarrier,
+  tidAddress,
+  robustList,
+  alternateStack,
+  rseq,
+  scheduling,
+  threadName,
+  posixTimers,
+  resourceLimits,
+  sharedPendingSignals,
+  threadPendingSignals,
+  signalMask,
+  taskFacts,
+  intervalTimers,
+  credentials,
+  xstate,
+  generalRegisters,
+];
+
+export const processKinds: readonly ProcessKind[] = stateKinds.filter((k) => k.scope === 'process');
+export const threadKinds: readonly ThreadKind[] = stateKinds.filter((k) => k.scope === 'thread');

@@ -1,0 +1,53 @@
+// The contract of a state kind: one kind of kernel state, saved and rebuilt in one file. `kinds.ts` is the only register.
+import type { CoreEntry } from '../image/messages/core.ts';
+import type { Finding } from '../finding.ts';
+import type { ProcessBuilder, ThreadBuilder } from '../restore/builder.ts';
+import type { RemoteBatch } from '../tracee/remote-batch.ts';
+import type { TracedProcess } from '../tracee/traced-process.ts';
+import type { TracedThread } from '../tracee/traced-thread.ts';
+import type { CoreDraft, ProcessRecord, SavedProcess } from './records.ts';
+
+/** Where in the rebuilding of a process a kind has its place. */
+export type Stage =
+  /** memory and files are there, no second thread yet */
+  | 'resources'
+  /** every thread exists; still privileged where the birth was */
+  | 'threads'
+  /** last, in this order of the list: what must not act before all else is done (timers, credentials) */
+  | 'final';
+
+export interface ProcessSubject {
+  readonly process: TracedProcess;
+  /** tells the user about something that is not saved exactly; a refusal ends the dump after the collection */
+  report(finding: Finding): void;
+}
+
+export interface ThreadSubject {
+  readonly thread: TracedThread;
+  readonly process: ProcessSubject;
+}
+
+/**
+ * State of a whole process.
+ *
+ * `collect` runs in the freeze: it takes facts from outside, queues remote calls on the shared batch and returns what to
+ * do once they are answered: to write this kind's fields of the messages. `restore` queues calls on the builder's batch.
+ */
+export interface ProcessKind {
+  readonly name: string;
+  readonly scope: 'process';
+  readonly stage: Stage;
+  collect(subject: ProcessSubject, remote: RemoteBatch): (record: ProcessRecord) => void;
+  restore(saved: SavedProcess, builder: ProcessBuilder): void;
+}
+
+/** State of each thread; as {@link ProcessKind}. */
+export interface ThreadKind {
+  readonly name: string;
+  readonly scope: 'thread';
+  readonly stage: Stage;
+  collect(subject: ThreadSubject, remote: RemoteBatch): (core: CoreDraft) => void;
+  restore(core: CoreEntry, builder: ThreadBuilder): void;
+}
+
+export type StateKind = ProcessKind | ThreadKind;

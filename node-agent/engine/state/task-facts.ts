@@ -1,0 +1,74 @@
+// Small facts of a process: state, name, personality, coredump filter, OOM score, subreaper, creation mask.
+import { writeFileSync } from 'node:fs';
+import { SYS } from '../arch/x86-64.ts';
+import { tryReadProc } from '../linux/procfs/read.ts';
+import { readStat, readStatus, STAT } from '../linux/procfs/status.ts';
+import { SIGNAL } from '../linux/signals.ts';
+import type { ProcessKind } from './state-kind.ts';
+
+/** task_core_entry.task_state */
+export const TASK_STATE = { ALIVE: 1, DEAD: 2, STOPPED: 3 } as const;
+
+const PR_SET_CHILD_SUBREAPER = 36;
+const PR_GET_CHILD_SUBREAPER = 37;
+
+const number = (text: string | undefined, radix = 10): number | undefined =>
+  text === undefined ? undefined : Number.parseInt(text.trim(), radix);
+
+export const taskFacts: ProcessKind = {
+  name: 'task-facts',
+  scope: 'process',
+  stage: 'final',
+
+  collect({ process }, remote) {
+    const { pid, leader } = process;
+    const stopped = leader.groupStopped;
+    const personality = number(tryReadProc(`/proc/${pid}/personality`), 16) ?? 0;
+    const coredumpFilter = number(tryReadProc(`/proc/${pid}/coredump_filter`), 16);
+    const subreaper = remote.space(8);
+    remote.must(SYS.prctl, PR_GET_CHILD_SUBREAPER, subreaper);
+    return ({ task, threads, fs }) => {
+      const core = threads[0]!.core.threadCore;
+      task.taskState = stopped ? TASK_STATE.STOPPED : TASK_STATE.ALIVE;
+      if (stopped) task.stopSigno = SIGNAL.SIGSTOP;
+      task.exitCode = 0;
+      // CRIU reads the hexadecimal file as decimal; the exact value has a field of its own.
+      task.personality = Number.parseInt(personality.toString(16), 10) || 0;
+      task.personalityExact = personality;
+      task.flags = Number(readStat(pid)(STAT.flags));
+      task.blkSigset = core.blkSigset ?? 0n;
+      task.comm = core.comm ?? '';
+      const loginuid = number(tryReadProc(`/proc/${pid}/loginuid`));
+      if (loginuid !== undefined) task.loginuid = loginuid;
+      const oomScoreAdj = number(tryReadProc(`/proc/${pid}/oom_score_adj`));
+      if (oomScoreAdj !== undefined) task.oomScoreAdj = oomScoreAdj;
+      if (coredumpFilter !== undefined) task.coredumpFilter = coredumpFilter;
+      task.childSubreaper = subreaper.int32(0) !== 0;
+      fs.umask = readStatus(pid).umask;
+    };
+  },
+
+  restore(saved, builder) {
+    const { batch, process, birth } = builder;
+    const task = saved.core.tc;
+    if (saved.fs?.umask !== undefined) batch.must(SYS.umask, saved.fs.umask);
+    if (task?.childSubreaper) batch.must(SYS.prctl, PR_SET_CHILD_SUBREAPER, 1);
+    if (task?.personalityExact) batch.must(SYS.personality, task.personalityExact);
+    if (task?.coredumpFilter !== undefined) {
+      tryWrite(`/proc/${process.pid}/coredump_filter`, `0x${task.coredumpFilter.toString(16)}`);
+    }
+    // A pod's OOM score is its quality of service class, set by the runtime.
+    if (birth === 'standalone' && task?.oomScoreAdj !== undefined) {
+      tryWrite(`/proc/${process.pid}/oom_score_adj`, String(task.oomScoreAdj));
+    }
+  },
+};
+
+/** A lower score than the present one needs CAP_SYS_RESOURCE; CRIU, too, goes on without. */
+function tryWrite(path: string, value: string): void {
+  try {
+    writeFileSync(path, value);
+  } catch {
+    // The value is advice to the kernel, no behaviour of the application.
+  }
+}

@@ -1,0 +1,55 @@
+// The engine dies at the worst moment, inside a bootstrap call: the application must find back by itself.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { test } from 'node:test';
+import { buildVictim, startVictim } from '../../../test/victims/victim.ts';
+
+/** An engine that ends itself by SIGKILL at the entry or the exit of the remote mmap. */
+const DYING_ENGINE = `
+import { Tracer } from '${new URL('./tracer.ts', import.meta.url).href}';
+import { readMaps } from '${new URL('../linux/procfs/maps.ts', import.meta.url).href}';
+import { findWayBack, armWayBack } from '${new URL('./way-back.ts', import.meta.url).href}';
+import * as ptrace from '${new URL('../linux/ptrace.ts', import.meta.url).href}';
+import { poll } from '${new URL('../linux/wait.ts', import.meta.url).href}';
+import { REG } from '${new URL('../arch/x86-64.ts', import.meta.url).href}';
+const [pid, stops] = process.argv.slice(1).map(Number);
+const tracer = new Tracer();
+const victim = tracer.seizeTree(pid);
+victim.wayBack = findWayBack(pid, readMaps(pid));
+if (!victim.wayBack) throw new Error('no way back found');
+tracer.freeze(1000);
+const thread = victim.leader;
+thread.saveBeforeUse();
+const registers = BigUint64Array.from(thread.registers);
+const way = armWayBack(thread, victim.wayBack);
+if (!way) throw new Error('no room on the stack');
+[9n, 0n, 4096n, 3n, 0x22n, 0xffffffffffffffffn, 0n].forEach((word, i) => {
+  registers[[REG.rax, REG.rdi, REG.rsi, REG.rdx, REG.r10, REG.r8, REG.r9][i]] = word;
+});
+registers[REG.origRax] = 0xffffffffffffffffn;
+registers[REG.rip] = way.rip;
+registers[REG.rsp] = way.rsp;
+ptrace.setSignalMask(thread.tid, 0xffffffffffffffffn);
+ptrace.setRegisters(thread.tid, registers);
+for (let n = 0; n < stops; n++) {
+  ptrace.resumeToSyscall(thread.tid);
+  while (!poll(thread.tid));
+}
+process.kill(process.pid, 'SIGKILL');
+`;
+
+for (const stops of [0, 1, 2]) {
+  test(`the engine is killed after ${stops} of 2 stops of the remote mmap`, async () => {
+    using victim = await startVictim(buildVictim('counter'));
+    const engine = spawnSync(
+      process.execPath,
+      ['--input-type=module', '-e', DYING_ENGINE, String(victim.pid), String(stops)],
+      { encoding: 'utf8' },
+    );
+    assert.equal(engine.signal, 'SIGKILL', engine.stderr);
+    assert.ok(victim.alive());
+    victim.signal('SIGUSR1');
+    assert.match(await victim.waitForLine(/^count/), /checksum same/);
+    victim.signal('SIGTERM');
+  });
+}

@@ -1,0 +1,176 @@
+// What a thread needs to become the application's again by itself if the engine dies during a bootstrap call: a signal frame
+// on its own stack, and the two pieces of the application's own code that lead to it.
+import { closeSync, openSync, readSync } from 'node:fs';
+import { REG, type Registers } from '../arch/x86-64.ts';
+import { type TraceeAddress, writeMemory } from '../linux/process-memory.ts';
+import type { Mapping } from '../linux/procfs/maps.ts';
+import { getXstate } from '../linux/ptrace.ts';
+import { resumableInPlace } from './restart.ts';
+import type { TracedThread } from './traced-thread.ts';
+
+/** `syscall; ret`: any small system call wrapper of a C library has it. */
+const SYSCALL_RET = Buffer.from([0x0f, 0x05, 0xc3]);
+/** `mov $15, %rax; syscall`: the signal return stub of glibc and musl. */
+const SIGRETURN = Buffer.from([0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05]);
+/** Larger text is not searched: the stubs are in the C library. */
+const MAX_TEXT_BYTES = 4n << 20n;
+
+/** Leaf functions may keep data so far below the stack pointer (System V ABI, "red zone"). */
+const RED_ZONE_BYTES = 128n;
+const FRAME_BYTES = 16384n;
+
+/** struct rt_sigframe and what it holds: arch/x86/include/uapi/asm/{ucontext,sigcontext}.h, offsets in bytes. */
+const FRAME = {
+  returnTo: 0,
+  flags: 8,
+  stackFlags: 32,
+  context: 48,
+  signalMask: 304,
+  size: 440,
+} as const;
+const UC_FP_XSTATE_SIGCONTEXT_SS_STRICT = 7n;
+/** makes the kernel leave the alternate stack alone: an invalid request is ignored there */
+const NO_SUCH_STACK_FLAGS = 0xff;
+const CONTEXT_ORDER = [
+  REG.r8,
+  REG.r9,
+  REG.r10,
+  REG.r11,
+  REG.r12,
+  REG.r13,
+  REG.r14,
+  REG.r15,
+  REG.rdi,
+  REG.rsi,
+  REG.rbp,
+  REG.rbx,
+  REG.rdx,
+  REG.rax,
+  REG.rcx,
+  REG.rsp,
+  REG.rip,
+  REG.rflags,
+] as const;
+const CONTEXT_SEGMENTS = CONTEXT_ORDER.length * 8;
+const CONTEXT_FPSTATE = 184;
+
+const FP_SOFTWARE_BYTES = 464;
+const FP_XSTATE_MAGIC1 = 0x46505853;
+const FP_XSTATE_MAGIC2 = 0x46505845;
+const FP_HEADER_AT = 512;
+/** without the AMX tiles, which a thread may only have after asking for them */
+const FP_COMMON_BYTES = 2696;
+
+/** Where the code is, and the stack on which the frame may lie. Found while the application runs. */
+export interface WayBack {
+  readonly syscallRet: TraceeAddress;
+  readonly sigreturn: TraceeAddress;
+  readonly stack: { readonly start: TraceeAddress; readonly end: TraceeAddress };
+}
+
+/**
+ * Looks for a way back; undefined when the program has none (no C library, no main stack): then a bootstrap call keeps
+ * its window of 25 to 130 us in which the death of the engine would end the application.
+ */
+export function findWayBack(pid: number, mappings: readonly Mapping[]): WayBack | undefined {
+  const stack = mappings.find((m) => m.name === '[stack]');
+  if (!stack) return undefined;
+  let syscallRet: TraceeAddress | undefined;
+  let sigreturn: TraceeAddress | undefined;
+  for (const mapping of mappings) {
+    if (!mapping.executable || mapping.writable || !mapping.name.startsWith('/')) continue;
+    const length = mapping.end - mapping.start;
+    if (length > MAX_TEXT_BYTES) continue;
+    const text = readText(pid, mapping);
+    syscallRet ??= within(text, SYSCALL_RET, mapping.start);
+    sigreturn ??= within(text, SIGRETURN, mapping.start);
+    if (syscallRet !== undefined && sigreturn !== undefined)
+      return { syscallRet, sigreturn, stack };
+  }
+  return undefined;
+}
+
+function within(text: Buffer, code: Buffer, start: TraceeAddress): TraceeAddress | undefined {
+  const at = text.indexOf(code);
+  return at < 0 ? undefined : start + BigInt(at);
+}
+
+/** As the process sees it: a file may have been replaced since. */
+function readText(pid: number, { start, end }: Mapping): Buffer {
+  const text = Buffer.alloc(Number(end - start));
+  const fd = openSync(`/proc/${pid}/mem`, 'r');
+  try {
+    let done = 0;
+    while (done < text.length) {
+      const n = readSync(fd, text, done, text.length - done, start + BigInt(done));
+      if (n === 0) break;
+      done += n;
+    }
+    return text.subarray(0, done);
+  } catch {
+    return text.subarray(0, 0);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/**
+ * Writes a signal frame with the thread's true state below its stack pointer, where memory is dead, and gives the
+ * registers that lead there: `syscall; ret` pops the frame's return address, which is the program's own signal return stub.
+ *
+ * Event order if the engine dies: 1. the thread runs on behind the system call; 2. `ret`; 3. rt_sigreturn(2) brings back
+ * registers, FPU state and signal mask. If it does not die, the next stop comes before 2.
+ *
+ * @returns undefined when the thread is not on its main stack or has no room there
+ */
+export function armWayBack(
+  thread: TracedThread,
+  way: WayBack,
+): { readonly rip: TraceeAddress; readonly rsp: TraceeAddress } | undefined {
+  const rsp = thread.registers[REG.rsp]!;
+  const floor = rsp - RED_ZONE_BYTES - FRAME_BYTES;
+  if (rsp > way.stack.end || floor < way.stack.start) return undefined;
+  const fpstate = fpuFrame(getXstate(thread.tid));
+  const fpAt = (rsp - RED_ZONE_BYTES - BigInt(fpstate.length)) & ~63n;
+  const frameAt = (fpAt - BigInt(FRAME.size)) & ~15n;
+  const frame = signalFrame(
+    resumableInPlace(thread.registers),
+    thread.signalMask,
+    way.sigreturn,
+    fpAt,
+  );
+  writeMemory(thread.process.pid, fpAt, fpstate);
+  writeMemory(thread.process.pid, frameAt, frame);
+  return { rip: way.syscallRet, rsp: frameAt };
+}
+
+function signalFrame(registers: Registers, mask: bigint, returnTo: bigint, fpAt: bigint): Buffer {
+  const frame = Buffer.alloc(FRAME.size);
+  frame.writeBigUInt64LE(returnTo, FRAME.returnTo);
+  frame.writeBigUInt64LE(UC_FP_XSTATE_SIGCONTEXT_SS_STRICT, FRAME.flags);
+  frame.writeUInt32LE(NO_SUCH_STACK_FLAGS, FRAME.stackFlags);
+  CONTEXT_ORDER.forEach((place, i) =>
+    frame.writeBigUInt64LE(registers[place]!, FRAME.context + i * 8),
+  );
+  const segments = FRAME.context + CONTEXT_SEGMENTS;
+  frame.writeUInt16LE(Number(registers[REG.cs]), segments);
+  frame.writeUInt16LE(Number(registers[REG.ss]), segments + 6);
+  frame.writeBigUInt64LE(fpAt, FRAME.context + CONTEXT_FPSTATE);
+  frame.writeBigUInt64LE(mask, FRAME.signalMask);
+  return frame;
+}
+
+/** The XSAVE area as the kernel wants it in a signal frame: with its size and features between two magic numbers. */
+function fpuFrame(xstate: Buffer): Buffer {
+  const size = xstate.length > 2 * FP_COMMON_BYTES ? FP_COMMON_BYTES : xstate.length;
+  const frame = Buffer.alloc(size + 4);
+  xstate.copy(frame, 0, 0, size);
+  const features = xstate.readBigUInt64LE(FP_SOFTWARE_BYTES);
+  frame.fill(0, FP_SOFTWARE_BYTES, FP_HEADER_AT);
+  frame.writeUInt32LE(FP_XSTATE_MAGIC1, FP_SOFTWARE_BYTES);
+  frame.writeUInt32LE(size + 4, FP_SOFTWARE_BYTES + 4);
+  frame.writeBigUInt64LE(features, FP_SOFTWARE_BYTES + 8);
+  frame.writeUInt32LE(size, FP_SOFTWARE_BYTES + 16);
+  frame.writeUInt32LE(FP_XSTATE_MAGIC2, size);
+  return frame;
+}
