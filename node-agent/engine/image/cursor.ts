@@ -16,7 +16,7 @@ export interface PayloadRecord<Rec> {
   readonly offset: number;
   readonly bytes: number;
   /** Copies the raw bytes into memory; only while the image is being walked. */
-  read(): Uint8Array;
+  readonly read: () => Uint8Array;
 }
 
 /** An open image. Every wrong byte ends in an {@link ImageError}. */

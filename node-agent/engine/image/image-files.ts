@@ -17,7 +17,7 @@ import { memfdInodeEntry, mmEntry, pagemapEntry, pagemapHead } from './messages/
 import { autofsEntry, binfmtMiscEntry, mntEntry } from './messages/mounts.ts';
 import { pidnsEntry, timensEntry, usernsEntry, utsnsEntry } from './messages/namespaces.ts';
 import { netDeviceEntry, netnsEntry } from './messages/network.ts';
-import { pipeDataEntry } from './messages/pipes.ts';
+import { type PipeDataEntry, pipeDataEntry } from './messages/pipes.ts';
 import { apparmorEntry, seccompEntry } from './messages/security.ts';
 import { skPacketEntry, tcpStreamEntry } from './messages/sockets.ts';
 import { cpuinfoEntry, irmapCacheEntry, statsEntry } from './messages/stats.ts';
@@ -90,7 +90,7 @@ function family<Rec, Head = never>(
 }
 
 const pagemap = { head: pagemapHead };
-const pipeData = { payload: { align: 1, bytes: (r: { bytes: number }) => r.bytes } };
+const pipeData = { payload: { align: 1, bytes: (pipe: PipeDataEntry) => pipe.bytes } };
 
 /** The images, by CRIU's names: `IMAGES.pstree`, `IMAGES.core(tid)`. */
 export const IMAGES = {

@@ -1,6 +1,13 @@
 // An images directory, opened once: files are reached through its descriptor, so that a rename or a mount cannot move it.
-import { closeSync, constants, fstatSync, openSync, type PathLike } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, type PathLike, readlinkSync } from 'node:fs';
 import { ImageError } from './image-error.ts';
+
+/** Which directories the link of an incremental chain may lead to. */
+export type ParentScope =
+  /** one beside this directory: bundles on volumes that others can write must not reach other files of the node */
+  | 'sibling'
+  /** any, as CRIU does */
+  | 'anywhere';
 
 /** An open directory of images; dispose of it when done. */
 export class ImagesDirectory {
@@ -8,9 +15,9 @@ export class ImagesDirectory {
   readonly fd: number;
 
   /** @throws the error of open(2) */
-  constructor(path: PathLike) {
+  constructor(path: PathLike, extraFlags = 0) {
     this.path = String(path);
-    this.fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+    this.fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | extraFlags);
   }
 
   [Symbol.dispose](): void {
@@ -37,6 +44,27 @@ export class ImagesDirectory {
     if (stat.isFile()) return { fd, bytes: stat.size };
     closeSync(fd);
     throw new ImageError({ file, reason: 'is not a regular file' });
+  }
+
+  /** The directory that the link named `link` leads to; undefined without one. @throws ImageError outside of the scope */
+  follow(link: string, scope: ParentScope): ImagesDirectory | undefined {
+    const target = this.#readLink(link);
+    if (target === undefined) return undefined;
+    if (scope === 'anywhere') return new ImagesDirectory(this.pathOf(link));
+    if (!/^\.\.\/[^/]+\/?$/.test(target) || /^\.\.\/\.\.?\/?$/.test(target)) {
+      throw new ImageError({ file: link, reason: `leads to ${target}, which is not beside it` });
+    }
+    return new ImagesDirectory(this.pathOf(target.replace(/\/$/, '')), constants.O_NOFOLLOW);
+  }
+
+  #readLink(link: string): string | undefined {
+    try {
+      return readlinkSync(this.pathOf(link));
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) return undefined;
+      if (hasCode(error, 'EINVAL')) throw new ImageError({ file: link, reason: 'is not a link' });
+      throw error;
+    }
   }
 
   #openPlain(file: string, flags: number, mode: number): number {

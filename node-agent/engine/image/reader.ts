@@ -3,14 +3,15 @@ import { constants, type PathLike, readdirSync } from 'node:fs';
 import { ImageCursor, type PayloadRecord } from './cursor.ts';
 import { ImageError } from './image-error.ts';
 import { type AnyImage, type Image, PARENT_LINK } from './image-files.ts';
-import { hasCode, ImagesDirectory } from './images-directory.ts';
+import { hasCode, ImagesDirectory, type ParentScope } from './images-directory.ts';
 
 /** Reads images of one directory. Dispose of it when done. */
 export class ImageReader {
   readonly #directory: ImagesDirectory;
 
-  constructor(directory: PathLike) {
-    this.#directory = new ImagesDirectory(directory);
+  constructor(directory: PathLike | ImagesDirectory) {
+    this.#directory =
+      directory instanceof ImagesDirectory ? directory : new ImagesDirectory(directory);
   }
 
   [Symbol.dispose](): void {
@@ -71,14 +72,10 @@ export class ImageReader {
     return this.#open(file);
   }
 
-  /** The directory that an incremental dump builds on; undefined if this is the first. */
-  parent(): ImageReader | undefined {
-    try {
-      return new ImageReader(this.#directory.pathOf(PARENT_LINK));
-    } catch (error) {
-      if (hasCode(error, 'ENOENT')) return undefined;
-      throw error;
-    }
+  /** The images that an incremental dump builds on; undefined if this is the first. @throws ImageError */
+  parent(scope: ParentScope = 'sibling'): ImageReader | undefined {
+    const directory = this.#directory.follow(PARENT_LINK, scope);
+    return directory && new ImageReader(directory);
   }
 
   #open(file: string): { readonly fd: number; readonly bytes: number } | undefined {

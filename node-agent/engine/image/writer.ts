@@ -138,10 +138,10 @@ export class ImageWriter {
     const files = [...this.#pending.keys(), ...this.#rawFiles.keys()].sort();
     const buffered = [...this.#pending];
     for (let from = 0; from < buffered.length; from += OPEN_FILES) {
-      const batch = buffered.slice(from, from + OPEN_FILES);
-      syncAndClose(batch.map(([file, pending]) => this.#flush(file, pending)));
+      this.#makeDurable(buffered.slice(from, from + OPEN_FILES));
     }
-    syncAndClose([...this.#rawFiles.values()]);
+    for (const fd of this.#rawFiles.values()) fsyncSync(fd);
+    for (const fd of this.#rawFiles.values()) closeSync(fd);
     this.#rawFiles.clear();
     fsyncSync(this.#directory.fd);
     this[Symbol.dispose]();
@@ -163,20 +163,30 @@ export class ImageWriter {
     if (pending.buffer.pos >= SPILL_BYTES) closeSync(this.#flush(file, pending));
   }
 
+  #makeDurable(batch: readonly [string, PendingFile][]): void {
+    const fds: number[] = [];
+    try {
+      for (const [file, pending] of batch) fds.push(this.#flush(file, pending));
+      for (const fd of fds) fsyncSync(fd);
+    } finally {
+      for (const fd of fds) closeSync(fd);
+    }
+  }
+
   /** Writes what is buffered; the caller closes the descriptor. */
   #flush(file: string, pending: PendingFile): number {
     const { O_WRONLY, O_CREAT, O_TRUNC, O_APPEND } = constants;
     const how = pending.writtenBytes === 0 ? O_CREAT | O_TRUNC : O_APPEND;
     const { fd } = this.#directory.open(file, O_WRONLY | how);
     const content = pending.buffer.finish(true);
-    for (let done = 0; done < content.length; ) done += writeSync(fd, content, done);
+    try {
+      for (let done = 0; done < content.length; ) done += writeSync(fd, content, done);
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
     pending.writtenBytes += content.length;
     pending.buffer.reset();
     return fd;
   }
-}
-
-function syncAndClose(fds: readonly number[]): void {
-  for (const fd of fds) fsyncSync(fd);
-  for (const fd of fds) closeSync(fd);
 }
