@@ -36,6 +36,11 @@ export class FdChannel {
     this.#there = there;
   }
 
+  /** Its descriptor in the tracee. */
+  get number(): number {
+    return this.#there;
+  }
+
   /** @param above lowest descriptor number that the application does not use */
   static open(process: TracedProcess, above: number): FdChannel {
     const batch = new RemoteBatch(process.leader);

@@ -1,0 +1,213 @@
+// Facts of files at 1.5 us a question: statx, readlink, small proc files, and opening inside a foreign root.
+import { SYS } from '../arch/x86-64.ts';
+import { decodeText, encodeText } from '../image/text.ts';
+import { check } from './error.ts';
+import { allocate, syscall } from './ffi.ts';
+import { closeFd, OwnedFd } from './descriptors.ts';
+
+/** Open flags and modes, include/uapi/asm-generic/fcntl.h. */
+export const O = {
+  RDONLY: 0,
+  WRONLY: 1,
+  RDWR: 2,
+  ACCMODE: 3,
+  CREAT: 0o100,
+  EXCL: 0o200,
+  NOCTTY: 0o400,
+  TRUNC: 0o1000,
+  APPEND: 0o2000,
+  NONBLOCK: 0o4000,
+  ASYNC: 0o20000,
+  DIRECT: 0o40000,
+  LARGEFILE: 0o100000,
+  DIRECTORY: 0o200000,
+  NOFOLLOW: 0o400000,
+  NOATIME: 0o1000000,
+  CLOEXEC: 0o2000000,
+  PATH: 0o10000000,
+  TMPFILE: 0o20000000,
+} as const;
+
+export const S = {
+  IFMT: 0o170000,
+  IFSOCK: 0o140000,
+  IFLNK: 0o120000,
+  IFREG: 0o100000,
+  IFBLK: 0o60000,
+  IFDIR: 0o40000,
+  IFCHR: 0o20000,
+  IFIFO: 0o10000,
+} as const;
+
+export interface FileTime {
+  readonly seconds: bigint;
+  readonly nanos: number;
+}
+
+/** What statx(2) tells; device numbers as `major << 20 | minor`, the kernel's own form. */
+export interface FileStat {
+  readonly dev: number;
+  readonly ino: bigint;
+  readonly mode: number;
+  readonly links: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: bigint;
+  /** bytes on disk */
+  readonly allocated: bigint;
+  readonly rdevMajor: number;
+  readonly rdevMinor: number;
+  readonly accessed: FileTime;
+  readonly modified: FileTime;
+}
+
+const AT_FDCWD = -100;
+const AT_EMPTY_PATH = 0x1000;
+const STATX_BASIC_STATS = 0x7ff;
+const RESOLVE_NO_MAGICLINKS = 0x02;
+const RESOLVE_IN_ROOT = 0x10;
+const LINK_BYTES = 8192;
+
+const statArea = allocate(4096);
+const pathArea = allocate(8192);
+const textArea = allocate(65536);
+
+/** Puts a NUL-terminated path where the kernel can read it. */
+const pathAddress = (path: string): bigint => bytesAddress(encodeText(path));
+
+function bytesAddress(bytes: Uint8Array): bigint {
+  if (bytes.length + 1 > pathArea.length) throw new Error(`path of ${bytes.length} bytes`);
+  pathArea.bytes.set(bytes);
+  pathArea.bytes[bytes.length] = 0;
+  return pathArea.address;
+}
+
+function time(at: number): FileTime {
+  return {
+    seconds: statArea.view.getBigInt64(at, true),
+    nanos: statArea.view.getUint32(at + 8, true),
+  };
+}
+
+/** Offsets of `struct statx`. */
+function readStat(): FileStat {
+  const { view } = statArea;
+  return {
+    dev: ((view.getUint32(136, true) << 20) | view.getUint32(140, true)) >>> 0,
+    ino: view.getBigUint64(32, true),
+    mode: view.getUint16(28, true),
+    links: view.getUint32(16, true),
+    uid: view.getUint32(20, true),
+    gid: view.getUint32(24, true),
+    size: view.getBigUint64(40, true),
+    allocated: view.getBigUint64(48, true) * 512n,
+    rdevMajor: view.getUint32(128, true),
+    rdevMinor: view.getUint32(132, true),
+    accessed: time(64),
+    modified: time(112),
+  };
+}
+
+/** statx(2) of a path, links followed. @throws LinuxError */
+export function statPath(path: string, dirfd = AT_FDCWD): FileStat {
+  const args = [dirfd, pathAddress(path), 0, STATX_BASIC_STATS, statArea.address] as const;
+  check(syscall(SYS.statx, ...args), 'statx', { object: path });
+  return readStat();
+}
+
+/** statx(2) of an open file, also one opened with O_PATH. */
+export function statFd(fd: number): FileStat {
+  const args = [fd, pathAddress(''), AT_EMPTY_PATH, STATX_BASIC_STATS, statArea.address] as const;
+  check(syscall(SYS.statx, ...args), 'statx', { object: `fd ${fd}` });
+  return readStat();
+}
+
+/** readlink(2). @throws LinuxError */
+export function readLink(path: string, dirfd = AT_FDCWD): string {
+  const args = [dirfd, pathAddress(path), textArea.address, LINK_BYTES] as const;
+  const length = check(syscall(SYS.readlinkat, ...args), 'readlink', { object: path });
+  return decodeText(textArea.bytes.subarray(0, length));
+}
+
+/** open(2), close-on-exec. @throws LinuxError */
+export function openPath(path: string, flags: number, dirfd = AT_FDCWD, mode = 0): number {
+  const args = [dirfd, pathAddress(path), flags | O.CLOEXEC, mode] as const;
+  return check(syscall(SYS.openat, ...args), 'open', { object: path });
+}
+
+/** mkfifo(3). @throws LinuxError */
+export function makeFifo(path: Uint8Array, mode: number): void {
+  const args = [AT_FDCWD, bytesAddress(path), S.IFIFO | mode, 0] as const;
+  check(syscall(SYS.mknodat, ...args), 'mkfifo', { object: decodeText(path) });
+}
+
+/** Whole content of a proc file as Latin-1. */
+function readWhole(path: string, dirfd: number): string {
+  const fd = openPath(path, O.RDONLY, dirfd);
+  try {
+    let text = '';
+    for (;;) {
+      const length = syscall(SYS.read, fd, textArea.address, textArea.length);
+      if (length <= 0) return text;
+      text += textArea.bytes.toString('latin1', 0, length);
+    }
+  } finally {
+    closeFd(fd);
+  }
+}
+
+/**
+ * Opens a path below `root` as a process with that root would: absolute and dotted symbolic links stay inside
+ * (openat2(2), Linux 5.6). The path comes from an application or a bundle, so it must never lead out.
+ *
+ * @returns descriptor, or -errno
+ */
+export function openBelow(root: OwnedFd, path: string, flags: number): number {
+  const how = statArea;
+  how.words[0] = BigInt(flags | O.CLOEXEC);
+  how.words[1] = 0n;
+  how.words[2] = BigInt(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+  return syscall(SYS.openat2, root.fd, pathAddress(path), how.address, 24);
+}
+
+/** Facts of the file at a path below `root`, undefined when there is none. A last symbolic link is not followed. */
+export function statBelow(root: OwnedFd, path: string): FileStat | undefined {
+  const fd = openBelow(root, path, O.PATH | O.NOFOLLOW);
+  if (fd < 0) return undefined;
+  try {
+    return statFd(fd);
+  } finally {
+    closeFd(fd);
+  }
+}
+
+/** /proc/PID/fd and /proc/PID/fdinfo of one process, held open: each question is one short look-up. */
+export class ProcDescriptors {
+  readonly pid: number;
+  readonly #links: OwnedFd;
+  readonly #infos: OwnedFd;
+
+  constructor(pid: number) {
+    this.pid = pid;
+    this.#links = new OwnedFd(openPath(`/proc/${pid}/fd`, O.RDONLY | O.DIRECTORY));
+    this.#infos = new OwnedFd(openPath(`/proc/${pid}/fdinfo`, O.RDONLY | O.DIRECTORY));
+  }
+
+  link(fd: number): string {
+    return readLink(String(fd), this.#links.fd);
+  }
+
+  stat(fd: number): FileStat {
+    return statPath(String(fd), this.#links.fd);
+  }
+
+  /** text of proc_pid_fdinfo(5) */
+  info(fd: number): string {
+    return readWhole(String(fd), this.#infos.fd);
+  }
+
+  [Symbol.dispose](): void {
+    this.#links[Symbol.dispose]();
+    this.#infos[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,26 @@
+// Is a descriptor readable, writable, hung up? poll(2) without waiting.
+import { SYS } from '../arch/x86-64.ts';
+import { check } from './error.ts';
+import { allocate, syscall } from './ffi.ts';
+
+export const POLL = { IN: 1, OUT: 4, ERR: 8, HUP: 16, RDHUP: 0x2000 } as const;
+
+const FIONREAD = 0x541b;
+const scratch = allocate(4096);
+
+/** Events of a descriptor of this process right now. */
+export function pollNow(fd: number, events: number): number {
+  scratch.view.setInt32(0, fd, true);
+  scratch.view.setInt16(4, events, true);
+  scratch.view.setInt16(6, 0, true);
+  check(syscall(SYS.poll, scratch.address, 1, 0), 'poll', { object: `fd ${fd}` });
+  return scratch.view.getUint16(6, true);
+}
+
+/** Bytes that can be read without waiting (of datagrams: of the first one). */
+export function readableBytes(fd: number): number {
+  check(syscall(SYS.ioctl, fd, FIONREAD, scratch.address), 'ioctl(FIONREAD)', {
+    object: `fd ${fd}`,
+  });
+  return scratch.view.getInt32(0, true);
+}

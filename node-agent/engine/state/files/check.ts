@@ -1,0 +1,61 @@
+// What stands against opening the files of a saved tree here, told before the first change.
+import { type Finding, refusal } from '../../finding.ts';
+import type { FileEntry } from '../../image/messages/files.ts';
+import type { ImageReader } from '../../image/reader.ts';
+import { OwnedFd } from '../../linux/descriptors.ts';
+import { O, openPath, statBelow } from '../../linux/file-facts.ts';
+import type { SavedTree } from '../records.ts';
+import type { FileTarget, FileTargetOptions } from './file-opening.ts';
+import { FILE_KINDS } from './kinds.ts';
+import { SavedFiles } from './saved-files.ts';
+
+/**
+ * Where a tree is to live.
+ *
+ * @param placeholderPid process that becomes the root of the tree; undefined for a standalone birth in the engine's own
+ *   namespaces
+ */
+export function targetOf(placeholderPid: number | undefined): FileTargetOptions {
+  if (placeholderPid === undefined) return { root: '/', fileSizes: 'exact' };
+  // The source runs on and writes while its files are copied: a size that differs is told, not refused.
+  return { root: `/proc/${placeholderPid}/root`, fileSizes: 'tolerant' };
+}
+
+/**
+ * Judges every file that a process of the tree holds, maps, runs or stands in.
+ *
+ * @throws ImageError when an image is damaged
+ */
+export function checkFiles(
+  tree: SavedTree,
+  images: ImageReader,
+  options: FileTargetOptions,
+): Finding[] {
+  const saved = new SavedFiles(images);
+  using root = new OwnedFd(openPath(options.root, O.PATH | O.DIRECTORY));
+  const holders = new Map<number, number>();
+  for (const { pid, fdinfo } of tree.processes) {
+    for (const { id } of fdinfo) if (!holders.has(id)) holders.set(id, pid);
+  }
+  const target: FileTarget = {
+    saved,
+    options,
+    stat: (path) => statBelow(root, path),
+    pidOf: (id) => holders.get(id) ?? 0,
+  };
+  const lost = [...holders].filter(([id]) => !saved.entries.has(id));
+  return [
+    ...lost.map(([id, pid]) =>
+      refusal('FileEntryMissing', pid, `file ${id}`, 'files.img does not have it: dump again'),
+    ),
+    ...[...saved.entries.values()].flatMap((entry) => checkEntry(entry, target)),
+  ];
+}
+
+function checkEntry(entry: FileEntry, target: FileTarget): Finding[] {
+  const kind = FILE_KINDS.find((candidate) => candidate.restores(entry));
+  if (kind) return kind.check?.(entry, target) ?? [];
+  const object = `file ${entry.id} of type ${entry.type}`;
+  const advice = 'this kind of open file cannot be restored yet';
+  return [refusal('FileTypeUnsupported', target.pidOf(entry.id), object, advice)];
+}

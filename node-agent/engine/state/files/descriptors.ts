@@ -1,0 +1,188 @@
+// Every descriptor of a stopped tree: which open files there are, who holds them, and what each of them is.
+import { readdirSync } from 'node:fs';
+import type { FdinfoEntry } from '../../image/messages/files.ts';
+import type { ImageWriter } from '../../image/writer.ts';
+import { compareOpenFiles } from '../../linux/descriptors.ts';
+import { ProcDescriptors } from '../../linux/file-facts.ts';
+import type { ProcessSubject } from '../state-kind.ts';
+import { parseFdInfo } from './fdinfo.ts';
+import type { FileDump, FileOptions } from './file-dump.ts';
+import { FILE_KINDS } from './kinds.ts';
+import { refuseLocks } from './locks.ts';
+import { type DescriptorAt, type Holder, OpenFile, type OpenFileFacts } from './open-file.ts';
+import type { FileRegistry } from './registry.ts';
+import { refuseSharedTables } from './shared-tables.ts';
+import { refuseUnsupported } from './unsupported.ts';
+
+/** One descriptor of one table. */
+interface Held {
+  readonly file: OpenFile;
+  readonly holder: Holder;
+}
+
+/** The descriptors of a tree; what they hold that can wait is still to be written. */
+export interface Collected {
+  /** messages of each process, by pid as the engine numbers processes: fdinfo-FILESID.img */
+  readonly fdinfo: ReadonlyMap<number, readonly FdinfoEntry[]>;
+  /**
+   * Writes everything but fdinfo: files.img, pipes-data, fifo-data, sk-queues, ghost-file-*, remap-fpath. The
+   * application may run.
+   */
+  save(images: ImageWriter): void;
+}
+
+/**
+ * Collects the descriptors of a tree in the freeze. What the application could change as soon as it runs again is
+ * copied now; nothing of it is held afterwards.
+ *
+ * @param subjects live processes, parents first
+ */
+export function collectDescriptors(
+  subjects: readonly ProcessSubject[],
+  registry: FileRegistry,
+): Collected {
+  const collection = new DescriptorCollection(subjects, registry);
+  collection.run();
+  return collection;
+}
+
+class DescriptorCollection implements FileDump, Collected {
+  readonly registry: FileRegistry;
+  readonly subjects: readonly ProcessSubject[];
+  readonly fdinfo = new Map<number, readonly FdinfoEntry[]>();
+  readonly #files: OpenFile[] = [];
+  readonly #byLink = new Map<string, OpenFile[]>();
+  /** open files that look the same from outside, ordered by kcmp(2) */
+  readonly #alike = new Map<string, OpenFile[]>();
+  readonly #types = new Map<number, number>();
+  readonly #steps: (() => void)[] = [];
+  readonly #writes: ((images: ImageWriter) => void)[] = [];
+
+  constructor(subjects: readonly ProcessSubject[], registry: FileRegistry) {
+    this.subjects = subjects;
+    this.registry = registry;
+  }
+
+  get options(): FileOptions {
+    return this.registry.options;
+  }
+
+  filesOf(link: string): readonly OpenFile[] {
+    return this.#byLink.get(link) ?? [];
+  }
+
+  allFiles(): readonly OpenFile[] {
+    return this.#files;
+  }
+
+  whenAllKnown(step: () => void): void {
+    this.#steps.push(step);
+  }
+
+  afterThaw(write: (images: ImageWriter) => void): void {
+    this.#writes.push(write);
+  }
+
+  run(): void {
+    try {
+      refuseSharedTables(this.subjects);
+      const tables = this.subjects.map((subject) => this.#collectTable(subject));
+      for (const step of this.#steps) step();
+      this.subjects.forEach(({ process }, i) => {
+        this.fdinfo.set(process.pid, this.#messages(tables[i] ?? []));
+      });
+    } finally {
+      for (const file of this.#files) file.closeDuplicate();
+    }
+  }
+
+  save(images: ImageWriter): void {
+    this.registry.save(images);
+    for (const write of this.#writes) write(images);
+  }
+
+  #collectTable(subject: ProcessSubject): readonly Held[] {
+    const { pid } = subject.process;
+    using descriptors = new ProcDescriptors(pid);
+    return descriptorNumbers(`/proc/${pid}`).map((fd) => {
+      const facts = readFacts(descriptors, fd);
+      const file = this.#identify({ pid, fd }, subject, facts);
+      const holder = { subject, fd, closeOnExec: facts.info.closeOnExec };
+      file.holders.push(holder);
+      return { file, holder };
+    });
+  }
+
+  /** The open file behind a descriptor: a known one, or a new one that is collected at once. */
+  #identify(at: DescriptorAt, subject: ProcessSubject, facts: OpenFileFacts): OpenFile {
+    const { stat, info, link } = facts;
+    const alike = entryOf(this.#alike, `${link} ${stat.dev}:${stat.ino} ${info.flags} ${info.pos}`);
+    const { found, place } = findOpenFile(alike, at, link.startsWith('socket:'));
+    if (found) return found;
+    const file = new OpenFile(this.registry.allocate(), at, subject, facts);
+    alike.splice(place, 0, file);
+    this.#files.push(file);
+    entryOf(this.#byLink, link).push(file);
+    this.#collectFile(file);
+    return file;
+  }
+
+  #collectFile(file: OpenFile): void {
+    if (refuseLocks(file)) return;
+    const kind = FILE_KINDS.find((candidate) => candidate.recognises(file));
+    const entry = kind ? kind.collect(file, this) : refuseUnsupported(file);
+    if (!entry) return;
+    this.#types.set(file.id, entry.type);
+    this.registry.put(entry);
+  }
+
+  #messages(table: readonly Held[]): FdinfoEntry[] {
+    return table.flatMap(({ file, holder: { fd, closeOnExec } }) => {
+      const type = this.#types.get(file.id);
+      // What was refused has no message; the dump ends after the collection.
+      return type === undefined ? [] : [{ id: file.id, flags: Number(closeOnExec), type, fd }];
+    });
+  }
+}
+
+function descriptorNumbers(directory: string): number[] {
+  return readdirSync(`${directory}/fd`)
+    .map(Number)
+    .sort((a, b) => a - b);
+}
+
+function readFacts(descriptors: ProcDescriptors, fd: number): OpenFileFacts {
+  return {
+    link: descriptors.link(fd),
+    stat: descriptors.stat(fd),
+    info: parseFdInfo(descriptors.info(fd)),
+  };
+}
+
+function entryOf<T>(map: Map<string, T[]>, key: string): T[] {
+  let list = map.get(key);
+  if (!list) {
+    list = [];
+    map.set(key, list);
+  }
+  return list;
+}
+
+/** Binary search by kcmp(2); a socket's inode has one open file only. */
+function findOpenFile(
+  alike: readonly OpenFile[],
+  at: DescriptorAt,
+  unique: boolean,
+): { found?: OpenFile; place: number } {
+  if (unique && alike[0]) return { found: alike[0], place: 0 };
+  let [low, high] = [0, alike.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const other = alike[middle] as OpenFile;
+    const order = compareOpenFiles(at.pid, at.fd, other.source.pid, other.source.fd);
+    if (order === 0) return { found: other, place: middle };
+    if (order === 1) high = middle;
+    else low = middle + 1;
+  }
+  return { place: low };
+}

@@ -1,0 +1,26 @@
+// What a kind sees of the dump that it is a part of.
+import type { EstablishedSockets } from '../../protocol.ts';
+import type { ImageWriter } from '../../image/writer.ts';
+import type { ProcessSubject } from '../state-kind.ts';
+import type { OpenFile } from './open-file.ts';
+import type { FileRegistry } from './registry.ts';
+
+export interface FileOptions {
+  readonly establishedSockets: EstablishedSockets;
+  /** unlinked files above this size are refused */
+  readonly maxGhostBytes: number;
+}
+
+export interface FileDump {
+  readonly options: FileOptions;
+  readonly registry: FileRegistry;
+  readonly subjects: readonly ProcessSubject[];
+  /** every open file with this link text that is known so far: for pipes and sockets those of one inode */
+  filesOf(link: string): readonly OpenFile[];
+  /** every open file that is known so far */
+  allFiles(): readonly OpenFile[];
+  /** runs in the freeze, when every open file of the tree is known */
+  whenAllKnown(step: () => void): void;
+  /** runs when the application runs again */
+  afterThaw(write: (images: ImageWriter) => void): void;
+}

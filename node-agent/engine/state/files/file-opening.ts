@@ -1,0 +1,63 @@
+// What a kind sees of the restore that it is a part of.
+import type { FileStat } from '../../linux/file-facts.ts';
+import type { ProcessBuilder } from '../../restore/builder.ts';
+import type { Opened } from './file-kind.ts';
+import type { SavedFiles } from './saved-files.ts';
+
+export interface FileTargetOptions {
+  /**
+   * Directory that is the root of the restored tree's mount namespace, as the engine reaches it: `/proc/PID/root` of the
+   * placeholder, `/` for a standalone birth
+   */
+  readonly root: string;
+  /**
+   * exact: a file of another size than saved is a refusal (CRIU); tolerant: a loss, for files that the source went on
+   * writing after the checkpoint
+   */
+  readonly fileSizes: 'exact' | 'tolerant';
+}
+
+/** Before the first change: the images and the place where they are to live. */
+export interface FileTarget {
+  readonly saved: SavedFiles;
+  readonly options: FileTargetOptions;
+  /** facts of the file at a path of the target, undefined when there is none */
+  stat(path: string): FileStat | undefined;
+  /** process that findings on a file name: the first that holds it, 0 if none does */
+  pidOf(id: number): number;
+}
+
+/** One descriptor of the application that is to be restored. */
+export interface WantedDescriptor {
+  readonly builder: ProcessBuilder;
+  readonly fd: number;
+  readonly closeOnExec: boolean;
+}
+
+export interface FileOpening {
+  readonly saved: SavedFiles;
+  /** builder of the tree's root process */
+  readonly root: ProcessBuilder;
+  /** the process that makes a file: the first that holds it, the root for what nobody holds */
+  ownerOf(id: number): ProcessBuilder;
+  /** everybody who shall have it */
+  wantedOf(id: number): readonly WantedDescriptor[];
+  /** path under which a file can be opened; of an unlinked one the name that it has for now */
+  pathOf(id: number): string;
+  /** the engine's descriptor of a file, opened now if it was not yet */
+  engineFd(id: number): number;
+  /** copies a descriptor of a process into the engine */
+  pull(builder: ProcessBuilder, fd: number): number;
+  /** puts descriptors of the engine into a process; runs what is queued there */
+  push(builder: ProcessBuilder, fds: readonly number[]): number[];
+  /** a number of a process that its application does not want, free for the moment */
+  spareOf(builder: ProcessBuilder): number;
+  /** queues open(2) of a file's path in its owner; the result is the engine's, the owner's is closed again */
+  openRemotely(id: number, flags: number): Opened;
+  /** makes the user that a file's owner has the owner of an object without a path */
+  giveTo(id: number, fd: number): void;
+  /** what several files share, made once */
+  once<T>(key: string, make: () => T): T;
+  /** runs when every descriptor stands at its number, before `finish` of the kinds */
+  whenPlaced(step: () => void): void;
+}

@@ -1,0 +1,66 @@
+// Where an open file stands in the tree of names: at its path, nowhere any more, or only where nobody says.
+import { OwnedFd } from '../../linux/descriptors.ts';
+import { type FileStat, O, openPath, readLink, statBelow } from '../../linux/file-facts.ts';
+
+export interface Location {
+  /** absolute, as the mount namespace of the process knows it */
+  readonly name: string;
+  readonly state: /** the name leads to this very file */
+    | 'present'
+    /** no name leads to it */
+    | 'unlinked'
+    /** this name is gone, another one that we do not know lives */
+    | 'other-name'
+    /** the name leads elsewhere though it was never removed: something is mounted over it */
+    | 'hidden';
+}
+
+/** What d_path of the kernel appends to the name of an unlinked file; a file may also truly be called so. */
+const DELETED = ' (deleted)';
+
+/** Decides from the link's text, the file's facts and what the name leads to now. */
+export function locate(
+  link: string,
+  stat: FileStat,
+  lookUp: (path: string) => FileStat | undefined,
+): Location {
+  const leadsHere = (path: string): boolean => {
+    const found = lookUp(path);
+    return found !== undefined && found.dev === stat.dev && found.ino === stat.ino;
+  };
+  if (leadsHere(link)) return { name: link, state: 'present' };
+  if (!link.endsWith(DELETED)) return { name: link, state: 'hidden' };
+  const name = link.slice(0, -DELETED.length);
+  if (leadsHere(name)) return { name, state: 'present' };
+  return { name, state: stat.links === 0 ? 'unlinked' : 'other-name' };
+}
+
+/**
+ * The roots of mount namespaces, to look names up in: /proc/PID/fd shows names relative to the namespace's root where
+ * the namespace is foreign, and to the engine's root where it is the engine's own.
+ */
+export class NamespaceRoots {
+  readonly #own = readLink('/proc/self/ns/mnt');
+  readonly #roots = new Map<string, OwnedFd>();
+
+  of(pid: number): OwnedFd {
+    const namespace = readLink(`/proc/${pid}/ns/mnt`);
+    let root = this.#roots.get(namespace);
+    if (!root) {
+      const path = namespace === this.#own ? '/' : `/proc/${pid}/root`;
+      root = new OwnedFd(openPath(path, O.PATH | O.DIRECTORY));
+      this.#roots.set(namespace, root);
+    }
+    return root;
+  }
+
+  locate(pid: number, link: string, stat: FileStat): Location {
+    const root = this.of(pid);
+    return locate(link, stat, (path) => statBelow(root, path));
+  }
+
+  [Symbol.dispose](): void {
+    for (const root of this.#roots.values()) root[Symbol.dispose]();
+    this.#roots.clear();
+  }
+}

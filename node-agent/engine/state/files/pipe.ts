@@ -1,0 +1,103 @@
+// Pipes: both ends, what is in them, and those whose other end lies outside the tree (the container's stdio).
+import { IMAGES } from '../../image/image-files.ts';
+import { FdType } from '../../image/messages/enums.ts';
+import type { PipeEntry } from '../../image/messages/pipes.ts';
+import { closeFd, makePipe } from '../../linux/descriptors.ts';
+import { O, openPath } from '../../linux/file-facts.ts';
+import type { FileDump } from './file-dump.ts';
+import type { FileKind } from './file-kind.ts';
+import type { FileOpening } from './file-opening.ts';
+import type { OpenFile } from './open-file.ts';
+import { ownerOf } from './owner.ts';
+import { copyPipe, fillPipe, type PipeCopy } from './pipe-content.ts';
+import { externalEnd, openStandard, standardNumber } from './stdio.ts';
+
+/** Access modes: may it be read, may it be written? */
+export const reads = (flags: number): boolean => (flags & O.ACCMODE) !== O.WRONLY;
+export const writes = (flags: number): boolean => (flags & O.ACCMODE) !== O.RDONLY;
+
+const PIPE_LINK = 'pipe:[';
+
+/** CRIU's number of a pipe is its inode, cut to 32 bits. */
+export const pipeId = (file: OpenFile): number => Number(file.stat.ino & 0xffffffffn);
+
+export const pipe: FileKind = {
+  name: 'pipe',
+
+  recognises: (file) => file.link.startsWith(PIPE_LINK),
+
+  collect(file, dump) {
+    if (file.info.flags & O.DIRECT) {
+      return file.refuse('PacketPipe', 'pipes in packet mode (O_DIRECT) cannot be saved yet');
+    }
+    const entry: PipeEntry = {
+      id: file.id,
+      pipeId: pipeId(file),
+      flags: file.info.flags,
+      fown: ownerOf(file),
+    };
+    dump.whenAllKnown(() => completePipe(file, entry, dump));
+    return { type: FdType.PIPE, id: file.id, pipe: entry };
+  },
+
+  restores: (entry) => entry.pipe !== undefined,
+
+  open(entry, opening) {
+    const saved = entry.pipe!;
+    if (saved.stdio !== undefined) return openStandard(saved.stdio - 1, opening);
+    return () => openEnd(saved, opening);
+  },
+};
+
+/** Once for each pipe: its content, and whether somebody outside holds it. */
+function completePipe(file: OpenFile, entry: PipeEntry, dump: FileDump): void {
+  const ends = dump.filesOf(file.link);
+  const outside = externalEnd(ends);
+  if (outside) {
+    const standard = standardNumber(ends);
+    if (standard === undefined) {
+      file.refuse(
+        'ExternalPipe',
+        `its ${outside} belongs to a process outside the saved tree: close it, or save that process too`,
+      );
+      return;
+    }
+    const withStdio = { ...entry, stdio: 1 + standard };
+    dump.registry.put({ type: FdType.PIPE, id: file.id, pipe: withStdio });
+    return;
+  }
+  if (ends[0] === file) saveContent(copyPipe(ends), IMAGES.pipesData, dump);
+}
+
+/** Writes a copy after the thaw. */
+export function saveContent(copy: PipeCopy, image: typeof IMAGES.pipesData, dump: FileDump): void {
+  dump.afterThaw((images) => {
+    const content = copy.read();
+    const { id, size } = copy;
+    images.append(image, { pipeId: id, bytes: content.length, size }, content);
+  });
+}
+
+/** Both ends of a pipe, held by the engine until the last of its files is open. */
+interface PipePair {
+  readonly read: number;
+  readonly write: number;
+}
+
+function openEnd({ id: fileId, pipeId: id, flags }: PipeEntry, opening: FileOpening): number {
+  const pair = opening.once(`pipe ${id}`, () => makePair(fileId, id, opening));
+  // A file of its own for each open file of the application: flags and owner are not shared.
+  const fd = openPath(`/proc/self/fd/${pair.read}`, flags & (O.ACCMODE | O.NONBLOCK));
+  return fd;
+}
+
+function makePair(fileId: number, id: number, opening: FileOpening): PipePair {
+  const [read, write] = makePipe();
+  opening.giveTo(fileId, read);
+  opening.whenPlaced(() => {
+    closeFd(read);
+    closeFd(write);
+  });
+  fillPipe(write, opening.saved.pipeContent(id));
+  return { read, write };
+}

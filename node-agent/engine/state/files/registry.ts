@@ -1,0 +1,153 @@
+// Every open file and path of one saved tree: who has which id, and the messages of files.img.
+import { type Finding, refusal } from '../../finding.ts';
+import { IMAGES } from '../../image/image-files.ts';
+import { FdType } from '../../image/messages/enums.ts';
+import type { FownEntry } from '../../image/messages/file-owner.ts';
+import type { FileEntry, RegFileEntry } from '../../image/messages/files.ts';
+import type { ImageWriter } from '../../image/writer.ts';
+import { type FileStat, O, readLink, S, statPath } from '../../linux/file-facts.ts';
+import type { TracedProcess } from '../../tracee/traced-process.ts';
+import type { FileOptions } from './file-dump.ts';
+import { type GhostRefusal, GhostStore } from './ghost.ts';
+import { type Location, NamespaceRoots } from './location.ts';
+import { NO_OWNER } from './owner.ts';
+
+/** What is known of a file that has, or had, a path. */
+export interface PathFacts {
+  /** pid of a process in whose mount namespace the path stands */
+  readonly pid: number;
+  /** opens the file whatever its path */
+  readonly magicLink: string;
+  readonly link: string;
+  readonly stat: FileStat;
+  /** open flags without O_CLOEXEC */
+  readonly flags: number;
+  readonly pos: bigint;
+  readonly owner: FownEntry;
+  refuse(code: string, advice: string): undefined;
+}
+
+export class FileRegistry {
+  readonly options: FileOptions;
+  readonly roots = new NamespaceRoots();
+  readonly #ghosts: GhostStore;
+  readonly #entries = new Map<number, FileEntry>();
+  readonly #paths = new Map<string, number>();
+  #lastId = 0;
+
+  constructor(options: FileOptions) {
+    this.options = options;
+    this.#ghosts = new GhostStore(options.maxGhostBytes);
+  }
+
+  [Symbol.dispose](): void {
+    this.roots[Symbol.dispose]();
+  }
+
+  /** A new file id. */
+  allocate(): number {
+    this.#lastId += 1;
+    return this.#lastId;
+  }
+
+  /** Puts a message into files.img, in place of an earlier one of the same id. */
+  put(entry: FileEntry): void {
+    this.#entries.set(entry.id, entry);
+  }
+
+  entry(id: number): FileEntry | undefined {
+    return this.#entries.get(id);
+  }
+
+  /**
+   * File id of what a process has by path: executable, working directory, root, mapped file.
+   *
+   * @param magicLink `/proc/PID/exe`, `/proc/PID/cwd`, `/proc/PID/map_files/A-B`: any link that leads to the file itself
+   * @param openFlags how it is to be opened again
+   * @returns the same id for the same file and flags; of a refused one an id without a message
+   */
+  pathFile(
+    process: TracedProcess,
+    magicLink: string,
+    openFlags: number,
+    report: (finding: Finding) => void,
+  ): number {
+    const link = readLink(magicLink);
+    const stat = statPath(magicLink);
+    const key = `${stat.dev}:${stat.ino}:${openFlags}:${link}`;
+    const known = this.#paths.get(key);
+    if (known !== undefined) return known;
+    const id = this.allocate();
+    this.#paths.set(key, id);
+    const entry = this.describePath(id, {
+      pid: process.pid,
+      magicLink,
+      link,
+      stat,
+      flags: openFlags & ~O.CLOEXEC,
+      pos: 0n,
+      owner: NO_OWNER,
+      refuse: (code, advice) => {
+        report(refusal(code, process.nsPid, `${magicLink} -> ${link}`, advice));
+      },
+    });
+    if (entry) this.put(entry);
+    return id;
+  }
+
+  /** Message of a file that is opened by path; undefined after a refusal. Content of unlinked files is copied. */
+  describePath(id: number, facts: PathFacts): FileEntry | undefined {
+    const location = this.roots.locate(facts.pid, facts.link, facts.stat);
+    if (location.state === 'unlinked') {
+      const refused = this.#keepGhost(id, facts);
+      if (refused) return facts.refuse(refused.code, refused.advice);
+    } else if (location.state !== 'present') {
+      const { code, advice } = UNREACHABLE[location.state];
+      return facts.refuse(code, advice);
+    }
+    return { type: FdType.REG, id, reg: regEntry(id, location, facts) };
+  }
+
+  #keepGhost(id: number, { stat, link, magicLink }: PathFacts) {
+    if (link.startsWith('/memfd:')) {
+      return { code: 'MemfdPath', advice: 'run the program from a file that has a name' };
+    }
+    return this.#ghosts.keep(id, stat, magicLink);
+  }
+
+  /** Writes files.img and everything of unlinked files. */
+  save(images: ImageWriter): void {
+    images.write(IMAGES.files, this.#entries.values());
+    this.#ghosts.save(images);
+  }
+}
+
+const UNREACHABLE: Record<Exclude<Location['state'], 'present' | 'unlinked'>, GhostRefusal> = {
+  'other-name': {
+    code: 'FileNameGone',
+    advice:
+      'the name it was opened by was removed, but the file lives on under another name (hard link): keep the name until the checkpoint is done',
+  },
+  hidden: {
+    code: 'FileHidden',
+    advice:
+      'its path leads to something else now, most likely a mount that covers it: remove the mount or let the application close the file',
+  },
+};
+
+function regEntry(id: number, { name }: Location, facts: PathFacts): RegFileEntry {
+  const { stat, flags } = facts;
+  const regular = (stat.mode & S.IFMT) === S.IFREG;
+  // A log that somebody appends to may grow: such a writer does not care.
+  const appends = (flags & O.ACCMODE) === O.WRONLY && (flags & O.APPEND) !== 0;
+  return {
+    id,
+    flags,
+    pos: facts.pos,
+    fown: facts.owner,
+    name,
+    mode: stat.mode,
+    buildId: [],
+    ...(regular && !appends && { size: stat.size }),
+  };
+}

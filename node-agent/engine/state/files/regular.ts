@@ -1,0 +1,104 @@
+// What is opened by path: files, directories, O_PATH handles, and the memory devices (null, zero, full, random).
+import { type Finding, refusal } from '../../finding.ts';
+import type { FileEntry, RegFileEntry } from '../../image/messages/files.ts';
+import { fcntl, FCNTL } from '../../linux/descriptors.ts';
+import { O, S } from '../../linux/file-facts.ts';
+import { seekTo } from '../../linux/sparse.ts';
+import type { FileKind, Opened } from './file-kind.ts';
+import type { FileOpening, FileTarget } from './file-opening.ts';
+import type { OpenFile } from './open-file.ts';
+import { ownerOf } from './owner.ts';
+import type { PathFacts } from './registry.ts';
+
+/** /dev/null, zero, full, random, urandom, kmsg: the same everywhere. */
+const MEMORY_DEVICES_MAJOR = 1;
+const HARMLESS_MINORS: ReadonlySet<number> = new Set([3, 5, 7, 8, 9, 11]);
+/** Memory that only looks like an unlinked file. */
+const MEMORY_FILES = /^\/(memfd:|secretmem\b)/;
+/** O_ASYNC needs the owner first; O_NOATIME a right that the owner may not have. */
+const LATER = O.ASYNC | O.NOATIME;
+const LEAVE_POSITION = 0xffffffffffffffffn;
+
+function openable({ link, stat, info }: OpenFile): boolean {
+  if (!link.startsWith('/') || (stat.links === 0 && MEMORY_FILES.test(link))) return false;
+  if (info.flags & O.PATH) return true;
+  const kind = stat.mode & S.IFMT;
+  return (
+    kind === S.IFREG ||
+    kind === S.IFDIR ||
+    (kind === S.IFCHR &&
+      stat.rdevMajor === MEMORY_DEVICES_MAJOR &&
+      HARMLESS_MINORS.has(stat.rdevMinor))
+  );
+}
+
+export const regular: FileKind = {
+  name: 'regular',
+
+  recognises: openable,
+
+  collect(file, dump) {
+    return dump.registry.describePath(file.id, pathFacts(file));
+  },
+
+  restores: (entry) => entry.reg !== undefined,
+
+  check: (entry, target) => checkPath(entry.reg!, target),
+
+  open: openByPath,
+};
+
+/** Facts of an open file for the registry. */
+export function pathFacts(file: OpenFile): PathFacts {
+  return {
+    pid: file.subject.process.pid,
+    magicLink: file.magicLink,
+    link: file.link,
+    stat: file.stat,
+    flags: file.info.flags,
+    pos: file.info.pos,
+    owner: ownerOf(file),
+    refuse: (code, advice) => file.refuse(code, advice),
+  };
+}
+
+function checkPath(reg: RegFileEntry, target: FileTarget): Finding[] {
+  const { name } = reg;
+  // Directories of processes come to be with the processes.
+  if (name.startsWith('/proc/') || target.saved.ghostOf(reg.id)) return [];
+  const refuse = (code: string, advice: string) => [
+    refusal(code, target.pidOf(reg.id), name, advice),
+  ];
+  const found = target.stat(name);
+  if (!found) {
+    return refuse('FileMissing', 'the saved program has it open: put it back where it was');
+  }
+  if (reg.mode !== undefined && reg.mode !== found.mode) {
+    const [was, is] = [reg.mode, found.mode].map((mode) => `0${mode.toString(8)}`);
+    return refuse('FileModeChanged', `its mode was ${was} and is ${is}: change it back`);
+  }
+  if (reg.size === undefined || reg.size === found.size) return [];
+  const advice = `it had ${reg.size} bytes and has ${found.size}: put the saved content back`;
+  const severity = target.options.fileSizes === 'exact' ? 'refusal' : 'loss';
+  return refuse('FileSizeChanged', advice).map((finding) => ({ ...finding, severity }));
+}
+
+/** Flags that open(2) may get again; the others are set when it is open. */
+function openingFlags({ flags }: RegFileEntry): number {
+  // A file made with O_TMPFILE shows that flag, which would make another one.
+  const temporary = flags & O.TMPFILE ? O.TMPFILE | O.DIRECTORY : 0;
+  return (flags & ~(temporary | LATER | O.CREAT | O.EXCL | O.TRUNC)) | O.NOCTTY;
+}
+
+/** Opens a path in the owner, with its rights and in its mount namespace, and takes it over. */
+export function openByPath(entry: FileEntry, opening: FileOpening): Opened {
+  const reg = entry.reg!;
+  const taken = opening.openRemotely(entry.id, openingFlags(reg));
+  return () => {
+    const fd = taken();
+    if (reg.flags & O.PATH) return fd;
+    if (reg.pos !== LEAVE_POSITION && reg.pos !== 0n) seekTo(fd, reg.pos);
+    if (reg.flags & O.NOATIME) fcntl(fd, FCNTL.F_SETFL, reg.flags & ~O.ASYNC);
+    return fd;
+  };
+}

@@ -1,0 +1,53 @@
+// Opening by path inside a process that is being rebuilt: with its rights, in its mount namespace.
+import { fchownSync } from 'node:fs';
+import { SYS } from '../../arch/x86-64.ts';
+import { encodeText } from '../../image/text.ts';
+import { LinuxError } from '../../linux/error.ts';
+import { O } from '../../linux/file-facts.ts';
+import { readStatus } from '../../linux/procfs/status.ts';
+import type { ProcessBuilder } from '../../restore/builder.ts';
+import type { Opened } from './file-kind.ts';
+import type { FileOpening } from './file-opening.ts';
+
+const AT_FDCWD = -100;
+/** Place of the file-system ids in the lines `Uid:` and `Gid:` of /proc/PID/status. */
+const FS_ID = 3;
+
+/** Queues open(2); once it has run, the engine takes the descriptor over and the process closes its own. */
+export function queueOpen(
+  opening: FileOpening,
+  builder: ProcessBuilder,
+  path: string,
+  flags: number,
+): Opened {
+  const bytes = Buffer.concat([encodeText(path), Buffer.alloc(1)]);
+  builder.makeRoom(1, bytes.length + 16);
+  const { batch } = builder;
+  const result = batch.call(SYS.openat, AT_FDCWD, batch.bytes(bytes), flags | O.CLOEXEC, 0);
+  return () => {
+    builder.flush();
+    if (result.number < 0) {
+      throw new LinuxError('open', -result.number, { pid: builder.saved.pid, object: path });
+    }
+    const fd = opening.pull(builder, result.number);
+    builder.makeRoom(1, 0);
+    builder.batch.must(SYS.close, result.number);
+    return fd;
+  };
+}
+
+/**
+ * Pipes and sockets belong to whoever makes them, and /proc/self/fd/N of them can be opened by that user only: what the
+ * engine makes is given to the user that the process has, or will have.
+ */
+export function giveTo(builder: ProcessBuilder, fd: number): void {
+  const [uid, gid] = fileSystemIds(builder);
+  if (uid !== 0 || gid !== 0) fchownSync(fd, uid, gid);
+}
+
+function fileSystemIds({ birth, saved, process }: ProcessBuilder): [uid: number, gid: number] {
+  const creds = saved.core.threadCore?.creds;
+  if (birth === 'standalone' && creds) return [creds.fsuid, creds.fsgid];
+  const { uids, gids } = readStatus(process.pid);
+  return [uids[FS_ID] ?? 0, gids[FS_ID] ?? 0];
+}

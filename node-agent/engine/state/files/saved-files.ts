@@ -1,0 +1,80 @@
+// The files of a saved tree as its images have them, each image read once.
+import { IMAGES } from '../../image/image-files.ts';
+import { RemapType } from '../../image/messages/enums.ts';
+import type { FileEntry } from '../../image/messages/files.ts';
+import type { SkPacketEntry } from '../../image/messages/sockets.ts';
+import type { ImageReader } from '../../image/reader.ts';
+import type { PipeContent } from './pipe-content.ts';
+
+/** A datagram or piece of a stream that was queued. */
+export interface QueuedPacket {
+  readonly entry: SkPacketEntry;
+  readonly bytes: Uint8Array;
+}
+
+export class SavedFiles {
+  readonly images: ImageReader;
+  readonly entries: ReadonlyMap<number, FileEntry>;
+  readonly #ghosts: ReadonlyMap<number, number>;
+  #pipes: ReadonlyMap<number, PipeContent> | undefined;
+  #fifos: ReadonlyMap<number, PipeContent> | undefined;
+  #queues: ReadonlyMap<number, readonly QueuedPacket[]> | undefined;
+
+  /** @throws ImageError */
+  constructor(images: ImageReader) {
+    this.images = images;
+    this.entries = new Map(images.records(IMAGES.files).map((entry) => [entry.id, entry]));
+    this.#ghosts = new Map(
+      images
+        .records(IMAGES.remapFpath)
+        .filter(({ remapType }) => remapType === RemapType.GHOST)
+        .map(({ origId, remapId }) => [origId, remapId]),
+    );
+  }
+
+  /** @throws Error when the images do not have it */
+  entry(id: number): FileEntry {
+    const entry = this.entries.get(id);
+    if (!entry) throw new Error(`files.img has no file ${id}`);
+    return entry;
+  }
+
+  /** Ghost id of a file that was unlinked. */
+  ghostOf(id: number): number | undefined {
+    return this.#ghosts.get(id);
+  }
+
+  pipeContent(pipeId: number): PipeContent | undefined {
+    this.#pipes ??= this.#readPipes(IMAGES.pipesData);
+    return this.#pipes.get(pipeId);
+  }
+
+  fifoContent(pipeId: number): PipeContent | undefined {
+    this.#fifos ??= this.#readPipes(IMAGES.fifoData);
+    return this.#fifos.get(pipeId);
+  }
+
+  /** What a socket had still to read, oldest first. */
+  queueOf(id: number): readonly QueuedPacket[] {
+    this.#queues ??= this.#readQueues();
+    return this.#queues.get(id) ?? [];
+  }
+
+  #readPipes(image: typeof IMAGES.pipesData): ReadonlyMap<number, PipeContent> {
+    const contents = new Map<number, PipeContent>();
+    for (const { record, read } of this.images.payloads(image)) {
+      contents.set(record.pipeId, { entry: record, bytes: read() });
+    }
+    return contents;
+  }
+
+  #readQueues(): ReadonlyMap<number, readonly QueuedPacket[]> {
+    const queues = new Map<number, QueuedPacket[]>();
+    for (const { record, read } of this.images.payloads(IMAGES.skQueues)) {
+      const queue = queues.get(record.idFor) ?? [];
+      queue.push({ entry: record, bytes: read() });
+      queues.set(record.idFor, queue);
+    }
+    return queues;
+  }
+}
