@@ -128,8 +128,9 @@ const demoPython: ImageDefinition = {
       whole: /^(lib)?python3(\.\d+)?(-minimal|-stdlib)?$/,
       keep: (path) => /^\/usr\/(bin|lib)\/python3/.test(path) && !PYTHON_EXTRAS.test(path),
     });
-    await addAppFile(layer, 'workshop.py');
-    await addAppFile(layer, 'check.py');
+    for (const file of ['workshop.py', 'client.py', 'check.py', 'loopback.py', 'report.py']) {
+      await addAppFile(layer, file);
+    }
     return [layer];
   },
 };

@@ -1,9 +1,8 @@
-"""Asks the running workshop.py how it is; prints its answer, one line of JSON."""
+"""Asks the program that runs in this container how it is: `check.py [client]`. Prints one line of JSON."""
 
-import socket
 import sys
 
-with socket.create_connection(("127.0.0.1", 7008), timeout=20) as server:
-    server.sendall(b"status\n")
-    while part := server.recv(65536):
-        sys.stdout.write(part.decode())
+import loopback
+
+port = loopback.CLIENT_PORT if "client" in sys.argv else loopback.WORKSHOP_PORT
+sys.stdout.write(loopback.ask(port))

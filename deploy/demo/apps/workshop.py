@@ -4,7 +4,6 @@ reports what does not. `check.py` asks it over loopback; it answers with one lin
 
 import collections
 import hashlib
-import json
 import os
 import secrets
 import socket
@@ -13,41 +12,15 @@ import tempfile
 import threading
 import time
 
-PORT = 7008
+import loopback
+from report import Report
+
 WORKERS = 4
 QUEUE_LIMIT = 16
 SLEEP_SECONDS = 12.0  # a restore that takes less falls within a sleep that began before the checkpoint
 TICK_SECONDS = 0.0005
-SMALLEST_GAP_MILLIS = 3.0
 FILE_BYTES = 1 << 20
 ROOT_FILE = "/work/token"
-
-
-class Report:
-    """What went wrong, and the gaps: written by all threads."""
-
-    def __init__(self):
-        self.lock = threading.Lock()
-        self.errors = []
-        self.gaps = collections.deque(maxlen=128)
-
-    def complain(self, text):
-        with self.lock:
-            if len(self.errors) < 20:
-                self.errors.append(text)
-
-    def watched(self, function):
-        """Runs a thread's function; its end is an error, EINTR is one by name."""
-
-        def run():
-            try:
-                function()
-            except InterruptedError as error:
-                self.complain(f"{function.__qualname__}: EINTR: {error}")
-            except Exception as error:  # whatever it is, it belongs into the report
-                self.complain(f"{function.__qualname__}: {type(error).__name__}: {error}")
-
-        return run
 
 
 class Belt:
@@ -184,40 +157,25 @@ class Workshop:
         while True:
             time.sleep(TICK_SECONDS)
             now = time.monotonic()
-            millis = (now - last) * 1000
-            if millis >= SMALLEST_GAP_MILLIS:
-                with self.report.lock:
-                    self.report.gaps.append({"atMillis": int(time.time() * 1000), "millis": round(millis, 3)})
+            self.report.note_gap(now - last)
             last = now
 
     def describe(self):
         threads = [threading.active_count(), 1]
         tokens = {**self.keepsakes.tokens(self.report), "child": self.child.token}
-        with self.report.lock:
-            return {
-                "app": "python",
-                "host": socket.gethostname(),
-                "processes": 2,
-                "threads": sum(threads),
-                "tokens": tokens,
-                "counters": {"belt": self.belt.taken, "child": self.child.answers},
-                "rounds": {"sleep": {"done": self.sleeper.done, "moved": self.sleeper.moved}},
-                "errors": list(self.report.errors),
-                "gaps": list(self.report.gaps),
-            }
+        return {
+            "app": "python",
+            "host": socket.gethostname(),
+            "processes": 2,
+            "threads": sum(threads),
+            "tokens": tokens,
+            "counters": {"belt": self.belt.taken, "child": self.child.answers},
+            "rounds": {"sleep": {"done": self.sleeper.done, "moved": self.sleeper.moved}},
+            **self.report.describe(),
+        }
 
     def serve(self):
-        with socket.create_server(("127.0.0.1", PORT)) as listener:
-            while True:
-                client, _ = listener.accept()
-                with client:
-                    client.settimeout(10)
-                    try:
-                        client.recv(64)
-                        client.sendall(json.dumps(self.describe()).encode() + b"\n")
-                    except OSError as error:
-                        # A client that was connected at the checkpoint finds its connection reset: as told.
-                        print(f"client: {error}", flush=True)
+        loopback.serve(loopback.WORKSHOP_PORT, self.describe)
 
     def run(self):
         routines = [self.belt.produce, *[self.belt.work] * WORKERS, self.sleeper.sleep]

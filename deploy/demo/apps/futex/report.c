@@ -107,7 +107,8 @@ void describe(char text[ANSWER_BYTES]) {
         used += snprintf(text + used, (size_t)(ANSWER_BYTES - used), "%s\"%s\":{\"done\":%ld,\"moved\":%ld}",
                          i == 0 ? "" : ",", waiters[i].name, waiters[i].rounds, waiters[i].moved);
     }
-    used += snprintf(text + used, (size_t)(ANSWER_BYTES - used), "},\"errors\":[%s],\"gaps\":[", errors);
+    used += snprintf(text + used, (size_t)(ANSWER_BYTES - used), "},\"nowMillis\":%ld,\"errors\":[%s],\"gaps\":[",
+                     now(CLOCK_REALTIME) / 1000000, errors);
     used += describe_gaps(text + used, (size_t)(ANSWER_BYTES - used));
     snprintf(text + used, (size_t)(ANSWER_BYTES - used), "]}\n");
     pthread_mutex_unlock(&lock);
