@@ -30,6 +30,7 @@ test('redis: lost keys, a broken client and a count from nowhere are seen', () =
   const facts = (count: number, requests: number): RedisFacts => ({
     rightKeys: 100_000,
     count,
+    clientFirst: { ...report, requests },
     client: { ...report, requests },
   });
   const [before, after] = [facts(10, 10), facts(20, 21)];

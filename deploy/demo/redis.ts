@@ -19,7 +19,17 @@ export interface RedisFacts {
   readonly rightKeys: number;
   /** what the client has counted up to, as redis knows it */
   readonly count: number;
-  readonly client: SelfReport & { readonly requests: number };
+  /** the client when we began to look, and when we were done: counting keys keeps redis busy itself */
+  readonly clientFirst: ClientReport;
+  readonly client: ClientReport;
+}
+
+interface ClientReport extends SelfReport {
+  readonly requests: number;
+}
+
+function askClient(kubectl: Kubectl): Promise<ClientReport> {
+  return kubectl.ask(CLIENT, ['/usr/bin/python3', '/app/check.py', 'client']);
 }
 
 async function evaluate(
@@ -54,16 +64,12 @@ export function redis(): Application<RedisFacts> {
       return `${stored} keys stored; pod ${CLIENT} on ${nodeName} writes`;
     },
     async observe(kubectl, podName) {
+      const clientFirst = await askClient(kubectl);
       const rightKeys = await evaluate(kubectl, podName, COUNT_RIGHT, word);
       const count = Number(await kubectl.exec(podName, ['redis-cli', 'GET', 'count']));
-      const client = await kubectl.ask<RedisFacts['client']>(CLIENT, [
-        '/usr/bin/python3',
-        '/app/check.py',
-        'client',
-      ]);
-      return { rightKeys, count, client };
+      return { rightKeys, count, clientFirst, client: await askClient(kubectl) };
     },
-    frozenMillis: (before, after) => longestGapBetween(before.client, after.client),
+    frozenMillis: (before, after) => longestGapBetween(before.client, after.clientFirst),
     judgeSource: judgeRedisSource,
     async verifyRestored(kubectl, podName, before, after) {
       return judgeRestoredRedis(before, after, await this.observe(kubectl, podName));
