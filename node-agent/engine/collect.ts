@@ -8,7 +8,10 @@ import {
 } from './memory/mappings.ts';
 import { SharedMemoryDump } from './memory/shared-memory.ts';
 import type { ProcessRecord } from './state/records.ts';
-import { type CollectedDescriptors, collectDescriptors } from './state/files/descriptors.ts';
+import {
+  type Collected as CollectedDescriptors,
+  collectDescriptors,
+} from './state/files/descriptors.ts';
 import { FileRegistry } from './state/files/registry.ts';
 import { processKinds, threadKinds } from './state/kinds.ts';
 import {
@@ -69,7 +72,13 @@ export function collectTree(tracer: Tracer, root: number, options: CollectOption
     pending.fill();
   }
   for (const { member, record } of listed) if (!member.process) fillZombie(record, member);
-  const descriptors = collectDescriptors(living, registry, options);
+  const descriptors = collectDescriptors(
+    living.map(({ subject }) => subject),
+    files,
+  );
+  for (const { subject, record } of living) {
+    record.fdinfo.push(...(descriptors.fdinfo.get(subject.process.pid) ?? []));
+  }
   const memories = new Map(living.map(({ record, pending }) => [record, pending.memory]));
   const members = listed.map((m) => withMemory(m, memories.get(m.record)));
   return { members, sharedMemory: registry.sharedMemory, descriptors, findings };

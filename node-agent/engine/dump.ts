@@ -3,11 +3,11 @@
 import { endOriginals, keepFrozen } from './after-dump.ts';
 import { RefusedError } from './finding.ts';
 import { HeldApplication } from './held-application.ts';
-import { TreeDump } from './tree-dump.ts';
-import { Snapshots } from './snapshots.ts';
-import type { DumpResult, DumpTask } from './protocol.ts';
+import type { DumpResult, DumpTask, Requirements } from './protocol.ts';
 import type { Reporter } from './reporter.ts';
 import { describeRequirements } from './requirements.ts';
+import { Snapshots } from './snapshots.ts';
+import { TreeDump } from './tree-dump.ts';
 
 /**
  * Saves the trees of a task.
@@ -25,47 +25,68 @@ export function dump(task: DumpTask, reporter: Reporter): DumpResult {
   application.prepare();
   application.freeze(task.afterDump === 'Resume' ? task.freezeLimitMillis : 0);
   reporter.stage('frozen');
-  const trees = task.trees.map((tree) => TreeDump.collect(tree, application, task));
-  judge(trees, task, reporter);
-  const requirements = describeRequirements(application, trees);
-  if (!task.dryRun) {
-    for (const tree of trees) tree.copyVolatile();
-    if (task.afterDump === 'Resume') saveWhileRunning(application, trees, reporter);
-    else for (const tree of trees) tree.savePages((process) => process, reporter);
-    reporter.stage('saving-state');
-    for (const tree of trees) tree.seal(requirements, application.freezeMillis);
-    if (task.afterDump === 'KeepFrozen') keepFrozen(application);
-    if (task.afterDump === 'Kill') endOriginals(application);
-  }
+  using trees = new DisposableStack();
+  const dumps = task.trees.map((tree) => trees.use(TreeDump.collect(tree, application, task)));
+  judge(dumps, task, reporter);
+  const requirements = describeRequirements(application.processes[0]!);
+  if (!task.dryRun) save(task, { application, dumps, requirements, reporter });
   application.letGo();
   reporter.stage('done');
   return {
-    trees: trees.map((tree) => tree.describe()),
+    trees: dumps.map((tree) => tree.describe()),
     freezeMillis: task.afterDump === 'Resume' ? application.freezeMillis : 0,
-    bytes: trees.reduce((sum, tree) => sum + tree.bytes, 0),
+    bytes: dumps.reduce((sum, tree) => sum + tree.bytes, 0),
     findings: reporter.findings,
-    requirements,
+    requirements: { ...requirements, ...sums(dumps) },
   };
 }
 
+interface Work {
+  readonly application: HeldApplication;
+  readonly dumps: readonly TreeDump[];
+  readonly requirements: Requirements;
+  readonly reporter: Reporter;
+}
+
+function save(task: DumpTask, work: Work): void {
+  const { application, dumps, requirements, reporter } = work;
+  for (const tree of dumps) tree.copyVolatile();
+  if (task.afterDump === 'Resume') {
+    savePagesWhileRunning(work);
+  } else {
+    reporter.stage('saving-pages');
+    for (const tree of dumps) tree.savePages(undefined, reporter);
+  }
+  reporter.stage('saving-state');
+  for (const tree of dumps)
+    tree.seal({ ...requirements, ...sums(dumps) }, application.freezeMillis);
+  if (task.afterDump === 'KeepFrozen') keepFrozen(application);
+  if (task.afterDump === 'Kill') endOriginals(application);
+}
+
 /** The application runs from here on; its pages are those of the moment of the freeze. */
-function saveWhileRunning(
-  application: HeldApplication,
-  trees: readonly TreeDump[],
-  reporter: Reporter,
-): void {
-  using snapshots = Snapshots.take(application, trees);
+function savePagesWhileRunning({ application, dumps, reporter }: Work): void {
+  using snapshots = Snapshots.take(application, dumps);
   application.checkLimit();
   application.letGo();
   reporter.stage('thawed');
   reporter.stage('saving-pages');
-  for (const tree of trees) tree.savePages((process) => snapshots.of(process), reporter);
+  for (const tree of dumps) tree.savePages(snapshots, reporter);
 }
 
 /** @throws RefusedError when one of the trees holds something that cannot be saved */
-function judge(trees: readonly TreeDump[], task: DumpTask, reporter: Reporter): void {
-  const findings = trees.flatMap((tree) => tree.findings);
+function judge(dumps: readonly TreeDump[], task: DumpTask, reporter: Reporter): void {
+  const findings = dumps.flatMap((tree) => tree.findings);
   for (const finding of findings) reporter.finding(finding);
-  if (!task.dryRun && findings.some((f) => f.severity === 'refusal'))
+  if (!task.dryRun && findings.some((f) => f.severity === 'refusal')) {
     throw new RefusedError(findings);
+  }
+}
+
+function sums(dumps: readonly TreeDump[]): Pick<Requirements, 'memoryBytes' | 'threads'> {
+  const reports = dumps.map((tree) => tree.describe());
+  return {
+    memoryBytes: reports.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0),
+    threads: reports.reduce((sum, { threads }) => sum + threads, 0),
+  };
 }

@@ -8,6 +8,7 @@ import { DeadlineError } from './tracee/deadline.ts';
 import { TraceeError } from './tracee/remote-run.ts';
 import { UnstoppableError } from './tracee/tracer.ts';
 import { FreezeLimitError } from './freeze-limit.ts';
+import { SizeLimitError } from './tree-dump.ts';
 
 const STORE_ERRORS: Readonly<Record<string, string>> = {
   ENOSPC: 'StoreFull',
@@ -37,6 +38,7 @@ export function describeFailure(error: unknown): EngineFailure {
   if (error instanceof UnstoppableError) return { code: 'Unstoppable', message };
   if (error instanceof PidTakenError) return { code: 'PidTaken', message, pid: error.pid };
   if (error instanceof FreezeLimitError) return { code: 'FreezeLimit', message };
+  if (error instanceof SizeLimitError) return { code: 'BudgetExceeded', message };
   if (error instanceof DeadlineError) return { code: 'Deadline', message };
   if (error instanceof TraceeError) return { code: 'TraceeLost', message, pid: error.tid };
   const { code, syscall } = error as { code?: unknown; syscall?: unknown };

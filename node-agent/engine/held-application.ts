@@ -7,6 +7,7 @@ import { sleepMillis } from './tracee/deadline.ts';
 import { DUMP_LEADER, Resident, SMALL_SLOT } from './tracee/resident.ts';
 import type { TracedProcess } from './tracee/traced-process.ts';
 import { Tracer, UnstoppableError } from './tracee/tracer.ts';
+import { observeWaits } from './tracee/wait-observation.ts';
 import { findWayBack } from './tracee/way-back.ts';
 
 /** A vfork child execs or ends within milliseconds; a parent that still waits after so many tries is refused. */
@@ -51,6 +52,7 @@ export class HeldApplication {
       this.processes.map((process) => {
         this.tracer.pump();
         const prepared = prepareMappings(process);
+        observeWaits(process);
         process.wayBack = findWayBack(process.pid, prepared.mappings);
         return [process, prepared];
       }),
@@ -104,8 +106,9 @@ export class HeldApplication {
     return this.#freezeMillis;
   }
 
-  /** Takes the interpreter out and lets every process go on. */
+  /** Takes the interpreter out and lets every process go on; nothing happens when they are gone already. */
   letGo(): void {
+    if (this.processes.length === 0) return;
     for (const process of this.processes) {
       if (!process.resident) continue;
       Resident.unmap(process);

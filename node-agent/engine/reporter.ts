@@ -2,11 +2,14 @@
 import type { Finding } from './finding.ts';
 import type { DumpStage, EngineEvent, RestoreStage } from './protocol.ts';
 
+const PROGRESS_INTERVAL_MILLIS = 100;
+
 /** Receives stages, progress and findings of one task. */
 export class Reporter {
   readonly #emit: (event: EngineEvent) => void;
   readonly #start = performance.now();
   readonly findings: Finding[] = [];
+  #lastProgress = 0;
 
   constructor(emit: (event: EngineEvent) => void) {
     this.#emit = emit;
@@ -16,7 +19,11 @@ export class Reporter {
     this.#emit({ event: 'stage', stage, atMillis: performance.now() - this.#start });
   }
 
+  /** Rarely enough to cost nothing; the last one always. */
   progress(bytesDone: number, bytesTotal: number): void {
+    const now = performance.now();
+    if (bytesDone < bytesTotal && now - this.#lastProgress < PROGRESS_INTERVAL_MILLIS) return;
+    this.#lastProgress = now;
     this.#emit({ event: 'progress', bytesDone, bytesTotal });
   }
 

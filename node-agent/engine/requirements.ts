@@ -26,11 +26,8 @@ export function cpuFlags(): string[] {
   return (line?.[1] ?? '').split(' ').filter(Boolean).sort();
 }
 
-/** @param process any stopped process of the application */
-export function describeRequirements(
-  process: TracedProcess,
-  sums: { readonly memoryBytes: number; readonly threads: number },
-): Requirements {
+/** @param process any stopped process of the application; the sums are added when the pages are known */
+export function describeRequirements(process: TracedProcess): Requirements {
   const vdso = vdsoOf(process.pid);
   return {
     arch: arch(),
@@ -40,6 +37,7 @@ export function describeRequirements(
     xstateFeatures: `0x${getXstate(process.leader.tid).readBigUInt64LE(XCR0_AT).toString(16)}`,
     cpuFlags: cpuFlags(),
     monotonicNanos: String(hrtime.bigint()),
-    ...sums,
+    memoryBytes: 0,
+    threads: 0,
   };
 }

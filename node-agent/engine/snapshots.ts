@@ -1,11 +1,11 @@
 // Copy-on-write snapshots of every process of a dump, discarded at the end of the scope.
 import type { HeldApplication } from './held-application.ts';
+import type { ProcessMemory } from './memory/mappings.ts';
 import { discardSnapshot, type Snapshot, takeSnapshot } from './memory/snapshot.ts';
-import type { TracedProcess } from './tracee/traced-process.ts';
 import type { TreeDump } from './tree-dump.ts';
 
 export class Snapshots {
-  readonly #taken = new Map<TracedProcess, Snapshot>();
+  readonly #taken = new Map<ProcessMemory, Snapshot>();
   readonly #application: HeldApplication;
 
   private constructor(application: HeldApplication) {
@@ -16,8 +16,8 @@ export class Snapshots {
   static take(application: HeldApplication, trees: readonly TreeDump[]): Snapshots {
     const snapshots = new Snapshots(application);
     try {
-      for (const { process, record } of trees.flatMap((tree) => tree.living)) {
-        snapshots.#taken.set(process, takeSnapshot(application.tracer, process, record));
+      for (const { memory } of trees.flatMap((tree) => tree.living)) {
+        snapshots.#taken.set(memory, takeSnapshot(application.tracer, memory));
         application.checkLimit();
       }
       return snapshots;
@@ -27,16 +27,17 @@ export class Snapshots {
     }
   }
 
-  /** The process that holds the pages of another one as they were. */
-  of(process: TracedProcess): TracedProcess {
-    const snapshot = this.#taken.get(process);
-    if (!snapshot) throw new Error(`no snapshot of process ${process.pid}`);
-    return snapshot.process;
+  /** The snapshot of one process. */
+  of(memory: ProcessMemory): Snapshot {
+    const snapshot = this.#taken.get(memory);
+    if (!snapshot) throw new Error(`no snapshot of process ${memory.process.pid}`);
+    return snapshot;
   }
 
   [Symbol.dispose](): void {
-    for (const snapshot of this.#taken.values())
+    for (const snapshot of this.#taken.values()) {
       discardSnapshot(this.#application.tracer, snapshot);
+    }
     this.#taken.clear();
   }
 }

@@ -4,18 +4,27 @@ import type { Finding } from './finding.ts';
 import type { HeldApplication } from './held-application.ts';
 import { ImageWriter } from './image/writer.ts';
 import type { ProcessMemory } from './memory/mappings.ts';
-import { savePages } from './memory/page-pump.ts';
 import { PagesIds } from './memory/pages-file.ts';
+import { savePages } from './memory/save-pages.ts';
 import type { DumpTask, DumpTree, Requirements, TreeReport } from './protocol.ts';
 import type { Reporter } from './reporter.ts';
+import type { Snapshots } from './snapshots.ts';
 import type { ProcessRecord } from './state/records.ts';
-import type { TracedProcess } from './tracee/traced-process.ts';
 import { writeState } from './write-state.ts';
 
 const PAGE_BYTES = 4096;
 
+/** The dump would be larger than the user allows. */
+export class SizeLimitError extends Error {
+  readonly limitBytes: number;
+  constructor(limitBytes: number) {
+    super(`the pages exceed ${limitBytes} bytes; raise limits.maxBytes`);
+    this.name = 'SizeLimitError';
+    this.limitBytes = limitBytes;
+  }
+}
+
 export interface LivingProcess {
-  readonly process: TracedProcess;
   readonly record: ProcessRecord;
   readonly memory: ProcessMemory;
 }
@@ -48,8 +57,8 @@ export class TreeDump {
   }
 
   get living(): LivingProcess[] {
-    return this.#collected.members.flatMap(({ member, record, memory }) =>
-      member.process && memory ? [{ process: member.process, record, memory }] : [],
+    return this.#collected.members.flatMap(({ record, memory }) =>
+      memory ? [{ record, memory }] : [],
     );
   }
 
@@ -58,39 +67,37 @@ export class TreeDump {
     return this.#bytes;
   }
 
-  /** What a snapshot does not hold still: memory that is shared, content of pipes. Still in the freeze. */
+  /** Shared memory keeps changing in a snapshot: it is copied still in the freeze. */
   copyVolatile(): void {
     this.#collected.sharedMemory.copy(this.#images, this.#pagesIds);
   }
 
-  /**
-   * Writes the pages.
-   *
-   * @param source the process that holds the pages of one of ours: its snapshot, or itself while it is stopped
-   */
-  savePages(source: (process: TracedProcess) => TracedProcess, reporter: Reporter): void {
-    const { maxBytes } = this.#task;
-    this.living.forEach(({ process, record }, i) => {
-      this.#pages += savePages({
-        source: source(process),
-        record,
+  /** @param snapshots undefined to read the originals, while they stand still */
+  savePages(snapshots: Snapshots | undefined, reporter: Reporter): void {
+    for (const { memory, record } of this.living) {
+      this.#pageBytes += savePages(memory, record, snapshots?.of(memory), {
         images: this.#images,
-        pagesId: i + 1,
-        maxBytes,
-        progress: (done, total) => reporter.progress(done, total),
+        pagesIds: this.#pagesIds,
+        progress: (done, total) => this.#progress(done, total, reporter),
       });
-    });
+    }
+  }
+
+  #progress(done: number, total: number, reporter: Reporter): void {
+    const { maxBytes } = this.#task;
+    if (maxBytes > 0 && this.#pageBytes + total > maxBytes) throw new SizeLimitError(maxBytes);
+    reporter.progress(this.#pageBytes + done, this.#pageBytes + total);
   }
 
   /** Writes everything else and makes it durable. */
   seal(requirements: Requirements, freezeMillis: number): void {
     const images = this.#images;
-    const sharedPages = this.#shared?.save(images, this.living.length + 1) ?? 0;
+    this.#sharedBytes = this.#collected.sharedMemory.save(images, this.#pagesIds);
     this.#collected.descriptors.save(images);
     writeState(this.#collected, images, requirements, {
       frozenMicros: Math.round(freezeMillis * 1000),
-      pagesWritten: BigInt(this.#pages),
-      sharedPagesWritten: BigInt(sharedPages),
+      pagesWritten: BigInt(this.#pageBytes / PAGE_BYTES),
+      sharedPagesWritten: BigInt(this.#sharedBytes / PAGE_BYTES),
       establishedClosed: this.#task.establishedSockets === 'Close',
     });
     this.#bytes = images.seal().bytes;
@@ -103,13 +110,13 @@ export class TreeDump {
       name: this.#tree.name,
       processes: members.length,
       threads,
-      memoryBytes: this.#pages * PAGE_BYTES,
+      memoryBytes: this.#pageBytes + this.#sharedBytes,
     };
   }
 
-  /** Closes what the dump still holds of the tree. */
+  /** Gives back what the dump still holds of the tree. */
   [Symbol.dispose](): void {
-    this.#shared?.[Symbol.dispose]();
+    this.#collected.sharedMemory[Symbol.dispose]();
     this.#images[Symbol.dispose]();
   }
 }

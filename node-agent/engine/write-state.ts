@@ -84,6 +84,7 @@ function writeProcess(record: ProcessRecord, images: ImageWriter): void {
   images.append(IMAGES.ids(pid), taskKobjIdsEntry.complete({ ...record.ids, ...NAMESPACES }));
   images.append(IMAGES.mm(pid), mmEntry.complete(record.mm));
   images.append(IMAGES.fs(pid), fsEntry.complete(record.fs));
+  images.write(IMAGES.fdinfo(record.ids.filesId ?? pid), record.fdinfo);
   record.threads.forEach(({ tid, core }, i) => {
     const task = i === 0 ? { tc: record.task } : {};
     images.append(IMAGES.core(tid), coreEntry.complete({ mtype: MARCH_X86_64, ...core, ...task }));

@@ -5,7 +5,7 @@ import { ImageReader } from '../image/reader.ts';
 import { checkMemory } from '../memory/check.ts';
 import type { RestoreTree } from '../protocol.ts';
 import type { SavedTree } from '../state/records.ts';
-import { checkFiles } from '../state/files/check.ts';
+import { checkFiles, targetOf } from '../state/files/check.ts';
 import { missingLeaders } from './birth.ts';
 import { readTree, validateTree } from './read-tree.ts';
 
@@ -31,7 +31,7 @@ export function openSavedTree({ name, imagesDir, placeholderPid }: RestoreTree):
     images,
     tree,
     memoryBytes: memory.bytes,
-    check: () => [...leaders(tree), ...memory.findings, ...checkFiles(tree, images)],
+    check: () => [...leaders(tree), ...memory.findings, ...checkFiles(tree, images, targetOf(placeholderPid))],
   };
 }
 

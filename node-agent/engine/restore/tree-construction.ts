@@ -6,6 +6,7 @@ import type { TreeReport } from '../protocol.ts';
 import { SIGNAL, sendSignal } from '../linux/signals.ts';
 import { spawnProgram, openInitProgram } from '../linux/spawn.ts';
 import { innermost, readStatus } from '../linux/procfs/status.ts';
+import { targetOf } from '../state/files/check.ts';
 import { FileOpener } from '../state/files/opener.ts';
 import { poll } from '../linux/wait.ts';
 import type { TracedProcess } from '../tracee/traced-process.ts';
@@ -36,7 +37,7 @@ export class TreeConstruction {
     this.#tracer = tracer;
     this.#reporter = reporter;
     this.#birth = saved.placeholderPid === undefined ? 'standalone' : 'morph';
-    this.#files = new FileOpener(saved.images, saved.tree);
+    this.#files = new FileOpener(saved.images, saved.tree, targetOf(saved.placeholderPid));
   }
 
   /** The root pid in the engine's numbering, once it is born. */

@@ -6,6 +6,7 @@ import { intervalTimers } from './interval-timers.ts';
 import { membarrier } from './membarrier.ts';
 import { sharedPendingSignals, threadPendingSignals } from './pending-signals.ts';
 import { posixTimers } from './posix-timers.ts';
+import { remainingWait } from './remaining-wait.ts';
 import { resourceLimits } from './resource-limits.ts';
 import { robustList } from './robust-list.ts';
 import { rseq } from './rseq.ts';
@@ -35,6 +36,7 @@ export const stateKinds: readonly StateKind[] = [
   taskFacts,
   intervalTimers,
   credentials,
+  remainingWait,
   xstate,
   generalRegisters,
 ];

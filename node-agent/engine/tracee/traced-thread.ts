@@ -2,6 +2,7 @@
 import { REG, type Registers, signed } from '../arch/x86-64.ts';
 import * as ptrace from '../linux/ptrace.ts';
 import type { TracedProcess } from './traced-process.ts';
+import type { WaitObservation } from './wait-observation.ts';
 
 /** Place of the last stop: only in the signal loop does the kernel apply its restart rules when let go. */
 export type StopPlace = 'signal-loop' | 'syscall' | 'birth';
@@ -18,6 +19,8 @@ export class TracedThread {
   inVfork = false;
   /** a SIGSTOP that came while it did our work: sent again after the detach */
   heldStop = false;
+  /** the relative wait in which it was seen before the freeze */
+  wait: WaitObservation | undefined;
   #nsTid: number | undefined;
   #registers: Registers | undefined;
   #mask: bigint | undefined;

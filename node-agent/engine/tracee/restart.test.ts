@@ -1,0 +1,77 @@
+// The kernel's restart rules as a table.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { REG, REGISTER_WORDS, type Registers, SYS, signed, unsigned } from '../arch/x86-64.ts';
+import {
+  askKernelToRestart,
+  interruption,
+  RESTART,
+  resumableElsewhere,
+  resumableInPlace,
+} from './restart.ts';
+
+const IP = 0x401002n;
+
+function stopped(call: number, ax: bigint): Registers {
+  const registers = new BigUint64Array(REGISTER_WORDS);
+  registers[REG.origRax] = unsigned(call);
+  registers[REG.rax] = unsigned(ax);
+  registers[REG.rip] = IP;
+  return registers;
+}
+
+const picture = (r: Registers) => ({
+  ax: signed(r[REG.rax]!),
+  orig: signed(r[REG.origRax]!),
+  ip: r[REG.rip]! - IP,
+});
+
+test('outside of a system call nothing is an interruption', () => {
+  assert.deepEqual(interruption(stopped(-1, -512n)), { kind: 'none' });
+  assert.deepEqual(picture(resumableElsewhere(stopped(-1, -512n))), {
+    ax: -512n,
+    orig: -1n,
+    ip: 0n,
+  });
+});
+
+for (const code of [RESTART.ERESTARTSYS, RESTART.ERESTARTNOINTR, RESTART.ERESTARTNOHAND]) {
+  test(`${code}: the instruction is executed again, here and elsewhere`, () => {
+    const registers = stopped(SYS.read, code);
+    assert.equal(interruption(registers).kind, 'restart');
+    const again = { ax: BigInt(SYS.read), orig: -1n, ip: -2n };
+    assert.deepEqual(picture(resumableInPlace(registers)), again);
+    assert.deepEqual(picture(resumableElsewhere(registers)), again);
+  });
+}
+
+test('a restart block goes on by restart_syscall in place, and ends with EINTR elsewhere', () => {
+  const registers = stopped(SYS.nanosleep, RESTART.ERESTART_RESTARTBLOCK);
+  assert.deepEqual(interruption(registers), { kind: 'restart-block', call: SYS.nanosleep });
+  assert.deepEqual(picture(resumableInPlace(registers)), {
+    ax: BigInt(SYS.restart_syscall),
+    orig: -1n,
+    ip: -2n,
+  });
+  assert.equal(picture(resumableElsewhere(registers)).ax, -4n);
+});
+
+test('calls that answer EINTR by themselves are told from an honest EINTR', () => {
+  assert.equal(interruption(stopped(SYS.epoll_wait, -4n)).kind, 'plain-eintr');
+  assert.equal(interruption(stopped(SYS.nanosleep, -4n)).kind, 'none');
+  assert.equal(interruption(stopped(SYS.epoll_wait, 3n)).kind, 'none');
+  assert.deepEqual(picture(askKernelToRestart(stopped(SYS.epoll_wait, -4n))), {
+    ax: RESTART.ERESTARTNOHAND,
+    orig: BigInt(SYS.epoll_wait),
+    ip: 0n,
+  });
+});
+
+test('the given registers are never changed', () => {
+  const registers = stopped(SYS.read, RESTART.ERESTARTSYS);
+  const before = BigUint64Array.from(registers);
+  resumableInPlace(registers);
+  resumableElsewhere(registers);
+  askKernelToRestart(registers);
+  assert.deepEqual(registers, before);
+});
