@@ -13,8 +13,12 @@ import type { HttpStream } from './transport.ts';
 
 /** The figures of client-go's reflector. */
 const BACKOFF: BackoffPolicy = { baseMillis: 800, maxMillis: 30_000 };
-/** Servers send a bookmark about once a minute; two missing ones mean that nobody is there. */
-const INACTIVITY_MILLIS = 130_000;
+/**
+ * On a quiet kind the first bookmark of Kubernetes 1.37 comes after 90 to 120 s, then one a minute. Kinds that the
+ * server does not cache (events) have none: their watch is opened anew this often, which costs one request.
+ * A dead connection is noticed sooner, by TCP keep-alive; this is for a server that is there and mute.
+ */
+const INACTIVITY_MILLIS = 180_000;
 const WATCH_SECONDS = { min: 240, max: 300 } as const;
 /** A watch that ends sooner, without a single event, is a failure in disguise: do not spin. */
 const SHORT_WATCH_MILLIS = 1_000;
