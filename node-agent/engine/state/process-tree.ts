@@ -4,6 +4,7 @@ import { type Finding, refusal } from '../finding.ts';
 import { sharesTable } from '../linux/descriptors.ts';
 import { childPids } from '../linux/procfs/read.ts';
 import { innermost, type ProcStatus, readStat, readStatus, STAT } from '../linux/procfs/status.ts';
+import { isDeadSnapshot } from '../memory/reap.ts';
 import type { TracedProcess } from '../tracee/traced-process.ts';
 import type { Tracer } from '../tracee/tracer.ts';
 import type { ProcessRecord } from './records.ts';
@@ -24,7 +25,7 @@ export function listMembers(tracer: Tracer, root: number): Member[] {
   const members: Member[] = [];
   const visit = (pid: number, parent: Member | undefined): void => {
     const process = tracer.processes.get(pid);
-    if (process?.snapshot) return;
+    if (process?.snapshot || (!process && isDeadSnapshot(pid))) return;
     const status = readStatus(pid);
     const member = { pid, nsPid: innermost(status.nsPids), parent, status, process };
     members.push(member);

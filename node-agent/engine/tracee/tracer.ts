@@ -52,7 +52,7 @@ export class Tracer {
    * @throws LinuxError EPERM when somebody else traces one of them
    */
   seizeTree(root: number): TracedProcess {
-    if (root <= 1) throw new Error(`refusing to trace pid ${root}`);
+    if (!Number.isSafeInteger(root) || root <= 1) throw new Error(`refusing to trace pid ${root}`);
     for (let pass = 0; pass < MAX_SEIZE_PASSES; pass++) {
       if (this.#seizePass(root) === 0) break;
       this.pump();
@@ -270,6 +270,7 @@ export class Tracer {
 
   /** Gives a stopped process back to itself and stops tracing it. Its remote work must be undone before. */
   release(process: TracedProcess): void {
+    if (process.snapshot) return this.#end(process);
     const stops = [...process.threads.values()].some((t) => t.heldStop);
     for (const thread of process.threads.values()) {
       thread.writeBack();
@@ -279,6 +280,12 @@ export class Tracer {
       this.#forget(thread);
     }
     if (stops) sendSignal(process.pid, SIGNAL.SIGSTOP);
+  }
+
+  /** A snapshot child must never run: it would be a second application. */
+  #end(process: TracedProcess): void {
+    sendSignal(process.pid, SIGNAL.SIGKILL);
+    this.awaitEnd(process);
   }
 
   /** Ends tracing of everything, running or stopped, as well as it can: the way out after a failure. */

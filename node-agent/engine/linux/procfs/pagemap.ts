@@ -120,6 +120,22 @@ export class Pagemap {
   }
 }
 
+/** Does this kernel's PAGEMAP_SCAN know the category? GUARD came with Linux 6.15, the call itself with 6.7. */
+export function scanKnows(category: bigint): boolean {
+  const fd = openSync('/proc/self/pagemap', 'r');
+  const w = argument.words;
+  w.fill(0n, 0, ARGUMENT_BYTES / 8);
+  w[0] = BigInt(ARGUMENT_BYTES);
+  w[3] = PAGE;
+  w[5] = regions.address;
+  w[6] = 1n;
+  w[10] = category;
+  w[11] = category;
+  const result = syscall(SYS.ioctl, fd, PAGEMAP_SCAN, argument.address);
+  closeSync(fd);
+  return result >= 0;
+}
+
 /** The kernel's own rule for a page's categories. */
 export function matches(category: bigint, query: PageQuery): boolean {
   const seen = category ^ query.inverted;

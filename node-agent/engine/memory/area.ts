@@ -1,0 +1,243 @@
+// What one line of /proc/PID/maps is, and how CRIU 4.2 writes it down. Pure.
+// Sources: proc_pid_smaps(5) VmFlags, mm/shmem.c (names of kernel-internal files), criu.md 3.3 and 3.4.3.
+import { type Finding, refusal } from '../finding.ts';
+import { VmaStatus } from '../image/messages/enums.ts';
+import type { VmaEntry } from '../image/messages/memory.ts';
+import type { Mapping } from '../linux/procfs/maps.ts';
+
+/** What stands behind a mapping, and so where its content comes from after a restore. */
+export type AreaKind =
+  /** private, no file: every page that was ever written is saved */
+  | 'anonymous'
+  /** a file, private: only the pages that the process changed are saved */
+  | 'file-private'
+  /** a file, shared: the content belongs to the file */
+  | 'file-shared'
+  /** memfd or shared anonymous memory, mapped shared: saved once for all who map it */
+  | 'shared-memory'
+  /** the same object mapped private: changed pages are saved with the process */
+  | 'shared-memory-private'
+  | 'vdso'
+  | 'vvar'
+  | 'vsyscall';
+
+/** One mapping that can be saved. */
+export interface Area {
+  readonly mapping: Mapping;
+  readonly kind: AreaKind;
+}
+
+export const PROT = { READ: 1, WRITE: 2, EXEC: 4 } as const;
+
+/** MAP_* of mmap(2). */
+export const MAP = {
+  SHARED: 0x1,
+  PRIVATE: 0x2,
+  /** in the place of SHARED and PRIVATE (Linux 6.11) */
+  DROPPABLE: 0x8,
+  FIXED: 0x10,
+  ANONYMOUS: 0x20,
+  GROWSDOWN: 0x100,
+  LOCKED: 0x2000,
+  NORESERVE: 0x4000,
+  HUGETLB: 0x40000,
+  FIXED_NOREPLACE: 0x100000,
+} as const;
+
+/** MADV_* of madvise(2). */
+export const MADV = {
+  RANDOM: 1,
+  SEQUENTIAL: 2,
+  DONTNEED: 4,
+  DONTFORK: 10,
+  DOFORK: 11,
+  MERGEABLE: 12,
+  HUGEPAGE: 14,
+  NOHUGEPAGE: 15,
+  DONTDUMP: 16,
+  WIPEONFORK: 18,
+  KEEPONFORK: 19,
+  GUARD_INSTALL: 102,
+} as const;
+
+/** VmFlags that mmap(2) set. */
+const MAP_FLAGS: readonly (readonly [string, number])[] = [
+  ['gd', MAP.GROWSDOWN],
+  ['lo', MAP.LOCKED],
+  ['nr', MAP.NORESERVE],
+  ['ht', MAP.HUGETLB],
+];
+
+/** VmFlags that madvise(2) set, and with what. */
+const ADVICE: readonly (readonly [string, number])[] = [
+  ['rr', MADV.RANDOM],
+  ['sr', MADV.SEQUENTIAL],
+  ['dc', MADV.DONTFORK],
+  ['mg', MADV.MERGEABLE],
+  ['hg', MADV.HUGEPAGE],
+  ['nh', MADV.NOHUGEPAGE],
+  ['dd', MADV.DONTDUMP],
+  ['wf', MADV.WIPEONFORK],
+];
+
+/** Mappings that no image can carry, by their VmFlags. */
+const REFUSED_FLAGS: readonly (readonly [string, string, string])[] = [
+  ['ss', 'ShadowStack', 'start it without user shadow stacks (GLIBC_TUNABLES)'],
+  ['um', 'Userfaultfd', 'stop its user-space paging first'],
+  ['uw', 'Userfaultfd', 'stop its user-space paging first'],
+  ['ui', 'Userfaultfd', 'stop its user-space paging first'],
+  ['ht', 'HugeTlb', 'configure it to use transparent instead of reserved huge pages'],
+  ['sl', 'SealedMapping', 'mseal(2) cannot be repeated yet; start it without sealing'],
+  ['io', 'DeviceMapping', 'release the device first'],
+  ['pf', 'DeviceMapping', 'release the device first'],
+];
+
+/** The same by their names. */
+const REFUSED_NAMES: readonly (readonly [RegExp, string, string])[] = [
+  [/^\/SYSV[0-9a-f]{8}/, 'SysVShm', 'use shm_open(3) or mmap(2) in the place of shmget(2)'],
+  [/^\/\[aio\]/, 'AioRing', 'turn asynchronous I/O off (for databases a setting)'],
+  [/^(anon_inode:)?\/?secretmem/, 'SecretMemory', 'memfd_secret(2) hides it from everybody'],
+  [/^\/anon_hugepage/, 'HugeTlb', 'configure it to use transparent instead of reserved huge pages'],
+  [/^anon_inode:\[io_uring\]/, 'IoUring', 'turn io_uring off (for most programs a setting)'],
+  [/^anon_inode:\[perf_event\]/, 'PerfEvent', 'stop the profiler first'],
+  [/^anon_inode:/, 'KernelObjectMapping', 'the object behind the mapping cannot be saved'],
+  [/^socket:\[/, 'PacketRing', 'close the packet socket first'],
+  [/^\/dmabuf/, 'DeviceMapping', 'release the device first'],
+  [/^\[uprobes\]/, 'Uprobes', 'remove the probes (perf, bpftrace) from its program first'],
+];
+
+const PRIVATE_NAMES = /^(\[heap\]|\[stack(:\d+)?\]|\[anon:.*\])?$/;
+const SHARED_MEMORY_NAMES = /^(\/memfd:|\/dev\/zero|\[anon_shmem:)/;
+
+/**
+ * @param shmemDevice `major:minor` of the kernel's internal tmpfs, as /proc/PID/maps prints it
+ * @param pid as the application knows it, for the finding
+ */
+export function classify(mapping: Mapping, shmemDevice: string, pid: number): AreaKind | Finding {
+  const special = specialKind(mapping.name);
+  if (special) return special;
+  const refused = refusedBy(mapping);
+  if (refused) return refusal(refused.code, pid, describeMapping(mapping), refused.advice);
+  if (mapping.device === shmemDevice && mapping.inode !== 0n) {
+    if (SHARED_MEMORY_NAMES.test(mapping.name)) {
+      return mapping.shared ? 'shared-memory' : 'shared-memory-private';
+    }
+    return unknown(mapping, pid);
+  }
+  if (mapping.inode !== 0n) return mapping.shared ? 'file-shared' : 'file-private';
+  return PRIVATE_NAMES.test(mapping.name) ? 'anonymous' : unknown(mapping, pid);
+}
+
+function specialKind(name: string): AreaKind | undefined {
+  if (name === '[vdso]') return 'vdso';
+  if (name === '[vsyscall]') return 'vsyscall';
+  return name.startsWith('[vvar') ? 'vvar' : undefined;
+}
+
+function refusedBy(mapping: Mapping): { code: string; advice: string } | undefined {
+  const named = REFUSED_NAMES.find(([pattern]) => pattern.test(mapping.name));
+  if (named && !(mapping.name.startsWith('/') && isOnDisk(mapping))) {
+    return { code: named[1], advice: named[2] };
+  }
+  const flagged = REFUSED_FLAGS.find(([flag]) => mapping.flags.has(flag));
+  return flagged && { code: flagged[1], advice: flagged[2] };
+}
+
+/** A user may name a real file `/[aio]`; kernel-internal ones live on devices with major number 0 and are always deleted. */
+function isOnDisk(mapping: Mapping): boolean {
+  return !mapping.device.startsWith('00:') || !mapping.name.endsWith(' (deleted)');
+}
+
+function unknown(mapping: Mapping, pid: number): Finding {
+  return refusal(
+    'UnknownMapping',
+    pid,
+    describeMapping(mapping),
+    'this kind of memory is not supported; please report it',
+  );
+}
+
+/** `7f00-7f10 rw-s /dev/x`, for people. */
+export function describeMapping(m: Mapping): string {
+  const flag = (on: boolean, letter: string) => (on ? letter : '-');
+  const rights = `${flag(m.readable, 'r')}${flag(m.writable, 'w')}${flag(m.executable, 'x')}`;
+  return `${m.start.toString(16)}-${m.end.toString(16)} ${rights}${m.shared ? 's' : 'p'} ${m.name}`.trim();
+}
+
+/** PROT_* of a mapping. */
+export function protection(mapping: Mapping): number {
+  return (
+    (mapping.readable ? PROT.READ : 0) |
+    (mapping.writable ? PROT.WRITE : 0) |
+    (mapping.executable ? PROT.EXEC : 0)
+  );
+}
+
+const STATUS: Readonly<Record<AreaKind, number>> = {
+  anonymous: VmaStatus.REGULAR | VmaStatus.ANON_PRIVATE,
+  'file-private': VmaStatus.REGULAR | VmaStatus.FILE_PRIVATE,
+  'file-shared': VmaStatus.REGULAR | VmaStatus.FILE_SHARED,
+  'shared-memory': VmaStatus.REGULAR | VmaStatus.FILE_SHARED | VmaStatus.MEMFD,
+  'shared-memory-private': VmaStatus.REGULAR | VmaStatus.FILE_PRIVATE | VmaStatus.MEMFD,
+  vdso: VmaStatus.REGULAR | VmaStatus.VDSO | VmaStatus.ANON_PRIVATE,
+  vvar: VmaStatus.REGULAR | VmaStatus.VVAR | VmaStatus.ANON_PRIVATE,
+  vsyscall: VmaStatus.VSYSCALL | VmaStatus.ANON_PRIVATE,
+};
+
+/** Has the kind a file in files.img? */
+export function hasFile(kind: AreaKind): boolean {
+  return (STATUS[kind] & (VmaStatus.FILE_PRIVATE | VmaStatus.FILE_SHARED)) !== 0;
+}
+
+/** The file behind an area: its id in files.img, and the flags to open it with. */
+export interface AreaFile {
+  readonly id: number;
+  readonly openFlags: number;
+}
+
+/** The area as CRIU writes it. */
+export function vmaEntryOf(area: Area, file?: AreaFile): VmaEntry {
+  const { mapping, kind } = area;
+  const heap = mapping.name === '[heap]' ? VmaStatus.HEAP : 0;
+  const madv = adviceBits(mapping.flags);
+  return {
+    start: mapping.start,
+    end: mapping.end,
+    pgoff: hasFile(kind) ? mapping.offset : 0n,
+    shmid: BigInt(file?.id ?? 0),
+    prot: protection(mapping),
+    flags: mapFlags(area),
+    status: STATUS[kind] | heap,
+    fd: -1n,
+    ...(madv === 0n ? {} : { madv }),
+    ...(file ? { fdflags: file.openFlags } : {}),
+  };
+}
+
+function mapFlags({ mapping, kind }: Area): number {
+  let flags: number = mapping.shared ? MAP.SHARED : MAP.PRIVATE;
+  if (mapping.flags.has('dp')) flags = MAP.DROPPABLE;
+  if (!hasFile(kind)) flags |= MAP.ANONYMOUS;
+  for (const [name, bit] of MAP_FLAGS) if (mapping.flags.has(name)) flags |= bit;
+  return flags;
+}
+
+function adviceBits(flags: ReadonlySet<string>): bigint {
+  let bits = 0n;
+  for (const [name, advice] of ADVICE) if (flags.has(name)) bits |= 1n << BigInt(advice);
+  return bits;
+}
+
+/** CRIU's mark of pages that madvise(MADV_GUARD_INSTALL) took away. */
+export function guardEntry(start: bigint, end: bigint): VmaEntry {
+  return {
+    start,
+    end,
+    pgoff: 0n,
+    shmid: 0n,
+    prot: 0,
+    flags: 0,
+    status: VmaStatus.GUARD,
+    fd: -1n,
+  };
+}

@@ -1,0 +1,251 @@
+// The address space of one process as CRIU's mm message: read while it runs, checked again in the freeze.
+import { lstatSync } from 'node:fs';
+import { REG, SYS, USER_CS_64 } from '../arch/x86-64.ts';
+import { type Finding, refusal } from '../finding.ts';
+import type { VmaEntry } from '../image/messages/memory.ts';
+import { type Mapping, readMaps, readSmaps, sameMapping } from '../linux/procfs/maps.ts';
+import { readProc, readProcBytes } from '../linux/procfs/read.ts';
+import { readStat, STAT } from '../linux/procfs/status.ts';
+import type { ProcessRecord } from '../state/records.ts';
+import type { ProcessSubject } from '../state/state-kind.ts';
+import type { RemoteBatch } from '../tracee/remote-batch.ts';
+import type { TracedProcess } from '../tracee/traced-process.ts';
+import { type Area, type AreaFile, classify, hasFile, vmaEntryOf } from './area.ts';
+import { type Headroom, memoryHeadroom } from './headroom.ts';
+import { reapLeftBehind, snapshotsLeftBehind } from './reap.ts';
+import { kernelShmemDevice, type SharedMemoryDump } from './shared-memory.ts';
+
+const PR_GET_DUMPABLE = 3;
+const PR_GET_THP_DISABLE = 42;
+const WRITABLE_LINK = 0o200;
+const O_RDONLY = 0;
+const O_RDWR = 2;
+/** More than an engine that is killed again and again leaves; the rest waits for the next session. */
+const MAX_REAPED = 20;
+const PAGE_BYTES = 4096;
+
+/** What was read of a process while it ran. */
+export interface PreparedMappings {
+  readonly pid: number;
+  /** with VmFlags, ascending */
+  readonly mappings: readonly Mapping[];
+  readonly shmemDevice: string;
+  /** pids of snapshots that a killed engine left, as the process knows them */
+  readonly leftBehind: readonly number[];
+  /** resident, without what files hold: what a snapshot may cost if every page is written to */
+  readonly anonymousBytes: number;
+  readonly headroom: Headroom;
+}
+
+/** What the register of files does for mappings and the executable. */
+export interface MappedFiles {
+  /** File id of the file that a magic link below /proc/PID leads to. */
+  pathFile(
+    process: TracedProcess,
+    magicLink: string,
+    openFlags: number,
+    report: (finding: Finding) => void,
+  ): number;
+}
+
+/** Where the files and shared objects behind mappings are registered: one for all processes of a tree. */
+export interface MappingRegistry {
+  readonly files: MappedFiles;
+  readonly sharedMemory: SharedMemoryDump;
+}
+
+/** The memory of one stopped process: what the snapshot and the pages are made from. */
+export interface ProcessMemory {
+  readonly process: TracedProcess;
+  /** all that can be saved, ascending; parts of the vvar are apart */
+  readonly areas: readonly Area[];
+  /** writes `mm` once the batch that was handed in has run */
+  writeTo(record: ProcessRecord): void;
+}
+
+/** Reads layout and flags: 9 ms per GiB of resident memory, so the application should run. */
+export function prepareMappings(process: TracedProcess): PreparedMappings {
+  return {
+    pid: process.pid,
+    mappings: readSmaps(process.pid),
+    shmemDevice: kernelShmemDevice(),
+    leftBehind: snapshotsLeftBehind(process.pid).slice(0, MAX_REAPED),
+    anonymousBytes: anonymousBytes(process.pid),
+    headroom: memoryHeadroom(process.pid),
+  };
+}
+
+/**
+ * Collects the address space of a stopped process. The interpreter's own mapping is left out.
+ *
+ * @param remote the process's shared batch: a few calls are queued on it
+ * @returns what is known; findings of mappings that cannot be saved go to `subject.report`
+ */
+export function collectMappings(
+  subject: ProcessSubject,
+  prepared: PreparedMappings,
+  registry: MappingRegistry,
+  remote: RemoteBatch,
+): ProcessMemory {
+  const { process } = subject;
+  refuseCompat(subject);
+  const mappings = withFlags(process.pid, readMaps(process.pid), prepared.mappings, process);
+  const areas: Area[] = [];
+  for (const mapping of mappings) {
+    const kind = classify(mapping, prepared.shmemDevice, process.nsPid);
+    if (typeof kind === 'string') areas.push({ mapping, kind });
+    else subject.report(kind);
+  }
+  const ids = fileIds(subject, registry);
+  const exeFileId = ids.ofExe();
+  const entries = entriesOf(areas, ids);
+  const numbers = addressFields(process.pid);
+  const mmSavedAuxv = auxiliaryVector(process.pid);
+  reapLeftBehind(prepared.leftBehind, remote);
+  const brk = remote.must(SYS.brk, 0);
+  const dumpable = remote.call(SYS.prctl, PR_GET_DUMPABLE, 0, 0, 0, 0);
+  const thpDisabled = remote.call(SYS.prctl, PR_GET_THP_DISABLE, 0, 0, 0, 0);
+  return {
+    process,
+    areas,
+    writeTo: ({ mm }) => {
+      Object.assign(mm, numbers, { mmBrk: brk.value, exeFileId, mmSavedAuxv, vmas: entries });
+      mm.dumpable = dumpable.number;
+      mm.thpDisabled = thpDisabled.value === 1n;
+    },
+  };
+}
+
+/** A thread in 32-bit code has other registers, signal frames and system call numbers than our images can hold. */
+function refuseCompat(subject: ProcessSubject): void {
+  const { process } = subject;
+  const compat = [...process.threads.values()].find((t) => t.registers[REG.cs] !== USER_CS_64);
+  if (!compat) return;
+  subject.report(
+    refusal(
+      'Compat32Bit',
+      process.nsPid,
+      `thread ${compat.nsTid}`,
+      '32-bit programs are not supported: run a 64-bit build',
+    ),
+  );
+}
+
+/**
+ * The layout of now with the flags of before. Only when an area is new or changed are the flags read again; a heap or
+ * stack that has grown is the same.
+ */
+function withFlags(
+  pid: number,
+  now: readonly Mapping[],
+  before: readonly Mapping[],
+  process: TracedProcess,
+): Mapping[] {
+  const own = ownRange(process);
+  const known = new Map(before.map((mapping) => [mapping.start, mapping]));
+  const layout = withoutRange(now, own.start, own.end);
+  const merged = layout.map((mapping) => {
+    const old = known.get(mapping.start);
+    return old && unchanged(old, mapping) ? { ...mapping, flags: old.flags } : undefined;
+  });
+  if (merged.every((mapping) => mapping !== undefined)) return merged;
+  return withoutRange(readSmaps(pid), own.start, own.end);
+}
+
+const GROWING = /^\[(heap|stack)\]$/;
+
+function unchanged(old: Mapping, now: Mapping): boolean {
+  if (!sameMapping(old, now)) return false;
+  return old.end === now.end || GROWING.test(now.name);
+}
+
+function ownRange(process: TracedProcess): { start: bigint; end: bigint } {
+  const { resident } = process;
+  if (!resident) return { start: 0n, end: 0n };
+  return { start: resident.base, end: resident.base + BigInt(resident.bytes) };
+}
+
+/** Cuts a range out: the kernel may have merged it with a neighbour of the same protection. */
+export function withoutRange(mappings: readonly Mapping[], start: bigint, end: bigint): Mapping[] {
+  return mappings.flatMap((mapping) => {
+    if (mapping.end <= start || mapping.start >= end) return [mapping];
+    const below = mapping.start < start ? [{ ...mapping, end: start }] : [];
+    const skipped = end - mapping.start;
+    const above =
+      mapping.end > end ? [{ ...mapping, start: end, offset: mapping.offset + skipped }] : [];
+    return [...below, ...above];
+  });
+}
+
+/** File ids of one process's mappings; mappings of one file have one id, as CRIU's have. */
+function fileIds(subject: ProcessSubject, { files, sharedMemory }: MappingRegistry) {
+  const ids = new Map<string, number>();
+  const { process } = subject;
+  const report = (finding: Finding): void => subject.report(finding);
+  const { pid } = process;
+  const cached = (key: string, find: () => number): number => {
+    const id = ids.get(key) ?? find();
+    ids.set(key, id);
+    return id;
+  };
+  return {
+    ofExe: (): number => files.pathFile(process, `/proc/${pid}/exe`, O_RDONLY, report),
+    ofArea: ({ mapping, kind }: Area): AreaFile => {
+      const link = `/proc/${pid}/map_files/${mapping.start.toString(16)}-${mapping.end.toString(16)}`;
+      const openFlags = (lstatSync(link).mode & WRITABLE_LINK) === 0 ? O_RDONLY : O_RDWR;
+      const shared = kind === 'shared-memory' || kind === 'shared-memory-private';
+      const id = cached(`${mapping.device} ${mapping.inode}`, () =>
+        shared ? sharedMemory.mappedFileId(link) : files.pathFile(process, link, O_RDONLY, report),
+      );
+      return { id, openFlags };
+    },
+  };
+}
+
+function entriesOf(areas: readonly Area[], ids: ReturnType<typeof fileIds>): VmaEntry[] {
+  const entries: VmaEntry[] = [];
+  for (const area of areas) {
+    const entry = vmaEntryOf(area, hasFile(area.kind) ? ids.ofArea(area) : undefined);
+    const last = entries.at(-1);
+    // The kernel shows the parts of the vvar one by one, CRIU writes them as one
+    if (area.kind === 'vvar' && last?.status === entry.status && last.end === entry.start) {
+      entries[entries.length - 1] = { ...last, end: entry.end };
+    } else {
+      entries.push(entry);
+    }
+  }
+  return entries;
+}
+
+/** proc_pid_statm(5): resident pages less those of files and shared memory. */
+function anonymousBytes(pid: number): number {
+  const [, resident, shared] = readProc(`/proc/${pid}/statm`).split(' ').map(Number);
+  return ((resident ?? 0) - (shared ?? 0)) * PAGE_BYTES;
+}
+
+/** The fields of `struct mm_struct` that /proc/PID/stat shows. */
+function addressFields(pid: number) {
+  const field = readStat(pid);
+  const address = (number: number): bigint => BigInt(field(number));
+  return {
+    mmStartCode: address(STAT.startCode),
+    mmEndCode: address(STAT.endCode),
+    mmStartData: address(STAT.startData),
+    mmEndData: address(STAT.endData),
+    mmStartStack: address(STAT.startStack),
+    mmStartBrk: address(STAT.startBrk),
+    mmArgStart: address(STAT.argStart),
+    mmArgEnd: address(STAT.argEnd),
+    mmEnvStart: address(STAT.envStart),
+    mmEnvEnd: address(STAT.envEnd),
+  };
+}
+
+/** CRIU refuses an image with more words; AT_NULL at the end goes without saying. */
+const MAX_AUXV_WORDS = 44;
+
+function auxiliaryVector(pid: number): bigint[] {
+  const bytes = readProcBytes(`/proc/${pid}/auxv`);
+  const words = Math.min(MAX_AUXV_WORDS, Math.floor(bytes.length / 8));
+  return Array.from({ length: words }, (_, i) => bytes.readBigUInt64LE(i * 8));
+}

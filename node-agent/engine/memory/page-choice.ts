@@ -1,0 +1,91 @@
+// Which pages of a process must be saved. Pure but for the pagemap that answers the questions.
+import { PAGE_IS, type PageQuery, type PageRange } from '../linux/procfs/pagemap.ts';
+import type { Area, AreaKind } from './area.ts';
+
+/** A run of pages of one area. */
+export interface PageRun {
+  readonly start: bigint;
+  readonly end: bigint;
+  /** the process itself may read it: else only /proc/PID/mem can */
+  readonly readable: boolean;
+  /** CRIU's PE_LAZY: a restore may fetch it when it is first touched */
+  readonly lazy: boolean;
+}
+
+export interface PageChoice {
+  /** ascending */
+  readonly runs: readonly PageRun[];
+  /** pages that madvise(MADV_GUARD_INSTALL) took away, ascending */
+  readonly guards: readonly PageRange[];
+  readonly bytes: number;
+}
+
+/** Answers {@link PageQuery}: `Pagemap`, or a table in tests. */
+export interface PageTable {
+  ranges(start: bigint, end: bigint, query: PageQuery): PageRange[];
+}
+
+const { PRESENT, SWAPPED, PFNZERO, FILE, GUARD } = PAGE_IS;
+
+/** Everything that exists, except for the kernel's zero page; of a file only what was changed (no longer FILE). */
+function wanted(kind: AreaKind, guard: bigint): PageQuery {
+  const file = kind === 'anonymous' ? 0n : FILE;
+  const without = PFNZERO | file | guard;
+  return { inverted: without, mask: without, anyOf: PRESENT | SWAPPED };
+}
+
+/** Kinds with pages of their own; the vDSO is code that the kernel gave and is always saved whole (criu.md 2.4). */
+const OWN_PAGES: ReadonlySet<AreaKind> = new Set([
+  'anonymous',
+  'file-private',
+  'shared-memory-private',
+]);
+
+/** Does a process hold pages of its own in areas of this kind? */
+export const ownsPages = (kind: AreaKind): boolean => OWN_PAGES.has(kind);
+
+/**
+ * @param guardsKnown does PAGEMAP_SCAN know guard pages (Linux 6.15)? Without, they look like swapped ones
+ */
+export function choosePages(
+  table: PageTable,
+  areas: readonly Area[],
+  guardsKnown: boolean,
+): PageChoice {
+  const runs: PageRun[] = [];
+  const guards: PageRange[] = [];
+  for (const area of areas) {
+    const { mapping, kind } = area;
+    if (kind === 'vdso') runs.push(run(mapping.start, mapping.end, area));
+    // MAP_DROPPABLE memory may vanish at any time, so nobody relies on what it holds
+    if (!ownsPages(kind) || mapping.flags.has('dp')) continue;
+    const query = wanted(kind, guardsKnown ? GUARD : 0n);
+    for (const { start, end } of table.ranges(mapping.start, mapping.end, query)) {
+      runs.push(run(start, end, area));
+    }
+    if (guardsKnown) guards.push(...table.ranges(mapping.start, mapping.end, GUARDED));
+  }
+  const bytes = runs.reduce((sum, { start, end }) => sum + Number(end - start), 0);
+  return { runs, guards, bytes };
+}
+
+const GUARDED: PageQuery = { inverted: 0n, mask: GUARD, anyOf: GUARD };
+
+function run(start: bigint, end: bigint, { mapping, kind }: Area): PageRun {
+  const lazy = kind === 'anonymous' && !mapping.flags.has('lo');
+  return { start, end, readable: mapping.readable, lazy };
+}
+
+/** Neighbouring runs of one kind as one: what a pagemap shows. */
+export function mergeRuns(runs: readonly PageRun[]): PageRun[] {
+  const merged: PageRun[] = [];
+  for (const next of runs) {
+    const last = merged.at(-1);
+    if (last?.end === next.start && last.lazy === next.lazy) {
+      merged[merged.length - 1] = { ...last, end: next.end };
+    } else {
+      merged.push(next);
+    }
+  }
+  return merged;
+}

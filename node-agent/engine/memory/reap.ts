@@ -1,0 +1,149 @@
+// A dead snapshot child is a zombie of the application, which cannot know of it: one of its threads is made to reap it.
+import { SYS } from '../arch/x86-64.ts';
+import { readMaps } from '../linux/procfs/maps.ts';
+import { innermost, readStat, readStatus, STAT } from '../linux/procfs/status.ts';
+import { childPids, threadIds, tryReadProc } from '../linux/procfs/read.ts';
+import * as ptrace from '../linux/ptrace.ts';
+import { SIGNAL, STOP_SIGNALS, sendSignal } from '../linux/signals.ts';
+import { EVENT, poll } from '../linux/wait.ts';
+import { bootstrapCall, settle } from '../tracee/bootstrap-call.ts';
+import { leaveCriticalSection } from '../tracee/critical-section.ts';
+import { DeadlineError, waitFor } from '../tracee/deadline.ts';
+import { restartSilently } from '../tracee/silent-restart.ts';
+import type { RemoteBatch } from '../tracee/remote-batch.ts';
+import { TracedProcess } from '../tracee/traced-process.ts';
+import type { TracedThread } from '../tracee/traced-thread.ts';
+import type { Tracer } from '../tracee/tracer.ts';
+import { findWayBack } from '../tracee/way-back.ts';
+
+const WNOHANG = 1;
+const WALL = 0x40000000;
+const STOP_MILLIS = 2000;
+/** Threads that are asked before we give up: each that does not stop costs the deadline. */
+const MAX_THREADS_ASKED = 3;
+const { TRACE_OPTION } = ptrace;
+const SNAPSHOT_OOM_SCORE = 1000;
+const STAT_EXIT_SIGNAL = 38;
+
+/** `zombie`: it stays until the next session or the end of its parent, seen by nobody but /proc. */
+export type ReapResult = 'reaped' | 'gone' | 'zombie';
+
+export interface DeadChild {
+  readonly parentPid: number;
+  readonly parentStartTime: string;
+  readonly childPid: number;
+  /** as its parent knows it */
+  readonly childNsPid: number;
+}
+
+/** Makes one thread of the parent, running or stopped by this tracer, call `wait4` for the child. */
+export function reapInParent(tracer: Tracer, child: DeadChild): ReapResult {
+  if (!isParent(child)) return 'gone';
+  const traced = tracer.processes.get(child.parentPid);
+  if (traced)
+    return reapWith(
+      [...traced.threads.values()].find((t) => t.stopped),
+      child,
+    );
+  const process = new TracedProcess(child.parentPid);
+  process.wayBack = findWayBack(process.pid, readMaps(process.pid));
+  for (const tid of candidates(child.parentPid)) {
+    const thread = borrow(process, tid);
+    if (!thread) continue;
+    try {
+      return reapWith(thread, child);
+    } finally {
+      giveBack(thread);
+    }
+  }
+  return isParent(child) ? 'zombie' : 'gone';
+}
+
+/** Snapshots that an engine left behind when it was killed, by the pids that their parent knows. */
+export function snapshotsLeftBehind(parentPid: number): number[] {
+  return childPids(parentPid)
+    .filter(isDeadSnapshot)
+    .map((pid) => innermost(readStatus(pid).nsPids))
+    .filter((nsPid) => nsPid > 1);
+}
+
+/** Queues what makes the parent forget them. */
+export function reapLeftBehind(nsPids: readonly number[], remote: RemoteBatch): void {
+  for (const nsPid of nsPids) remote.call(SYS.wait4, nsPid, 0, WALL | WNOHANG, 0);
+}
+
+/** A zombie that our fork made: no exit signal, first choice of the out-of-memory killer. */
+export function isDeadSnapshot(pid: number): boolean {
+  try {
+    const field = readStat(pid);
+    const score = Number(tryReadProc(`/proc/${pid}/oom_score_adj`));
+    return field(3) === 'Z' && field(STAT_EXIT_SIGNAL) === '0' && score === SNAPSHOT_OOM_SCORE;
+  } catch {
+    return false;
+  }
+}
+
+/** Is the child still there, and still the child of that very process? */
+function isParent({ parentPid, parentStartTime, childPid }: DeadChild): boolean {
+  try {
+    const ppid = Number(readStat(childPid)(STAT.ppid));
+    return ppid === parentPid && readStat(parentPid)(STAT.startTime) === parentStartTime;
+  } catch {
+    return false;
+  }
+}
+
+function reapWith(thread: TracedThread | undefined, { childNsPid }: DeadChild): ReapResult {
+  if (!thread) return 'zombie';
+  const reaped = bootstrapCall(thread, SYS.wait4, [childNsPid, 0, WALL | WNOHANG, 0]);
+  return reaped === BigInt(childNsPid) ? 'reaped' : 'gone';
+}
+
+/** Threads that can be expected to stop, the leader first. */
+function candidates(pid: number): number[] {
+  return threadIds(pid)
+    .filter((tid) => !'ZXD'.includes(readStatus(`${pid}/task/${tid}`).state))
+    .slice(0, MAX_THREADS_ASKED);
+}
+
+/** Attaches to one running thread and stops it; undefined when that cannot be done. */
+function borrow(process: TracedProcess, tid: number): TracedThread | undefined {
+  try {
+    if (!ptrace.seize(tid, TRACE_OPTION.SYSGOOD | TRACE_OPTION.SUSPEND_SECCOMP)) return undefined;
+    const thread = process.addThread(tid);
+    ptrace.interrupt(tid);
+    waitFor(`the stop of thread ${tid}`, STOP_MILLIS, () => stopOf(thread));
+    if (!thread.stopped) return undefined;
+    restartSilently(thread);
+    leaveCriticalSection(thread);
+    return thread;
+  } catch (error) {
+    // Traced by somebody else, or asleep where nothing wakes it; the kernel detaches when the engine ends
+    if (error instanceof DeadlineError || (error as { errno?: string }).errno === 'EPERM') {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+/** One report of a thread that was asked to stop; true when there is nothing more to wait for. */
+function stopOf(thread: TracedThread): true | undefined {
+  const waited = poll(thread.tid);
+  if (!waited) return undefined;
+  const { status } = waited;
+  if (status.kind === 'exited' || status.kind === 'killed') return true;
+  if (status.kind === 'event' && status.event === EVENT.STOP) {
+    thread.stopped = true;
+    thread.groupStopped = STOP_SIGNALS.has(status.signal);
+    return true;
+  }
+  ptrace.resume(thread.tid, status.kind === 'signal-stop' ? status.signal : 0);
+  return undefined;
+}
+
+function giveBack(thread: TracedThread): void {
+  settle(thread);
+  thread.writeBack();
+  ptrace.detach(thread.tid);
+  if (thread.heldStop) sendSignal(thread.process.pid, SIGNAL.SIGSTOP);
+}

@@ -1,0 +1,163 @@
+// The pages of one process into pagemap-PID.img and pages-N.img: out of its snapshot while it runs, or out of itself while it stands.
+import { IMAGES } from '../image/image-files.ts';
+import { PageFlag } from '../image/messages/enums.ts';
+import type { ImageWriter } from '../image/writer.ts';
+import { type Mapping, readSmaps } from '../linux/procfs/maps.ts';
+import { PAGE_IS, Pagemap, scanKnows } from '../linux/procfs/pagemap.ts';
+import { readStat } from '../linux/procfs/status.ts';
+import type { ProcessRecord } from '../state/records.ts';
+import { TraceeError } from '../tracee/remote-run.ts';
+import type { TracedProcess } from '../tracee/traced-process.ts';
+import { type Area, describeMapping, guardEntry } from './area.ts';
+import type { ProcessMemory } from './mappings.ts';
+import { choosePages, mergeRuns, ownsPages, type PageRun } from './page-choice.ts';
+import { PagePump } from './page-pump.ts';
+import { PagesFile, type PagesIds } from './pages-file.ts';
+import type { Snapshot } from './snapshot.ts';
+
+const PAGE = 4096n;
+
+/** Where pages are written, and who wants to know. */
+export interface PageSink {
+  readonly images: ImageWriter;
+  readonly pagesIds: PagesIds;
+  /**
+   * Told after every transfer; what it throws ends the saving.
+   *
+   * @param doneBytes of this process
+   */
+  progress(doneBytes: number, totalBytes: number): void;
+}
+
+/** The snapshot ended while its pages were read: the kernel killed it for its memory, or somebody else did. */
+export class PagesLostError extends Error {
+  readonly pid: number;
+  constructor(pid: number, options: ErrorOptions) {
+    super(`the snapshot ${pid} ended before its pages were saved`, options);
+    this.name = 'PagesLostError';
+    this.pid = pid;
+  }
+}
+
+/** The snapshot does not hold what was collected: the application changed its advice to fork in between. Try again. */
+export class StaleSnapshotError extends Error {
+  readonly pid: number;
+  readonly mapping: string;
+  constructor(pid: number, mapping: Mapping) {
+    super(`the snapshot of process ${pid} lacks ${describeMapping(mapping)}: take another one`);
+    this.name = 'StaleSnapshotError';
+    this.pid = pid;
+    this.mapping = describeMapping(mapping);
+  }
+}
+
+/**
+ * Saves all pages of one process and completes the areas of its `mm` message with guard pages.
+ *
+ * @param source the snapshot, or undefined to read the stopped process itself
+ * @returns bytes of pages
+ * @throws PagesLostError, StaleSnapshotError: the application is unharmed, and another try may succeed
+ */
+export function savePages(
+  memory: ProcessMemory,
+  record: ProcessRecord,
+  source: Snapshot | undefined,
+  sink: PageSink,
+): number {
+  const file = source
+    ? saveSnapshot(memory, record, source, sink)
+    : save(memory, memory.process, record, sink);
+  return file.bytes;
+}
+
+function saveSnapshot(
+  memory: ProcessMemory,
+  record: ProcessRecord,
+  source: Snapshot,
+  sink: PageSink,
+): PagesFile {
+  try {
+    source.settle();
+    demandComplete(memory, source.child);
+    return save(memory, source.child, record, sink);
+  } catch (error) {
+    if (tellsOfItsEnd(error, source.child.pid)) {
+      throw new PagesLostError(source.child.pid, { cause: error });
+    }
+    throw error;
+  }
+}
+
+function save(
+  memory: ProcessMemory,
+  process: TracedProcess,
+  record: ProcessRecord,
+  sink: PageSink,
+): PagesFile {
+  using table = new Pagemap(process.pid);
+  const choice = choosePages(table, memory.areas, scanKnows(PAGE_IS.GUARD));
+  const file = PagesFile.create(sink.images, sink.pagesIds, choice.bytes);
+  sink.progress(0, choice.bytes);
+  using pump = new PagePump(process, () => sink.progress(file.bytes, choice.bytes));
+  pump.save(choice.runs, file);
+  file.finish();
+  writePagemap(record.pid, choice.runs, file, sink.images);
+  const guards = choice.guards.map(({ start, end }) => guardEntry(start, end));
+  record.mm.vmas = [...(record.mm.vmas ?? []), ...guards];
+  return file;
+}
+
+/** Between its death and the zombie a process answers ESRCH. */
+function tellsOfItsEnd(error: unknown, pid: number): boolean {
+  const { code, errno } = error as { code?: unknown; errno?: unknown };
+  if (error instanceof TraceeError || code === 'ESRCH' || errno === 'ESRCH') return true;
+  try {
+    return 'ZX'.includes(readStat(pid)(3));
+  } catch {
+    return true;
+  }
+}
+
+function writePagemap(
+  pid: number,
+  runs: readonly PageRun[],
+  file: PagesFile,
+  images: ImageWriter,
+): void {
+  const image = IMAGES.pagemap(pid);
+  images.head(image, { pagesId: file.id });
+  images.write(
+    image,
+    mergeRuns(runs).map(({ start, end, lazy }) => ({
+      vaddr: start,
+      compatNrPages: 0,
+      flags: PageFlag.PRESENT | (lazy ? PageFlag.LAZY : 0),
+      nrPages: (end - start) / PAGE,
+    })),
+  );
+}
+
+/** Looks into the child whether fork copied every area that is to be saved. */
+function demandComplete({ process, areas }: ProcessMemory, child: TracedProcess): void {
+  const missing = firstMissing(areas, readSmaps(child.pid));
+  if (missing) throw new StaleSnapshotError(process.nsPid, missing);
+}
+
+/** First area with pages that the child lacks or has wiped. The kernel may have merged or split areas. */
+export function firstMissing(
+  areas: readonly Area[],
+  found: readonly Mapping[],
+): Mapping | undefined {
+  let at = 0;
+  for (const { mapping, kind } of areas) {
+    if (!ownsPages(kind) || mapping.flags.has('dp')) continue;
+    let covered = mapping.start;
+    while (covered < mapping.end) {
+      while (at < found.length && found[at]!.end <= covered) at++;
+      const next = found[at];
+      if (!next || next.start > covered || next.flags.has('wf')) return mapping;
+      covered = next.end;
+    }
+  }
+  return undefined;
+}
