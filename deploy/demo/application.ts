@@ -1,6 +1,6 @@
 // What the story needs to know of an application, so that it can be told the same way for each.
 import type { PodOverrides } from '../../crds/restore.ts';
-import type { Check } from './check.ts';
+import type { Check, Gap } from './check.ts';
 import type { Kubectl } from './kubectl.ts';
 
 /** Facts that an application gathers at one moment; only the application itself understands them. */
@@ -17,8 +17,8 @@ export interface Application<Facts = unknown> {
   readonly overrides?: PodOverrides;
   /** asks the application in `podName` */
   observe(kubectl: Kubectl, podName: string): Promise<Facts>;
-  /** longest time the source did not run (or did not answer) around its checkpoint, by its own clock */
-  frozenMillis(before: Facts, after: Facts): number;
+  /** times in which the source did not run (or did not answer) between two looks, by its own clock */
+  gaps(before: Facts, after: Facts): readonly Gap[];
   /** whether the source went on as if nothing had happened */
   judgeSource(before: Facts, after: Facts): readonly Check[];
   /** whether the restored one is the very same, asked again until it has had the time to show it */

@@ -26,8 +26,33 @@ export interface SelfReport {
   readonly gaps: readonly Gap[];
 }
 
-/** The longest gap that the second report has and the first had not; 0 where no gap was long enough to be noted. */
-export function longestGapBetween(before: SelfReport, after: SelfReport): number {
-  const between = after.gaps.filter((gap) => gap.atMillis >= before.nowMillis);
-  return Math.max(0, ...between.map((gap) => gap.millis));
+/** The gaps that the second report has and the first had not. */
+export function gapsBetween(before: SelfReport, after: SelfReport): readonly Gap[] {
+  return after.gaps.filter((gap) => gap.atMillis >= before.nowMillis);
+}
+
+/** Wall clock of the node, RFC 3339, as the Checkpoint's status tells it. */
+export interface FreezeTimes {
+  readonly frozenAt?: string;
+  readonly resumedAt?: string;
+}
+
+/** Applications note the time after a gap, the agent around it: they need not agree to the millisecond. */
+const SLACK_MILLIS = 25;
+
+/**
+ * How long the freeze was for the application: its longest gap that has to do with the freeze. Other gaps come from
+ * other programs that want the CPU.
+ * @returns 0 where the application noticed nothing
+ */
+export function frozenMillis(gaps: readonly Gap[], times: FreezeTimes): number {
+  const from = Date.parse(times.frozenAt ?? '');
+  const until = Date.parse(times.resumedAt ?? '');
+  const related = gaps.filter(
+    ({ atMillis, millis }) =>
+      Number.isNaN(from) ||
+      Number.isNaN(until) ||
+      (atMillis + SLACK_MILLIS >= from && atMillis - millis - SLACK_MILLIS <= until),
+  );
+  return Math.max(0, ...related.map(({ millis }) => millis));
 }

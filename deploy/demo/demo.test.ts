@@ -1,7 +1,7 @@
 // The demo's own judgement: it must see what went wrong, so each of its checks is shown one wrong answer.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { type Check, longestGapBetween } from './check.ts';
+import { type Check, frozenMillis, gapsBetween } from './check.ts';
 import { judge } from './follow.ts';
 import {
   type FutexFacts,
@@ -19,11 +19,16 @@ const report = { nowMillis: 1000, errors: [], gaps: [] };
 const wrongOnes = (checks: readonly Check[]) =>
   checks.filter(({ passed }) => !passed).map(({ what }) => what);
 
-test('only gaps between two looks count', () => {
-  const before = { ...report, gaps: [{ atMillis: 900, millis: 50 }] };
-  const after = { ...report, gaps: [...before.gaps, { atMillis: 1200, millis: 21.5 }] };
-  assert.equal(longestGapBetween(before, after), 21.5);
-  assert.equal(longestGapBetween(before, before), 0);
+test('the freeze is the gap at its time, whatever else made gaps', () => {
+  const old = { atMillis: 900, millis: 50 };
+  const noise = { atMillis: 1100, millis: 80 };
+  const freeze = { atMillis: 1221, millis: 21.5 };
+  const gaps = gapsBetween({ ...report, gaps: [old] }, { ...report, gaps: [old, noise, freeze] });
+  assert.deepEqual(gaps, [noise, freeze]);
+  const at = (millis: number) => new Date(millis).toISOString();
+  assert.equal(frozenMillis(gaps, { frozenAt: at(1200), resumedAt: at(1220) }), 21.5);
+  assert.equal(frozenMillis(gaps, { frozenAt: at(5000), resumedAt: at(5002) }), 0);
+  assert.equal(frozenMillis(gaps, {}), 80);
 });
 
 test('redis: lost keys, a broken client and a count from nowhere are seen', () => {

@@ -1,6 +1,6 @@
 // A C program whose threads block in futex waits of every kind and behind robust mutexes.
 import type { Application } from './application.ts';
-import { type Check, check, longestGapBetween, type SelfReport } from './check.ts';
+import { type Check, check, gapsBetween, type SelfReport } from './check.ts';
 import { pod } from './manifests.ts';
 import { retry } from './retry.ts';
 
@@ -26,7 +26,7 @@ export function futex(): Application<FutexFacts> {
       return `its token: ${facts.token}; waits: ${Object.keys(facts.rounds).join(', ')}, for ever`;
     },
     observe: (kubectl, podName) => kubectl.ask<FutexFacts>(podName, ['/app/futex', 'status']),
-    frozenMillis: longestGapBetween,
+    gaps: gapsBetween,
     judgeSource: judgeWaiting,
     async verifyRestored(kubectl, podName, before) {
       const restored = await retry(

@@ -1,6 +1,6 @@
 // A Python program of two processes and many threads, with random tokens in every place a process keeps things.
 import type { Application } from './application.ts';
-import { type Check, check, longestGapBetween, type SelfReport } from './check.ts';
+import { type Check, check, gapsBetween, type SelfReport } from './check.ts';
 import { pod } from './manifests.ts';
 import { retry } from './retry.ts';
 
@@ -30,7 +30,7 @@ export function python(): Application<PythonFacts> {
       return `its tokens: ${Object.values(facts.tokens).join(' ')}`;
     },
     observe: (kubectl, podName) => kubectl.ask<PythonFacts>(podName, CHECK),
-    frozenMillis: longestGapBetween,
+    gaps: gapsBetween,
     judgeSource: (before, after) => judgeAlike(before, after),
     async verifyRestored(kubectl, podName, before) {
       const restored = await retry(

@@ -1,7 +1,7 @@
 // redis-server as Debian ships it: 100 000 keys, and a client that writes without rest during the checkpoint.
 import { randomBytes } from 'node:crypto';
 import type { Application } from './application.ts';
-import { type Check, check, longestGapBetween, type SelfReport } from './check.ts';
+import { type Check, check, gapsBetween, type SelfReport } from './check.ts';
 import type { Kubectl } from './kubectl.ts';
 import { pod } from './manifests.ts';
 
@@ -69,7 +69,7 @@ export function redis(): Application<RedisFacts> {
       const count = Number(await kubectl.exec(podName, ['redis-cli', 'GET', 'count']));
       return { rightKeys, count, clientFirst, client: await askClient(kubectl) };
     },
-    frozenMillis: (before, after) => longestGapBetween(before.client, after.clientFirst),
+    gaps: (before, after) => gapsBetween(before.client, after.clientFirst),
     judgeSource: judgeRedisSource,
     async verifyRestored(kubectl, podName, before, after) {
       return judgeRestoredRedis(before, after, await this.observe(kubectl, podName));

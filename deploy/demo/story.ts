@@ -2,7 +2,7 @@
 import type { Checkpoint } from '../../crds/checkpoint.ts';
 import type { Restore } from '../../crds/restore.ts';
 import type { Application } from './application.ts';
-import type { Check } from './check.ts';
+import { type Check, frozenMillis } from './check.ts';
 import { follow } from './follow.ts';
 import { checkpoint, restore, toYaml } from './manifests.ts';
 import { formatBytes, formatMillis, formatSeconds, type Narrator } from './narrator.ts';
@@ -116,7 +116,7 @@ function toRow<Facts>(
     processes: sum(({ processes }) => processes),
     threads: sum(({ threads }) => threads),
     memoryBytes: sum(({ memoryBytes }) => memoryBytes),
-    frozenMillis: app.frozenMillis(saved.before, saved.after),
+    frozenMillis: frozenMillis(app.gaps(saved.before, saved.after), status?.timing ?? {}),
     bundleBytes: status?.bundle?.bytes ?? 0,
     restoreMillis,
     verified:
