@@ -27,8 +27,11 @@ export class TaskFailure extends Error {
 
 /** `ENOENT` and the like, or undefined for errors that no system call made. */
 export function errnoOf(error: unknown): string | undefined {
-  const code = (error as { readonly code?: unknown } | null)?.code;
-  return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code) ? code : undefined;
+  // Node says `code` and numbers `errno`; our own calls say `errno`.
+  const { code, errno } = (error ?? {}) as { readonly code?: unknown; readonly errno?: unknown };
+  return [code, errno].find((name) => typeof name === 'string' && /^E[A-Z0-9]+$/.test(name)) as
+    | string
+    | undefined;
 }
 
 export function messageOf(error: unknown): string {

@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ProcessHandle } from '../process-handle.ts';
 
 /** Where control groups may be mounted: pure v2, hybrid, v1. */
 const GROUP_ROOTS = ['/sys/fs/cgroup', '/sys/fs/cgroup/unified', '/sys/fs/cgroup/freezer'];
@@ -66,8 +67,13 @@ function joinGroup(pid: number, name: string): string {
   return group;
 }
 
+/** A zombie that nobody reaps yet has left its control group already. */
 async function ended(pid: number): Promise<void> {
-  for (let attempt = 0; attempt < ATTEMPTS && existsSync(`/proc/${pid}`); attempt++) {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    using handle = ProcessHandle.open(pid);
+    if (handle?.alive !== true) {
+      return;
+    }
     await sleep(10);
   }
 }
