@@ -4,6 +4,7 @@ import { dump } from './dump.ts';
 import { describeFailure } from './failure.ts';
 import type { EngineEvent, EngineTask } from './protocol.ts';
 import { Reporter } from './reporter.ts';
+import { rehearse } from './rehearsal.ts';
 import { restore } from './restore.ts';
 
 function emit(event: EngineEvent): void {
@@ -11,6 +12,7 @@ function emit(event: EngineEvent): void {
 }
 
 function main(): number {
+  rehearse();
   emit({ event: 'ready' });
   const task = JSON.parse(readFileSync(0, 'utf8')) as EngineTask;
   const reporter = new Reporter(emit);

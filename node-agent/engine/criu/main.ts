@@ -60,7 +60,11 @@ async function runDump(options: CriuOptions, reporter: Reporter): Promise<void> 
     maxBytes: 0,
     dryRun: false,
   };
-  const { dump } = await import('../dump.ts');
+  const [{ dump }, { rehearse }] = await Promise.all([
+    import('../dump.ts'),
+    import('../rehearsal.ts'),
+  ]);
+  rehearse();
   dump(task, reporter);
 }
 

@@ -2,7 +2,7 @@
 import { EVENT, poll, type Waited } from '../linux/wait.ts';
 import * as ptrace from '../linux/ptrace.ts';
 import { childPids, readProc, threadIds } from '../linux/procfs/read.ts';
-import { readStatus } from '../linux/procfs/status.ts';
+import { innermost, readStatus } from '../linux/procfs/status.ts';
 import { SIGNAL, STOP_SIGNALS, sendSignal } from '../linux/signals.ts';
 import { DeadlineError, waitFor } from './deadline.ts';
 import { leaveCriticalSection } from './critical-section.ts';
@@ -80,9 +80,11 @@ export class Tracer {
   #seizeThread(pid: number, tid: number): number {
     if (this.#threads.has(tid)) return 0;
     // A zombie cannot be attached to (EPERM); it is saved from what /proc says.
-    if (readStatus(`${pid}/task/${tid}`).state === 'Z') return 0;
+    const status = readStatus(`${pid}/task/${tid}`);
+    if (status.state === 'Z') return 0;
     if (!ptrace.seize(tid, this.#options)) return 0;
-    this.#register(pid, tid);
+    // Read here, while the application runs: a file less for each thread in the freeze.
+    this.#register(pid, tid).nsTid = innermost(status.nsPids);
     return 1;
   }
 
