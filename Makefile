@@ -44,7 +44,8 @@ images: deps ## build all OCI images into build/images, without docker or a regi
 check: format lint types unit ## what should pass before every commit: format, lint, types, unit tests
 
 .PHONY: test
-test: needs format lint types ## everything: the checks, then unit, engine, shim, interop and end-to-end tests (root)
+test: needs ## everything: the checks, then unit, engine, shim, interop and end-to-end tests (root)
+	@$(MAKE) --keep-going format lint types
 	@node test/run.ts unit shim engine interop e2e
 
 .PHONY: bench

@@ -36,7 +36,7 @@ build_all() {
 # Every Kubernetes program, etcd and CoreDNS are one binary, called by the name of the link: one link step
 # instead of nine, and at run time nine processes share one text mapping.
 build_kubernetes() { # OUT
-  local stamp= p
+  local stamp="" p
   for p in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
     stamp+=" -X $p.gitVersion=$kube_version -X $p.gitMajor=1 -X $p.gitMinor=37"
   done
@@ -49,14 +49,14 @@ build_kubernetes() { # OUT
 build_runtime() { # OUT
   local containerd=github.com/containerd/containerd/v2/cmd cni=github.com/containernetworking/plugins/plugins
   CGO_ENABLED=0 go_build runtime "$containerd/containerd $containerd/containerd-shim-runc-v2 $containerd/ctr" \
-    -ldflags "$go_strip" -tags $containerd_tags -o "$1/"
+    -ldflags "$go_strip" -tags "$containerd_tags" -o "$1/"
   CGO_ENABLED=0 go_build runtime "$cni/main/bridge $cni/main/loopback $cni/ipam/host-local $cni/meta/portmap" \
     -ldflags "$go_strip" -o "$1/cni/"
   local kubernetes
   kubernetes=$(cd "$here/kubernetes" && go list -m -f '{{.Dir}}' k8s.io/kubernetes)
   # shellcheck disable=SC2086
   gcc $pause_flags -DVERSION=local -o "$1/pause" "$kubernetes/build/pause/linux/pause.c"
-  CGO_ENABLED=1 go_build runtime github.com/opencontainers/runc -ldflags "$go_strip" -tags $runc_tags -o "$1/runc"
+  CGO_ENABLED=1 go_build runtime github.com/opencontainers/runc -ldflags "$go_strip" -tags "$runc_tags" -o "$1/runc"
 }
 
 # go_build MODULE PACKAGES ARGS..: tells every 10 s how far it is
@@ -64,7 +64,7 @@ go_build() {
   local module=$1 packages=$2 log total builder status=0
   shift 2
   log=$(mktemp)
-  cd "$here/$module"
+  cd "$here/$module" || die "deploy/cluster/$module is missing"
   # Downloads what these packages need and no more, and counts them.
   # shellcheck disable=SC2086
   total=$(go list -deps $packages 2> "$log" | wc -l) || { tail -n 20 "$log" >&2; die "cannot download the Go modules of deploy/cluster/$module"; }
@@ -82,5 +82,5 @@ go_build() {
   wait $builder || status=$?
   [ $status = 0 ] || { tail -n 40 "$log" >&2; die "go build failed in deploy/cluster/$module"; }
   rm -f "$log"
-  cd "$here"
+  cd "$here" || die "deploy/cluster is missing"
 }

@@ -37,5 +37,5 @@ remove_cgroups() {
     [ -n "$left" ] || return 0
     sleep 0.1
   done
-  say "cannot remove the cgroup $left: processes are left in it: $(cat "$left"/cgroup.procs 2>/dev/null | tr '\n' ' ')"
+  say "cannot remove the cgroup $left: processes are left in it: $(tr '\n' ' ' < "$left/cgroup.procs")"
 }

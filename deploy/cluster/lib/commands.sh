@@ -1,6 +1,7 @@
 # What cluster.sh can be told to do.
 # shellcheck shell=bash
 
+own_mark=.diapause-cluster
 host_processes="switch $control_plane volume-keeper"
 
 command_up() {
@@ -29,7 +30,9 @@ boot() {
   command_down
   with_slots claim_slot
   enter_slot || die "no slot"
+  [ ! -e "$run" ] || die "$run exists and is not a cluster's: choose another CLUSTER_DIR"
   mkdir -p "$run/pids" "$logs" "$images" "$base/bin"
+  touch "$base/$own_mark"
   ln -sfn "$bin/kubectl" "$base/bin/kubectl"
   make_pki
   mkdir -p "$run/pause"
@@ -62,9 +65,11 @@ command_down() {
   remove_files
   with_slots release_slot
 }
+# Only what is ours: CLUSTER_DIR may have been set to any directory.
 remove_files() {
+  [ -f "$base/$own_mark" ] || return 0
   if grep -q " $run/" /proc/self/mountinfo; then die "something is mounted below $run: unmount it first"; fi
-  rm -rf "$run" "$base/bin" "$kubeconfig"
+  rm -rf "${base:?}/run" "${base:?}/bin" "$kubeconfig" "${base:?}/$own_mark"
   rmdir "$base" 2>/dev/null || true
 }
 
@@ -115,4 +120,6 @@ command_start() { # NODE
   start_node "$1"
 }
 
-need_cluster() { enter_slot && [ -d "$run" ] || die "no cluster in $base: run 'make cluster-up'"; }
+need_cluster() {
+  if ! enter_slot || [ ! -d "$run" ]; then die "no cluster in $base: run 'make cluster-up'"; fi
+}

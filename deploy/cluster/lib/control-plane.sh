@@ -1,6 +1,6 @@
 # etcd, kube-apiserver, kube-controller-manager and kube-scheduler: plain processes of the host that listen
 # on this cluster's own address, never on the machine's.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 
 control_plane="etcd kube-apiserver kube-controller-manager kube-scheduler"
 

@@ -1,7 +1,7 @@
 # What the machine must have: checked before anything starts, installed where apt can, named where not.
 # shellcheck shell=bash
 
-# COMMAND PACKAGE WHY
+# COMMAND PACKAGE, and what it is for
 needed_commands="
 nft nftables kube-proxy
 iptables iptables kubelet
@@ -16,8 +16,8 @@ gcc gcc runc
 pkg-config pkg-config runc"
 
 missing_packages() { # LIST
-  local command package why
-  while read -r command package why; do
+  local command package _
+  while read -r command package _; do
     [ -z "$command" ] || command -v "$command" > /dev/null || echo "$package"
   done <<< "$1" | sort -u
 }
