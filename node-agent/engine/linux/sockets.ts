@@ -5,7 +5,14 @@ import { allocate, syscall } from './ffi.ts';
 import { rightsBytes } from './descriptors.ts';
 
 export const AF = { UNIX: 1, INET: 2, INET6: 10, NETLINK: 16, PACKET: 17, VSOCK: 40 } as const;
-export const SOCK = { STREAM: 1, DGRAM: 2, RAW: 3, SEQPACKET: 5, NONBLOCK: 0x800, CLOEXEC: 0x80000 };
+export const SOCK = {
+  STREAM: 1,
+  DGRAM: 2,
+  RAW: 3,
+  SEQPACKET: 5,
+  NONBLOCK: 0x800,
+  CLOEXEC: 0x80000,
+};
 export const LEVEL = { IP: 0, SOCKET: 1, TCP: 6, UDP: 17, IPV6: 41 } as const;
 
 /** Options of LEVEL.SOCKET, include/uapi/asm-generic/socket.h. */

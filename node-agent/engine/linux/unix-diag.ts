@@ -91,7 +91,10 @@ function parseFacts(message: Buffer): UnixSocketFacts {
   for (let at = MESSAGE_BYTES; at + 4 <= message.length; ) {
     const length = message.readUInt16LE(at);
     if (length < 4) break;
-    attributes.set(message.readUInt16LE(at + 2), Buffer.from(message.subarray(at + 4, at + length)));
+    attributes.set(
+      message.readUInt16LE(at + 2),
+      Buffer.from(message.subarray(at + 4, at + length)),
+    );
     at += (length + 3) & ~3;
   }
   const name = attributes.get(ATTRIBUTE.NAME);

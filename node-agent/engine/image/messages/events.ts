@@ -33,6 +33,10 @@ export const eventpollTfdEntry = message('eventpoll_tfd_entry', {
   dev: optional(5, u32),
   inode: optional(6, u64),
   pos: optional(7, u64),
+  /** ours: descriptor number when it was added, where `tfd` is another one that leads to the same file today */
+  addedAs: optional(5000, u32),
+  /** ours: file id of the target */
+  targetId: optional(5001, u32),
 });
 export type EventpollTfdEntry = Infer<typeof eventpollTfdEntry>;
 
@@ -66,6 +70,8 @@ export const timerfdEntry = message('timerfd_entry', {
   vnsec: required(8, u64),
   isec: required(9, u64),
   insec: required(10, u64),
+  /** ours: when an absolute timer expires, nanoseconds of its clock as the application reads it */
+  deadlineNs: optional(5000, u64),
 });
 export type TimerfdEntry = Infer<typeof timerfdEntry>;
 

@@ -108,6 +108,19 @@ export const tcpOptsEntry = message('tcp_opts_entry', {
 });
 export type TcpOptsEntry = Infer<typeof tcpOptsEntry>;
 
+/** Ours. */
+export const tcpExtraEntry = message('diapause_tcp_extra_entry', {
+  /** TCP_DEFER_ACCEPT, seconds */
+  deferAccept: optional(1, u32),
+  /** TCP_USER_TIMEOUT, milliseconds */
+  userTimeout: optional(2, u32),
+  /** TCP_FASTOPEN: queue length of a listening socket */
+  fastOpen: optional(3, u32),
+  /** TCP_CONGESTION */
+  congestion: optional(4, string),
+});
+export type TcpExtraEntry = Infer<typeof tcpExtraEntry>;
+
 export const inetSkEntry = message('inet_sk_entry', {
   id: required(1, u32),
   ino: required(2, u32),
@@ -131,6 +144,8 @@ export const inetSkEntry = message('inet_sk_entry', {
   nsId: optional(18, u32),
   shutdown: optional(19, enumeration),
   tcpOpts: optional(20, tcpOptsEntry),
+  /** ours: TCP options that CRIU does not keep */
+  tcpExtra: optional(5000, tcpExtraEntry),
 });
 export type InetSkEntry = Infer<typeof inetSkEntry>;
 
@@ -229,5 +244,7 @@ export const skPacketEntry = message('sk_packet_entry', {
   idFor: required(1, u32),
   length: required(2, u32),
   scm: repeated(4, scmEntry),
+  /** ours: sun_path of the sender */
+  from: optional(5000, bytes),
 });
 export type SkPacketEntry = Infer<typeof skPacketEntry>;

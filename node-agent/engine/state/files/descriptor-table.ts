@@ -29,11 +29,6 @@ export class DescriptorTable {
     this.#channel = FdChannel.open(process, this.#numbers.channel);
   }
 
-  /** A number that the application does not want, free for the moment. */
-  get spare(): number {
-    return this.#numbers.spare;
-  }
-
   /** Copies a descriptor of the process into the engine. */
   pull(fd: number): number {
     this.#builder.flush();
@@ -68,7 +63,7 @@ export class DescriptorTable {
   }
 
   #move(moves: readonly Move[]): void {
-    for (const step of planMoves(moves, this.spare)) this.#queue(step);
+    for (const step of planMoves(moves, this.#numbers.spare)) this.#queue(step);
     for (const { from, to } of moves) {
       if (from !== to || this.#closeOnExec.has(to)) continue;
       this.#builder.makeRoom(1, 0);
@@ -82,10 +77,34 @@ export class DescriptorTable {
     const { batch } = this.#builder;
     if (step.kind === 'close') batch.must(SYS.close, step.fd);
     else {
-      const temporary = step.to === this.spare;
+      const temporary = step.to === this.#numbers.spare;
       const cloexec = temporary || this.#closeOnExec.has(step.to) ? O.CLOEXEC : 0;
       batch.must(SYS.dup3, step.from, step.to, cloexec);
     }
+  }
+
+  /** After {@link place}: lets a file of the engine stand at a number while `use` queues calls. */
+  withNumber(engineFd: number, number: number, use: () => void): void {
+    const [received] = this.push([engineFd]) as [number];
+    const taken = this.#taken(number);
+    const spare = number === this.#numbers.spare ? number + 1 : this.#numbers.spare;
+    this.#builder.makeRoom(4, 0);
+    if (taken) this.#builder.batch.must(SYS.dup3, number, spare, O.CLOEXEC);
+    if (received !== number) {
+      this.#builder.batch.must(SYS.dup3, received, number, O.CLOEXEC);
+      this.#builder.batch.must(SYS.close, received);
+    }
+    use();
+    this.#builder.makeRoom(2, 0);
+    const { batch } = this.#builder;
+    if (taken) {
+      batch.must(SYS.dup3, spare, number, this.#closeOnExec.has(number) ? O.CLOEXEC : 0);
+      batch.must(SYS.close, spare);
+    } else batch.must(SYS.close, number);
+  }
+
+  #taken(number: number): boolean {
+    return number === this.#channel.number || this.#wanted.some((entry) => entry.fd === number);
   }
 
   /** Closes what the placeholder has and the application has not. */

@@ -52,6 +52,8 @@ class DescriptorCollection implements FileDump, Collected {
   readonly fdinfo = new Map<number, readonly FdinfoEntry[]>();
   readonly #files: OpenFile[] = [];
   readonly #byLink = new Map<string, OpenFile[]>();
+  readonly #byInode = new Map<string, OpenFile[]>();
+  readonly #shared = new Map<string, unknown>();
   /** open files that look the same from outside, ordered by kcmp(2) */
   readonly #alike = new Map<string, OpenFile[]>();
   readonly #types = new Map<number, number>();
@@ -71,8 +73,13 @@ class DescriptorCollection implements FileDump, Collected {
     return this.#byLink.get(link) ?? [];
   }
 
-  allFiles(): readonly OpenFile[] {
-    return this.#files;
+  filesOfInode(ino: bigint): readonly OpenFile[] {
+    return this.#byInode.get(String(ino)) ?? [];
+  }
+
+  once<T>(key: string, make: () => T): T {
+    if (!this.#shared.has(key)) this.#shared.set(key, make());
+    return this.#shared.get(key) as T;
   }
 
   whenAllKnown(step: () => void): void {
@@ -123,6 +130,7 @@ class DescriptorCollection implements FileDump, Collected {
     alike.splice(place, 0, file);
     this.#files.push(file);
     entryOf(this.#byLink, link).push(file);
+    entryOf(this.#byInode, String(stat.ino)).push(file);
     this.#collectFile(file);
     return file;
   }

@@ -17,8 +17,10 @@ export interface FileDump {
   readonly subjects: readonly ProcessSubject[];
   /** every open file with this link text that is known so far: for pipes and sockets those of one inode */
   filesOf(link: string): readonly OpenFile[];
-  /** every open file that is known so far */
-  allFiles(): readonly OpenFile[];
+  /** every open file of an inode number that is known so far, of whatever file system */
+  filesOfInode(ino: bigint): readonly OpenFile[];
+  /** what several files need, made once */
+  once<T>(key: string, make: () => T): T;
   /** runs in the freeze, when every open file of the tree is known */
   whenAllKnown(step: () => void): void;
   /** runs when the application runs again */

@@ -50,10 +50,12 @@ export interface FileOpening {
   pull(builder: ProcessBuilder, fd: number): number;
   /** puts descriptors of the engine into a process; runs what is queued there */
   push(builder: ProcessBuilder, fds: readonly number[]): number[];
-  /** a number of a process that its application does not want, free for the moment */
-  spareOf(builder: ProcessBuilder): number;
-  /** queues open(2) of a file's path in its owner; the result is the engine's, the owner's is closed again */
-  openRemotely(id: number, flags: number): Opened;
+  /** lets a file stand at a number of a process while `use` queues calls there; then what stood there stands there again */
+  withNumber(builder: ProcessBuilder, id: number, number: number, use: () => void): void;
+  /** queues open(2) of a file's path in a process; the result is the engine's, the process's own is closed again */
+  openRemotely(id: number, flags: number, builder: ProcessBuilder): Opened;
+  /** opens a file's path below the root of the tree with the engine's rights */
+  openAsEngine(id: number, flags: number): number;
   /** makes the user that a file's owner has the owner of an object without a path */
   giveTo(id: number, fd: number): void;
   /** what several files share, made once */

@@ -3,7 +3,8 @@ import type { FileEntry } from '../../image/messages/files.ts';
 import type { ImageReader } from '../../image/reader.ts';
 import { encodeText } from '../../image/text.ts';
 import { closeFd, OwnedFd } from '../../linux/descriptors.ts';
-import { O, openPath } from '../../linux/file-facts.ts';
+import { check } from '../../linux/error.ts';
+import { O, openBelow, openPath } from '../../linux/file-facts.ts';
 import type { ProcessBuilder } from '../../restore/builder.ts';
 import type { SavedTree } from '../records.ts';
 import { DescriptorTable } from './descriptor-table.ts';
@@ -53,7 +54,7 @@ export class FileOpener {
 
   /** Opens everything and puts it at the numbers that the application knows, in every process. */
   openAll(builders: readonly ProcessBuilder[]): void {
-    this.#opening = new TreeOpening(builders, this.#saved, this.#ghosts);
+    this.#opening = new TreeOpening(builders, this.#saved, this.#ghosts, this.#root);
     this.#opening.openAll();
   }
 
@@ -86,6 +87,7 @@ class TreeOpening implements FileOpening {
   readonly saved: SavedFiles;
   readonly #builders: readonly ProcessBuilder[];
   readonly #ghosts: GhostFiles;
+  readonly #root: OwnedFd;
   readonly #tables: ReadonlyMap<ProcessBuilder, DescriptorTable>;
   readonly #wanted = new Map<number, WantedDescriptor[]>();
   readonly #opened = new Map<number, Opened>();
@@ -93,8 +95,14 @@ class TreeOpening implements FileOpening {
   readonly #shared = new Map<string, unknown>();
   readonly #steps: (() => void)[] = [];
 
-  constructor(builders: readonly ProcessBuilder[], saved: SavedFiles, ghosts: GhostFiles) {
+  constructor(
+    builders: readonly ProcessBuilder[],
+    saved: SavedFiles,
+    ghosts: GhostFiles,
+    root: OwnedFd,
+  ) {
     this.saved = saved;
+    this.#root = root;
     this.#builders = builders;
     this.#ghosts = ghosts;
     for (const builder of builders) {
@@ -145,28 +153,36 @@ class TreeOpening implements FileOpening {
   }
 
   pull(builder: ProcessBuilder, fd: number): number {
-    return this.tableOf(builder).pull(fd);
+    return this.#tableOf(builder).pull(fd);
   }
 
   push(builder: ProcessBuilder, fds: readonly number[]): number[] {
-    return this.tableOf(builder).push(fds);
+    return this.#tableOf(builder).push(fds);
   }
 
-  tableOf(builder: ProcessBuilder): DescriptorTable {
+  #tableOf(builder: ProcessBuilder): DescriptorTable {
     const table = this.#tables.get(builder);
     if (!table) throw new Error(`process ${builder.saved.pid} has no table`);
     return table;
   }
 
-  spareOf(builder: ProcessBuilder): number {
-    return this.tableOf(builder).spare;
+  withNumber(builder: ProcessBuilder, id: number, number: number, use: () => void): void {
+    this.#tableOf(builder).withNumber(this.engineFd(id), number, use);
   }
 
-  openRemotely(id: number, flags: number): Opened {
+  openRemotely(id: number, flags: number, builder: ProcessBuilder): Opened {
+    if (this.saved.ghostOf(id) !== undefined) return () => this.openAsEngine(id, flags);
+    return queueOpen(this, builder, this.pathOf(id), flags);
+  }
+
+  openAsEngine(id: number, flags: number): number {
     const ghost = this.saved.ghostOf(id);
-    if (ghost === undefined) return queueOpen(this, this.ownerOf(id), this.pathOf(id), flags);
-    const { fd } = this.#ghosts.materialise(ghost, this.saved.entry(id).reg!.name);
-    return () => openPath(`/proc/self/fd/${fd}`, flags & ~O.NOFOLLOW);
+    const path = this.pathOf(id);
+    if (ghost === undefined) {
+      return check(openBelow(this.#root, path, flags), 'open', { object: path });
+    }
+    const { fd } = this.#ghosts.materialise(ghost, path);
+    return openPath(`/proc/self/fd/${fd}`, flags & ~O.NOFOLLOW);
   }
 
   giveTo(id: number, fd: number): void {

@@ -62,7 +62,8 @@ export function pathFacts(file: OpenFile): PathFacts {
   };
 }
 
-function checkPath(reg: RegFileEntry, target: FileTarget): Finding[] {
+/** Is the path there, as it was? */
+export function checkPath(reg: RegFileEntry, target: FileTarget): Finding[] {
   const { name } = reg;
   // Directories of processes come to be with the processes.
   if (name.startsWith('/proc/') || target.saved.ghostOf(reg.id)) return [];
@@ -84,7 +85,7 @@ function checkPath(reg: RegFileEntry, target: FileTarget): Finding[] {
 }
 
 /** Flags that open(2) may get again; the others are set when it is open. */
-function openingFlags({ flags }: RegFileEntry): number {
+export function openingFlags({ flags }: RegFileEntry): number {
   // A file made with O_TMPFILE shows that flag, which would make another one.
   const temporary = flags & O.TMPFILE ? O.TMPFILE | O.DIRECTORY : 0;
   return (flags & ~(temporary | LATER | O.CREAT | O.EXCL | O.TRUNC)) | O.NOCTTY;
@@ -93,7 +94,7 @@ function openingFlags({ flags }: RegFileEntry): number {
 /** Opens a path in the owner, with its rights and in its mount namespace, and takes it over. */
 export function openByPath(entry: FileEntry, opening: FileOpening): Opened {
   const reg = entry.reg!;
-  const taken = opening.openRemotely(entry.id, openingFlags(reg));
+  const taken = opening.openRemotely(entry.id, openingFlags(reg), opening.ownerOf(entry.id));
   return () => {
     const fd = taken();
     if (reg.flags & O.PATH) return fd;
