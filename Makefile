@@ -17,11 +17,11 @@ help: ## tell what can be made
 # ---- the job itself
 
 .PHONY: demo
-demo: deps ## boot a cluster, save real applications, bring them back on another node (root)
+demo: needs ## boot a cluster, save real applications, bring them back on another node (root)
 	@node deploy/demo/main.ts
 
 .PHONY: cluster-up
-cluster-up: deps ## boot a two-node Kubernetes with Diapause; kubeconfig: .cluster/kubeconfig (root)
+cluster-up: needs ## boot a two-node Kubernetes with Diapause; kubeconfig: .cluster/kubeconfig (root)
 	@$(CLUSTER) up
 	@$(CLUSTER) deploy
 
@@ -35,7 +35,7 @@ cluster-down: ## remove the cluster and every trace of it (root)
 	@$(CLUSTER) down
 
 .PHONY: images
-images: deps ## build all OCI images into build/images, without docker or a registry
+images: needs ## build all OCI images into build/images, without docker or a registry
 	@node deploy/images/main.ts
 
 # ---- checks and tests
@@ -53,7 +53,7 @@ bench: needs ## measure side by side with CRIU: make bench CRIU=path/to/criu (ro
 	@node test/bench/main.ts $(if $(CRIU),--criu $(CRIU))
 
 .PHONY: format
-format: deps # biome and, where it is installed, clang-format
+format: deps
 	@biome format .
 
 .PHONY: lint
@@ -98,7 +98,7 @@ node_modules/.package-lock.json: package-lock.json
 	@touch $@
 
 .PHONY: needs
-needs: deps # Debian packages that tests use
+needs: deps # Debian packages that images and tests are made with
 	@test/install-needs.sh
 
 .PHONY: clean

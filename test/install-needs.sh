@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that tests compile and run their victims with; names them where it cannot.
+# Installs the Debian packages that images and test victims are made with; names them where it cannot.
 set -euo pipefail
 
 # FILE-OR-COMMAND PACKAGE
