@@ -9,8 +9,8 @@ import { fileURLToPath } from 'node:url';
 const here = dirname(fileURLToPath(import.meta.url));
 const buildDir = join(here, '../../build/victims');
 
-/** Compiles `test/victims/NAME.c` when it is newer than its program. */
-export function buildVictim(name: string): string {
+/** Compiles `test/victims/NAME.c` when it is newer than its program, with more options for gcc if need be. */
+export function buildVictim(name: string, moreOptions: readonly string[] = []): string {
   const source = join(here, `${name}.c`);
   const program = join(buildDir, name);
   if (!existsSync(program) || statSync(source).mtimeMs > statSync(program).mtimeMs) {
@@ -23,6 +23,7 @@ export function buildVictim(name: string): string {
       '-Wextra',
       '-Werror',
       '-pthread',
+      ...moreOptions,
       '-o',
       program,
       source,

@@ -174,7 +174,8 @@ export const RAW_FILES = {
   nftables: (netNsId: number) => `nftables-${netNsId}.img`,
   conntrack: (netNsId: number) => `netns-ct-${netNsId}.img`,
   conntrackExpect: (netNsId: number) => `netns-exp-${netNsId}.img`,
-  tmpfs: (mountId: number) => `tmpfs-${mountId}.tar.gz.img`,
+  tmpfs: (id: number) => `tmpfs-${id}.tar.gz.img`,
+  tmpfsDev: (id: number) => `tmpfs-dev-${id}.tar.gz.img`,
 } as const;
 
 /** Symlink to the previous directory of an incremental chain. */
