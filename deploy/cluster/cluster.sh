@@ -27,7 +27,8 @@ main() {
   local command=${1:-help}
   [ $# = 0 ] || shift
   case $command in
-    up | down | status | build | deploy | env | image | load | crash | start) "command_$command" "$@" ;;
+    up | down | deploy) one_at_a_time && "command_$command" ;;
+    status | build | env | image | load | crash | start) "command_$command" "$@" ;;
     exec) in_node "$@" ;;
     __node) enter_slot && node_main "$@" ;;
     __keep_volumes) enter_slot && keep_volumes ;;

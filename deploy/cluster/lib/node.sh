@@ -12,7 +12,7 @@ start_node() { # NODE
   mkdir -p "$run/$node"
   with_slots make_mount_points
   setsid unshare --mount --propagation slave --pid --fork --kill-child --net --uts --ipc \
-    "$self" __node "$node" >> "$logs/$node.log" 2>&1 < /dev/null &
+    "$self" __node "$node" >> "$logs/$node.log" 2>&1 < /dev/null 7<&- &
   outer=$!
   wait_for 10 "$node" has_child "$outer"
   pid=$(tr -d ' ' < "/proc/$outer/task/$outer/children")

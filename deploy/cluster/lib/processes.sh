@@ -1,11 +1,18 @@
 # Long-running processes of the host, known by pid and start time: a pid alone may be somebody else's by now.
 # shellcheck shell=bash
 
+# Two of these scripts would boot, or boot and remove, the same cluster. The lock is this directory itself, so that
+# nothing of it is left; long-running children must not inherit descriptor 7.
+one_at_a_time() {
+  exec 7< "$here"
+  flock -n 7 || { say "waiting for another cluster.sh of this checkout"; flock -w 1800 7; } || die "another cluster.sh is still at work"
+}
+
 # launch NAME CMD..: in the background, in a session of its own
 launch() {
   local process=$1
   shift
-  setsid "$@" >> "$logs/$process.log" 2>&1 < /dev/null &
+  setsid "$@" >> "$logs/$process.log" 2>&1 < /dev/null 7<&- &
   remember "$process" $!
 }
 
