@@ -94,7 +94,7 @@ for (const { file, short, samples } of KINDS) {
 
     it('has its short name and is in the category checkpoint', () => {
       assert.deepEqual(definition.spec.names.shortNames, [short]);
-      assert.deepEqual(definition.spec.names.categories, ['checkpoint']);
+      assert.deepEqual(definition.spec.names.categories, ['diapause']);
     });
 
     it('shows only columns that exist', () => {
