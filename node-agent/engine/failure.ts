@@ -3,7 +3,7 @@ import { RefusedError } from './finding.ts';
 import { ImageError } from './image/image-error.ts';
 import { LinuxError } from './linux/error.ts';
 import type { EngineFailure } from './protocol.ts';
-import { PidTakenError } from './restore/birth.ts';
+import { PidTakenError } from './restore/process-cloner.ts';
 import { DeadlineError } from './tracee/deadline.ts';
 import { TraceeError } from './tracee/remote-run.ts';
 import { UnstoppableError } from './tracee/tracer.ts';

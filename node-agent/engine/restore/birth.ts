@@ -1,29 +1,13 @@
 // Every process of the tree is born as a copy of the tiny placeholder, with its own pid, parent, session and group.
 import { SYS } from '../arch/x86-64.ts';
-import { LinuxError } from '../linux/error.ts';
-import { SIGNAL, sendSignal } from '../linux/signals.ts';
 import type { SavedProcess, SavedTree } from '../state/records.ts';
-import { sleepMillis } from '../tracee/deadline.ts';
-import { RemoteBatch } from '../tracee/remote-batch.ts';
 import { Resident, SMALL_SLOT } from '../tracee/resident.ts';
 import type { TracedProcess } from '../tracee/traced-process.ts';
 import type { Tracer } from '../tracee/tracer.ts';
 import type { PidSource } from './pid-source.ts';
+import { ProcessCloner, remoteCall } from './process-cloner.ts';
 
-const PID_ATTEMPT_PAUSE_MILLIS = 20;
-const PID_PATIENCE_MILLIS = 5000;
-
-/** Somebody else keeps a pid that the image needs: a `kubectl exec` session, a probe that hangs. */
-export class PidTakenError extends Error {
-  readonly pid: number;
-  constructor(pid: number) {
-    super(
-      `pid ${pid} stays taken in the target's pid namespace; end what runs there besides the placeholder`,
-    );
-    this.name = 'PidTakenError';
-    this.pid = pid;
-  }
-}
+const PR_SET_CHILD_SUBREAPER = 36;
 
 export interface BornProcess {
   readonly saved: SavedProcess;
@@ -34,20 +18,21 @@ export interface BornProcess {
  * Builds the tree below its root, which exists and is stopped: the placeholder itself.
  *
  * A process whose saved session is the one its parent was born into must be forked before the parent starts a session of
- * its own; all others after that.
+ * its own; all others after that. Sessions and groups whose leader had ended get one for the time of the birth.
  */
 export class TreeBirth {
   readonly born: BornProcess[] = [];
   readonly #tree: SavedTree;
-  readonly #tracer: Tracer;
-  readonly #pids: PidSource;
+  readonly #pids: ReadonlySet<number>;
+  readonly #cloner: ProcessCloner;
 
   constructor(tree: SavedTree, tracer: Tracer, pids: PidSource) {
     this.#tree = tree;
-    this.#tracer = tracer;
-    this.#pids = pids;
+    this.#pids = new Set(tree.processes.map((p) => p.pid));
+    this.#cloner = new ProcessCloner(tracer, pids);
   }
 
+  /** @param session session of the placeholder, as its pid namespace numbers it */
   build(root: TracedProcess, session: number): readonly BornProcess[] {
     const saved = this.#tree.processes[0];
     if (!saved) throw new Error('an image without processes');
@@ -66,85 +51,82 @@ export class TreeBirth {
     const early = (child: SavedProcess): boolean =>
       startsSession && child.pstree.sid === inherited && child.pstree.sid !== child.pid;
     for (const child of children.filter(early)) this.#bear(child, process, inherited);
-    if (startsSession) remote(process, SYS.setsid);
+    if (startsSession) remoteCall(process, SYS.setsid);
     const session = startsSession ? saved.pid : inherited;
-    for (const child of children.filter((c) => !early(c))) this.#bear(child, process, session);
+    const late = children.filter((child) => !early(child));
+    const orphaned = (child: SavedProcess): boolean =>
+      child.pstree.sid !== session && !this.#pids.has(child.pstree.sid);
+    for (const child of late.filter((c) => !orphaned(c))) this.#bear(child, process, session);
+    const sessions = new Set(late.filter(orphaned).map((child) => child.pstree.sid));
+    for (const sid of sessions) {
+      this.#bearInDeadSession(
+        sid,
+        process,
+        late.filter((c) => c.pstree.sid === sid),
+      );
+    }
   }
 
   #bear(saved: SavedProcess, parent: TracedProcess, session: number): void {
-    const process = this.#clone(saved.pid, parent);
-    this.#grow(saved, process, session);
+    this.#grow(saved, this.#cloner.clone(saved.pid, parent), session);
   }
 
-  /** One child with an exact pid. A wrong one (somebody was quicker) is ended and reaped, and the clone tried again. */
-  #clone(pid: number, parent: TracedProcess): TracedProcess {
-    for (const start = performance.now(); ; ) {
-      const batch = new RemoteBatch(parent.leader);
-      const result = this.#pids.clone(batch, pid, 0, SIGNAL.SIGCHLD);
-      const got = runClone(batch, result);
-      if (got !== undefined && batch.events.born !== undefined) {
-        const child = this.#tracer.adopt(batch.events.born, batch.events.born).process;
-        if (got === pid) {
-          child.nsPid = pid;
-          child.leader.nsTid = pid;
-          // The fork copied the interpreter's mapping along.
-          child.resident = parent.resident?.forSnapshot();
-          return child;
-        }
-        this.#discard(child, parent, got);
-      }
-      if (performance.now() - start > PID_PATIENCE_MILLIS) throw new PidTakenError(pid);
-      sleepMillis(PID_ATTEMPT_PAUSE_MILLIS);
-    }
+  /**
+   * The leader of their session had ended, so another one leads it for a moment: children of it whose parent ends go to
+   * the nearest subreaper above, which for that moment is their saved parent.
+   */
+  #bearInDeadSession(sid: number, parent: TracedProcess, children: readonly SavedProcess[]): void {
+    const leader = this.#cloner.clone(sid, parent);
+    remoteCall(leader, SYS.setsid);
+    const born = children.map((saved) => ({
+      saved,
+      process: this.#cloner.clone(saved.pid, leader),
+    }));
+    remoteCall(parent, SYS.prctl, PR_SET_CHILD_SUBREAPER, 1);
+    this.#cloner.discard(leader, parent);
+    remoteCall(parent, SYS.prctl, PR_SET_CHILD_SUBREAPER, 0);
+    for (const { saved, process } of born) this.#grow(saved, process, sid);
   }
 
-  #discard(child: TracedProcess, parent: TracedProcess, nsPid: number): void {
-    sendSignal(child.pid, SIGNAL.SIGKILL);
-    this.#tracer.awaitEnd(child);
-    remote(parent, SYS.wait4, nsPid, 0, 0, 0);
-  }
-
-  /** Groups: leaders first, then everybody joins. */
+  /** Groups: leaders first, then everybody joins; a group whose leader had ended gets one for that moment. */
   #joinGroups(): void {
-    const isLeader = ({ saved }: BornProcess): boolean => saved.pstree.pgid === saved.pid;
-    for (const { saved, process } of this.born.filter(isLeader)) {
-      if (saved.pstree.sid !== saved.pid) remote(process, SYS.setpgid, 0, 0);
+    const leads = ({ saved }: BornProcess): boolean => saved.pstree.pgid === saved.pid;
+    for (const { saved, process } of this.born.filter(leads)) {
+      if (saved.pstree.sid !== saved.pid) remoteCall(process, SYS.setpgid, 0, 0);
     }
-    for (const { saved, process } of this.born.filter((b) => !isLeader(b))) {
-      const { pgid } = saved.pstree;
-      if (this.born.some((b) => b.saved.pid === pgid)) remote(process, SYS.setpgid, 0, pgid);
+    const members = this.born.filter((b) => !leads(b));
+    const inherited = this.#tree.processes[0]?.pstree.pgid;
+    for (const pgid of new Set(members.map((b) => b.saved.pstree.pgid))) {
+      if (!this.#pids.has(pgid) && pgid === inherited) continue;
+      this.#joinGroup(
+        pgid,
+        members.filter((b) => b.saved.pstree.pgid === pgid),
+      );
     }
+  }
+
+  #joinGroup(pgid: number, members: readonly BornProcess[]): void {
+    const [first] = members;
+    const stands = this.#pids.has(pgid) || !first;
+    const leader = stands ? undefined : this.#cloner.clone(pgid, first.process);
+    if (leader) remoteCall(leader, SYS.setpgid, 0, 0);
+    for (const { process } of members) remoteCall(process, SYS.setpgid, 0, pgid);
+    if (leader && first) this.#cloner.discard(leader, first.process);
   }
 }
 
-function runClone(batch: RemoteBatch, result: { readonly number: number }): number | undefined {
-  try {
-    batch.run();
-    return result.number;
-  } catch (error) {
-    if (error instanceof LinuxError && error.errno === 'EEXIST') return undefined;
-    throw error;
-  }
-}
-
-function remote(process: TracedProcess, nr: number, ...args: number[]): void {
-  const batch = new RemoteBatch(process.leader);
-  batch.must(nr, ...args);
-  batch.run();
-}
-
-/** Sessions and groups that no process of the tree leads: they cannot be made again. */
-export function missingLeaders(
-  tree: SavedTree,
-): { readonly pid: number; readonly kind: 'session' | 'group'; readonly id: number }[] {
+/** Sessions that cannot be made again: their leader had ended and their members have different parents. */
+export function lostSessions(tree: SavedTree): { readonly pid: number; readonly sid: number }[] {
   const pids = new Set(tree.processes.map((p) => p.pid));
-  const root = tree.processes[0];
-  return tree.processes.flatMap(({ pid, pstree }) => [
-    ...(pids.has(pstree.sid) || pstree.sid === root?.pstree.sid
-      ? []
-      : [{ pid, kind: 'session' as const, id: pstree.sid }]),
-    ...(pids.has(pstree.pgid) || pstree.pgid === root?.pstree.pgid
-      ? []
-      : [{ pid, kind: 'group' as const, id: pstree.pgid }]),
-  ]);
+  const outer = tree.processes[0]?.pstree.sid;
+  const parentOf = new Map<number, number>();
+  return tree.processes.flatMap(({ pid, pstree: { sid, ppid } }) => {
+    if (pids.has(sid) || sid === outer) return [];
+    const parent = tree.processes.find((p) => p.pid === ppid);
+    // Born into it by its parent: no leader is needed.
+    if (parent?.pstree.sid === sid) return [];
+    const known = parentOf.get(sid);
+    parentOf.set(sid, known ?? ppid);
+    return known === undefined || known === ppid ? [] : [{ pid, sid }];
+  });
 }

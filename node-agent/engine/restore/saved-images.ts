@@ -2,11 +2,11 @@
 import type { Finding } from '../finding.ts';
 import { refusal } from '../finding.ts';
 import { ImageReader } from '../image/reader.ts';
-import { checkMemory } from '../memory/check.ts';
+import { checkMemory } from './interim-memory.ts';
 import type { RestoreTree } from '../protocol.ts';
 import type { SavedTree } from '../state/records.ts';
 import { checkFiles, targetOf } from '../state/files/check.ts';
-import { missingLeaders } from './birth.ts';
+import { lostSessions } from './birth.ts';
 import { readTree, validateTree } from './read-tree.ts';
 
 export interface OpenedTree {
@@ -31,17 +31,21 @@ export function openSavedTree({ name, imagesDir, placeholderPid }: RestoreTree):
     images,
     tree,
     memoryBytes: memory.bytes,
-    check: () => [...leaders(tree), ...memory.findings, ...checkFiles(tree, images, targetOf(placeholderPid))],
+    check: () => [
+      ...leaders(tree),
+      ...memory.findings,
+      ...checkFiles(tree, images, targetOf(placeholderPid)),
+    ],
   };
 }
 
 function leaders(tree: SavedTree): Finding[] {
-  return missingLeaders(tree).map(({ pid, kind, id }) =>
+  return lostSessions(tree).map(({ pid, sid }) =>
     refusal(
-      kind === 'session' ? 'SessionLeaderGone' : 'GroupLeaderGone',
+      'SessionLeaderGone',
       pid,
-      `${kind} ${id}`,
-      'its leader had ended before the dump; such a tree cannot be rebuilt yet',
+      `session ${sid}`,
+      'its leader had ended and its members have different parents; such a tree cannot be rebuilt',
     ),
   );
 }

@@ -7,7 +7,7 @@ import type { TracedThread } from '../tracee/traced-thread.ts';
 import type { Tracer } from '../tracee/tracer.ts';
 import { SYS } from '../arch/x86-64.ts';
 import { LinuxError } from '../linux/error.ts';
-import { PidTakenError } from './birth.ts';
+import { PidTakenError } from './process-cloner.ts';
 import type { PidSource } from './pid-source.ts';
 
 /** CLONE_VM | FS | FILES | SIGHAND | THREAD | SYSVSEM: what pthread_create(3) shares. */

@@ -1,6 +1,6 @@
 // One tree being rebuilt, stage by stage; `restore.ts` says in which order.
 import { SYS } from '../arch/x86-64.ts';
-import { rebuildMemory } from '../memory/rebuild.ts';
+import { rebuildMemory } from './interim-memory.ts';
 import type { Reporter } from '../reporter.ts';
 import type { TreeReport } from '../protocol.ts';
 import { SIGNAL, sendSignal } from '../linux/signals.ts';
