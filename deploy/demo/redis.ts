@@ -103,7 +103,7 @@ export function judgeRestoredRedis(
       `${restored.count} is not within ${before.count} and ${after.count}`,
     ),
     check(
-      'source undisturbed',
+      'client goes on',
       restored.client.errors.length === 0 && restored.client.requests > after.client.requests,
       restored.client.errors,
     ),

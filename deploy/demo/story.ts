@@ -29,14 +29,13 @@ export async function tell<Facts>(
 ): Promise<{ readonly row: Row; readonly checks: readonly Check[] }> {
   narrator.chapter(`${app.name}: ${app.about}`);
   const saved = await save(app, target, narrator);
-  const sourceChecks = app.judgeSource(saved.before, saved.after);
+  const source = app.judgeSource(saved.before, saved.after);
   const podName = `${app.name}-b`;
   const restoreMillis = await bringBack(app, saved.checkpointName, podName, target, narrator);
   narrator.say('Asking the restored program what it remembers ...');
-  const checks = [
-    ...sourceChecks,
-    ...(await app.verifyRestored(target.kubectl, podName, saved.before, saved.after)),
-  ];
+  const { kubectl } = target;
+  const restored = await app.verifyRestored(kubectl, podName, saved.before, saved.after);
+  const checks = [...source.map((one) => ({ ...one, what: `source: ${one.what}` })), ...restored];
   for (const { what, passed, facts } of checks) {
     narrator.say(`  ${passed ? 'ok    ' : 'WRONG '} ${what}${passed ? '' : `: ${facts}`}`);
   }
@@ -110,7 +109,6 @@ function toRow<Facts>(
   const containers = status?.containers ?? [];
   const sum = (pick: (container: (typeof containers)[number]) => number): number =>
     containers.reduce((total, container) => total + pick(container), 0);
-  const wrong = checks.filter(({ passed }) => !passed);
   return {
     application: app.name,
     processes: sum(({ processes }) => processes),
@@ -119,11 +117,18 @@ function toRow<Facts>(
     frozenMillis: frozenMillis(app.gaps(saved.before, saved.after), status?.timing ?? {}),
     bundleBytes: status?.bundle?.bytes ?? 0,
     restoreMillis,
-    verified:
-      wrong.length === 0
-        ? checks.map(({ what }) => what).join(', ')
-        : `WRONG: ${wrong.map(({ what }) => what).join(', ')}`,
+    verified: summarize(checks),
   };
+}
+
+/** What went wrong; else what the restored program showed, and that the source was not disturbed. */
+function summarize(checks: readonly Check[]): string {
+  const wrong = checks.filter(({ passed }) => !passed);
+  if (wrong.length > 0) {
+    return `WRONG: ${wrong.map(({ what }) => what).join(', ')}`;
+  }
+  const restored = checks.filter(({ what }) => !what.startsWith('source: '));
+  return [...restored.map(({ what }) => what), 'source undisturbed'].join(', ');
 }
 
 function indent(text: string): string {
