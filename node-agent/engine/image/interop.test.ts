@@ -1,13 +1,14 @@
 // CRIU 4.2 against this folder: its images re-encode to the same bytes, its tool reads ours, its schema is ours.
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import test, { after, before } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { buildVictim, startVictim } from '../../../test/victims/victim.ts';
-import { type AnyImage, imageOf } from './image-files.ts';
+import { type AnyImage, IMAGES, imageOf } from './image-files.ts';
 import * as enums from './messages/enums.ts';
 import { ImageReader } from './reader.ts';
-import { criuDump, criuMessages, criuMissing } from './testing/criu.ts';
+import { criuDump, criuMessages, criuMissing, criuRestoreAndKill } from './testing/criu.ts';
 import { assertCritReads } from './testing/crit-view.ts';
 import { writeEveryImage } from './testing/fill.ts';
 import { fuzz } from './testing/fuzz.ts';
@@ -88,6 +89,32 @@ for (const [name, expected] of [
     }
   });
 }
+
+test('CRIU restores images that carry our own fields', { skip }, async () => {
+  using directory = new ScratchDirectory();
+  using out = new ScratchDirectory();
+  using running = await startVictim('/bin/sh', ['-c', 'echo ready; exec sleep 1000']);
+  const { pid } = running;
+  const name = () => readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+  for (let tries = 0; tries < 500 && name() !== 'sleep'; tries++) await setTimeout(10);
+  criuDump(pid, directory.path);
+  using reader = new ImageReader(directory.path);
+  const writer = new ImageWriter(out.path);
+  const core = IMAGES.core(pid);
+  for (const image of imagesIn(directory.path)) {
+    if (image.file !== core.file) reencode(image, reader, writer);
+  }
+  const { tc, threadCore, ...saved } = reader.single(core);
+  assert.ok(tc && threadCore);
+  writer.append(core, {
+    ...saved,
+    tc: { ...tc, coredumpFilter: 0x33, personalityExact: 0 },
+    threadCore: { ...threadCore, rawRegisters: new Uint8Array(216), waitRemainingNs: 2n ** 63n },
+  });
+  writer.seal();
+  copyFileSync(join(directory.path, 'pages-1.img'), join(out.path, 'pages-1.img'));
+  assert.equal(criuRestoreAndKill(pid, out.path), 'sleep');
+});
 
 test('damaged images of CRIU are refused or still have a meaning', { skip }, () => {
   const random = seeded(23);

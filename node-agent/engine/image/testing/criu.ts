@@ -31,6 +31,29 @@ export function criuDump(pid: number, imagesDir: string): void {
   if (dump.status !== 0) throw new Error(`criu dump ended with ${dump.status}: ${dump.stderr}`);
 }
 
+/**
+ * Restores a process tree in a pid namespace of its own, where its pids are free, and ends it again.
+ *
+ * @returns the restored root's /proc/PID/comm
+ */
+export function criuRestoreAndKill(pid: number, imagesDir: string): string {
+  const script =
+    '"$1" restore --no-default-config -D "$2" -v1 -d --shell-job >&2 && cat "/proc/$3/comm" && kill -9 "$3"';
+  const unshare = ['--pid', '--mount', '--fork', '--kill-child', '--mount-proc'];
+  const inside = [
+    '/bin/sh',
+    '-c',
+    script,
+    'sh',
+    join(criuDir, 'criu/criu'),
+    imagesDir,
+    String(pid),
+  ];
+  const restore = spawnSync('unshare', [...unshare, ...inside], { encoding: 'utf8' });
+  if (restore.status !== 0) throw new Error(`criu restore: ${restore.stderr}`);
+  return restore.stdout.trim();
+}
+
 type ParseWithSource = (
   text: string,
   reviver: (key: string, value: unknown, context: { readonly source?: string }) => unknown,
