@@ -4,7 +4,7 @@ import { ARGUMENT_REGISTERS, REG, SYS, signed, unsigned } from '../arch/x86-64.t
 import { readMemory, type TraceeAddress, writeMemory } from '../linux/process-memory.ts';
 import * as ptrace from '../linux/ptrace.ts';
 import { ALL_SIGNALS } from '../linux/signals.ts';
-import { settle } from '../tracee/bootstrap-call.ts';
+import { bootstrapAddress, settle } from '../tracee/bootstrap-call.ts';
 import { awaitStop, TraceeError } from '../tracee/remote-run.ts';
 import { callArguments, interruption, RESTART } from '../tracee/restart.ts';
 import type { TracedThread } from '../tracee/traced-thread.ts';
@@ -91,13 +91,11 @@ export function rearm(
 /** Sets the call going and interrupts it; -516 when it sleeps, else its result. */
 function interruptedCall(thread: TracedThread, { call, args }: Plan): bigint {
   const { tid, process } = thread;
-  const { bootstrapAddress } = process;
-  if (bootstrapAddress === undefined) throw new Error(`no way into process ${process.pid}`);
   settle(thread);
   const registers = BigUint64Array.from(thread.registers);
   registers[REG.rax] = BigInt(call);
   registers[REG.origRax] = unsigned(-1);
-  registers[REG.rip] = bootstrapAddress;
+  registers[REG.rip] = bootstrapAddress(process);
   ARGUMENT_REGISTERS.forEach((place, i) => {
     registers[place] = args[i] ?? 0n;
   });

@@ -2,7 +2,7 @@
 import type { Finding } from '../finding.ts';
 import { refusal } from '../finding.ts';
 import { ImageReader } from '../image/reader.ts';
-import { checkMemory } from './interim-memory.ts';
+import { checkMemory } from '../memory/check.ts';
 import type { RestoreTree } from '../protocol.ts';
 import type { SavedTree } from '../state/records.ts';
 import { checkFiles, targetOf } from '../state/files/check.ts';

@@ -12,6 +12,12 @@ import type { TracedProcess } from './traced-process.ts';
 import type { TracedThread } from './traced-thread.ts';
 import { armWayBack } from './way-back.ts';
 
+/** A `syscall` instruction that the process can be sent to. */
+export function bootstrapAddress(process: TracedProcess): TraceeAddress {
+  process.bootstrapAddress ??= findInstruction(process);
+  return process.bootstrapAddress;
+}
+
 function findInstruction(process: TracedProcess): TraceeAddress {
   const vdso = readMaps(process.pid).find((m) => m.name === '[vdso]');
   if (!vdso) throw new Error(`process ${process.pid} has no vDSO to make system calls with`);
@@ -36,13 +42,13 @@ export function bootstrapCall(
   events: RemoteEvents = { born: undefined, exec: false },
 ): bigint {
   const { process, tid } = thread;
-  process.bootstrapAddress ??= findInstruction(process);
+  const instruction = bootstrapAddress(process);
   thread.saveBeforeUse();
   const registers = BigUint64Array.from(thread.registers);
   const way = process.wayBack && armWayBack(thread, process.wayBack);
   registers[REG.rax] = BigInt(nr);
   registers[REG.origRax] = unsigned(-1);
-  registers[REG.rip] = way?.rip ?? process.bootstrapAddress;
+  registers[REG.rip] = way?.rip ?? instruction;
   if (way) registers[REG.rsp] = way.rsp;
   ARGUMENT_REGISTERS.forEach((place, i) => {
     registers[place] = unsigned(args[i] ?? 0);
