@@ -88,6 +88,33 @@ export function intOption(fd: number, level: number, name: number): number {
   return value && value.length >= 4 ? value.readInt32LE(0) : 0;
 }
 
+/**
+ * Classic packet filter of a socket, 8 bytes an instruction; undefined when it has none.
+ *
+ * @throws LinuxError EACCES for an eBPF program, which cannot be read
+ */
+export function socketFilter(fd: number): Buffer | undefined {
+  const MAX_INSTRUCTIONS = 1024;
+  scratch.view.setUint32(0, MAX_INSTRUCTIONS, true);
+  const at = scratch.address + 64n;
+  const args = [fd, LEVEL.SOCKET, SO.ATTACH_FILTER, at, scratch.address] as const;
+  // Here the length counts instructions, not bytes.
+  check(syscall(SYS.getsockopt, ...args), 'getsockopt(SO_GET_FILTER)', { object: `fd ${fd}` });
+  const count = scratch.view.getUint32(0, true);
+  return count === 0 ? undefined : Buffer.from(scratch.bytes.subarray(64, 64 + count * 8));
+}
+
+/** Attaches a classic packet filter. @returns 0 or -errno */
+export function tryAttachFilter(fd: number, filter: Uint8Array): number {
+  scratch.bytes.set(filter, 64);
+  const program = Buffer.alloc(16);
+  program.writeUInt16LE(filter.length / 8, 0);
+  program.writeBigUInt64LE(scratch.address + 64n, 8);
+  scratch.bytes.set(program, 0);
+  const args = [fd, LEVEL.SOCKET, SO.ATTACH_FILTER, scratch.address, program.length] as const;
+  return syscall(SYS.setsockopt, ...args);
+}
+
 /** setsockopt(2). @returns 0 or -errno */
 export function trySetOption(fd: number, level: number, name: number, value: Uint8Array): number {
   scratch.bytes.set(value, 64);

@@ -16,9 +16,15 @@ import { SavedFiles } from './saved-files.ts';
  *   namespaces
  */
 export function targetOf(placeholderPid: number | undefined): FileTargetOptions {
-  if (placeholderPid === undefined) return { root: '/', fileSizes: 'exact' };
+  if (placeholderPid === undefined) {
+    return { root: '/', networkPid: process.pid, fileSizes: 'exact' };
+  }
   // The source runs on and writes while its files are copied: a size that differs is told, not refused.
-  return { root: `/proc/${placeholderPid}/root`, fileSizes: 'tolerant' };
+  return {
+    root: `/proc/${placeholderPid}/root`,
+    networkPid: placeholderPid,
+    fileSizes: 'tolerant',
+  };
 }
 
 /**

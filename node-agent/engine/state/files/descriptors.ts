@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs';
 import type { FdinfoEntry } from '../../image/messages/files.ts';
 import type { ImageWriter } from '../../image/writer.ts';
-import { compareOpenFiles } from '../../linux/descriptors.ts';
+import { closeFd, compareOpenFiles } from '../../linux/descriptors.ts';
 import { ProcDescriptors } from '../../linux/file-facts.ts';
 import type { ProcessSubject } from '../state-kind.ts';
 import { parseFdInfo } from './fdinfo.ts';
@@ -57,6 +57,8 @@ class DescriptorCollection implements FileDump, Collected {
   /** open files that look the same from outside, ordered by kcmp(2) */
   readonly #alike = new Map<string, OpenFile[]>();
   readonly #types = new Map<number, number>();
+  /** descriptors of the engine's own that were found in queues */
+  readonly #taken: number[] = [];
   readonly #steps: (() => void)[] = [];
   readonly #writes: ((images: ImageWriter) => void)[] = [];
 
@@ -100,12 +102,21 @@ class DescriptorCollection implements FileDump, Collected {
       });
     } finally {
       for (const file of this.#files) file.closeDuplicate();
+      for (const fd of this.#taken) closeFd(fd);
     }
   }
 
   save(images: ImageWriter): void {
     this.registry.save(images);
     for (const write of this.#writes) write(images);
+  }
+
+  describe(engineFd: number, subject: ProcessSubject): number {
+    const { pid } = globalThis.process;
+    this.#taken.push(engineFd);
+    using descriptors = new ProcDescriptors(pid);
+    const facts = readFacts(descriptors, engineFd);
+    return this.#identify({ pid, fd: engineFd }, subject, facts).id;
   }
 
   #collectTable(subject: ProcessSubject): readonly Held[] {

@@ -21,6 +21,8 @@ export interface FileDump {
   filesOfInode(ino: bigint): readonly OpenFile[];
   /** what several files need, made once */
   once<T>(key: string, make: () => T): T;
+  /** file id of what a descriptor of the engine leads to: found in a queue. The engine's descriptor is taken over */
+  describe(engineFd: number, subject: ProcessSubject): number;
   /** runs in the freeze, when every open file of the tree is known */
   whenAllKnown(step: () => void): void;
   /** runs when the application runs again */

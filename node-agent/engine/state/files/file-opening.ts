@@ -1,5 +1,7 @@
 // What a kind sees of the restore that it is a part of.
+import type { OwnedFd } from '../../linux/descriptors.ts';
 import type { FileStat } from '../../linux/file-facts.ts';
+import type { SharedMemoryRestore } from '../../memory/shared-memory-restore.ts';
 import type { ProcessBuilder } from '../../restore/builder.ts';
 import type { Opened } from './file-kind.ts';
 import type { SavedFiles } from './saved-files.ts';
@@ -10,6 +12,8 @@ export interface FileTargetOptions {
    * placeholder, `/` for a standalone birth
    */
   readonly root: string;
+  /** process in whose network namespace the tree is to live, as the engine numbers it */
+  readonly networkPid: number;
   /**
    * exact: a file of another size than saved is a refusal (CRIU); tolerant: a loss, for files that the source went on
    * writing after the checkpoint
@@ -36,6 +40,9 @@ export interface WantedDescriptor {
 
 export interface FileOpening {
   readonly saved: SavedFiles;
+  readonly sharedMemory: SharedMemoryRestore;
+  /** the root directory of the tree's mount namespace */
+  readonly target: OwnedFd;
   /** builder of the tree's root process */
   readonly root: ProcessBuilder;
   /** the process that makes a file: the first that holds it, the root for what nobody holds */

@@ -3,18 +3,26 @@ import { epoll } from './epoll.ts';
 import { eventfd } from './eventfd.ts';
 import { fifo } from './fifo.ts';
 import type { FileKind } from './file-kind.ts';
+import { memfd } from './memfd.ts';
 import { pipe } from './pipe.ts';
 import { regular } from './regular.ts';
 import { signalfd } from './signalfd.ts';
+import { tcp } from './tcp.ts';
 import { timerfd } from './timerfd.ts';
+import { udp } from './udp.ts';
+import { unixSocket } from './unix-socket.ts';
 
 /** In `finish`, epoll comes before timers: a timer that fires at once finds its watcher. */
 export const FILE_KINDS: readonly FileKind[] = [
   fifo,
+  memfd,
   regular,
   pipe,
   eventfd,
   signalfd,
+  unixSocket,
+  tcp,
+  udp,
   epoll,
   timerfd,
 ];

@@ -5,6 +5,7 @@ import { encodeText } from '../../image/text.ts';
 import { closeFd, OwnedFd } from '../../linux/descriptors.ts';
 import { check } from '../../linux/error.ts';
 import { O, openBelow, openPath } from '../../linux/file-facts.ts';
+import { SharedMemoryRestore } from '../../memory/shared-memory-restore.ts';
 import type { ProcessBuilder } from '../../restore/builder.ts';
 import type { SavedTree } from '../records.ts';
 import { DescriptorTable } from './descriptor-table.ts';
@@ -24,6 +25,7 @@ export class FileOpener {
   readonly #saved: SavedFiles;
   readonly #root: OwnedFd;
   readonly #ghosts: GhostFiles;
+  readonly sharedMemory: SharedMemoryRestore;
   #opening: TreeOpening | undefined;
 
   /**
@@ -35,6 +37,7 @@ export class FileOpener {
     this.#saved = new SavedFiles(images);
     this.#root = new OwnedFd(openPath(options.root, O.PATH | O.DIRECTORY));
     this.#ghosts = new GhostFiles(images, this.#root);
+    this.sharedMemory = new SharedMemoryRestore(images);
   }
 
   /**
@@ -54,13 +57,20 @@ export class FileOpener {
 
   /** Opens everything and puts it at the numbers that the application knows, in every process. */
   openAll(builders: readonly ProcessBuilder[]): void {
-    this.#opening = new TreeOpening(builders, this.#saved, this.#ghosts, this.#root);
+    this.#opening = new TreeOpening(
+      builders,
+      this.#saved,
+      this.#ghosts,
+      this.#root,
+      this.sharedMemory,
+    );
     this.#opening.openAll();
   }
 
   /** What needs every descriptor, or starts to act: epoll sets, timers, owners; names of unlinked files go again. */
   finish(_builders?: readonly ProcessBuilder[]): void {
     this.#opening?.finish();
+    this.sharedMemory.seal();
     this.#opening?.close();
     this.#ghosts.unlink();
     this.close();
@@ -71,6 +81,7 @@ export class FileOpener {
     this.#opening?.closeEngineFds();
     this.#opening = undefined;
     this.#ghosts[Symbol.dispose]();
+    this.sharedMemory[Symbol.dispose]();
     this.#root[Symbol.dispose]();
   }
 }
@@ -87,7 +98,8 @@ class TreeOpening implements FileOpening {
   readonly saved: SavedFiles;
   readonly #builders: readonly ProcessBuilder[];
   readonly #ghosts: GhostFiles;
-  readonly #root: OwnedFd;
+  readonly target: OwnedFd;
+  readonly sharedMemory: SharedMemoryRestore;
   readonly #tables: ReadonlyMap<ProcessBuilder, DescriptorTable>;
   readonly #wanted = new Map<number, WantedDescriptor[]>();
   readonly #opened = new Map<number, Opened>();
@@ -99,10 +111,12 @@ class TreeOpening implements FileOpening {
     builders: readonly ProcessBuilder[],
     saved: SavedFiles,
     ghosts: GhostFiles,
-    root: OwnedFd,
+    target: OwnedFd,
+    sharedMemory: SharedMemoryRestore,
   ) {
     this.saved = saved;
-    this.#root = root;
+    this.sharedMemory = sharedMemory;
+    this.target = target;
     this.#builders = builders;
     this.#ghosts = ghosts;
     for (const builder of builders) {
@@ -179,7 +193,7 @@ class TreeOpening implements FileOpening {
     const ghost = this.saved.ghostOf(id);
     const path = this.pathOf(id);
     if (ghost === undefined) {
-      return check(openBelow(this.#root, path, flags), 'open', { object: path });
+      return check(openBelow(this.target, path, flags), 'open', { object: path });
     }
     const { fd } = this.#ghosts.materialise(ghost, path);
     return openPath(`/proc/self/fd/${fd}`, flags & ~O.NOFOLLOW);

@@ -6,6 +6,7 @@ import type { FownEntry } from '../../image/messages/file-owner.ts';
 import type { FileEntry, RegFileEntry } from '../../image/messages/files.ts';
 import type { ImageWriter } from '../../image/writer.ts';
 import { type FileStat, O, readLink, S, statPath } from '../../linux/file-facts.ts';
+import { SharedMemoryDump } from '../../memory/shared-memory.ts';
 import type { TracedProcess } from '../../tracee/traced-process.ts';
 import type { FileOptions } from './file-dump.ts';
 import { type GhostRefusal, GhostStore } from './ghost.ts';
@@ -30,6 +31,7 @@ export interface PathFacts {
 export class FileRegistry {
   readonly options: FileOptions;
   readonly roots = new NamespaceRoots();
+  readonly sharedMemory = new SharedMemoryDump(this);
   readonly #ghosts: GhostStore;
   readonly #entries = new Map<number, FileEntry>();
   readonly #paths = new Map<string, number>();

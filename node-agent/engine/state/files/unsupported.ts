@@ -1,6 +1,8 @@
 // Open files that cannot be saved: each is refused by its own name, never by silence.
 import { S } from '../../linux/file-facts.ts';
+import { AF } from '../../linux/sockets.ts';
 import type { OpenFile } from './open-file.ts';
+import { domainOf } from './unix-socket.ts';
 
 interface Unsupported {
   readonly code: string;
@@ -17,6 +19,12 @@ const linked = (pattern: RegExp, code: string, what: string): Unsupported => ({
   code,
   what,
   matches: ({ link }) => pattern.test(link),
+});
+
+const socket = (domain: number, code: string, what: string): Unsupported => ({
+  code,
+  what,
+  matches: (file) => domainOf(file) === domain,
 });
 
 const TTY_MAJORS: ReadonlySet<number> = new Set([
@@ -46,6 +54,12 @@ const KNOWN: readonly Unsupported[] = [
     what: 'a terminal',
     matches: (file) => isDevice(file) && TTY_MAJORS.has(file.stat.rdevMajor),
   },
+  socket(AF.NETLINK, 'Netlink', 'a netlink socket'),
+  socket(AF.PACKET, 'Packet', 'a packet socket'),
+  socket(AF.VSOCK, 'Vsock', 'a socket to the hypervisor'),
+  socket(AF.INET, 'SocketProtocol', 'a socket that is neither TCP nor UDP'),
+  socket(AF.INET6, 'SocketProtocol', 'a socket that is neither TCP nor UDP'),
+  linked(/^socket:\[/, 'SocketFamily', 'a socket of this family'),
   { code: 'Device', what: 'a device', matches: isDevice },
 ];
 

@@ -1,0 +1,129 @@
+// TCP: listeners and unconnected sockets come back as they were; connections come back reset (sockets.established: Close).
+import { FdType } from '../../image/messages/enums.ts';
+import type { InetSkEntry } from '../../image/messages/sockets.ts';
+import { type Finding, refusal } from '../../finding.ts';
+import { LinuxError } from '../../linux/error.ts';
+import { AF, getOption, intOption, LEVEL, listenSocket, SO, SOCK } from '../../linux/sockets.ts';
+import type { ProcessSubject } from '../state-kind.ts';
+import type { FileDump } from './file-dump.ts';
+import type { FileKind } from './file-kind.ts';
+import type { FileOpening } from './file-opening.ts';
+import { addressText } from './inet-address.ts';
+import { readTcpOptions, writeTcpOptions } from './inet-options.ts';
+import { bindAgain, checkAddress, describeInet, makeInetSocket } from './inet-socket.ts';
+import type { OpenFile } from './open-file.ts';
+import { resetConnection } from './tcp-reset.ts';
+import { domainOf } from './unix-socket.ts';
+
+const IPPROTO_TCP = 6;
+const TCP_INFO = 11;
+const TCP_CLOSE = 7;
+const TCP_LISTEN = 10;
+/** Places in `struct tcp_info`; of a listener: connections that wait, and how many may. */
+const INFO = { state: 0, unacked: 24, sacked: 28 } as const;
+const INFO_BYTES = 32;
+
+export const isInet = (file: OpenFile, type: number, proto: number): boolean => {
+  const domain = domainOf(file);
+  if (domain !== AF.INET && domain !== AF.INET6) return false;
+  const option = (name: number): number => intOption(file.duplicate, LEVEL.SOCKET, name);
+  return option(SO.TYPE) === type && option(SO.PROTOCOL) === proto;
+};
+
+export const tcp: FileKind = {
+  name: 'tcp',
+
+  recognises: (file) => isInet(file, SOCK.STREAM, IPPROTO_TCP),
+
+  collect(file, dump) {
+    const info = getOption(file.duplicate, LEVEL.TCP, TCP_INFO, INFO_BYTES);
+    if (!info || info.length < INFO_BYTES) {
+      return file.refuse('TcpUnreadable', 'the kernel does not tell its state');
+    }
+    const state = info.readUInt8(INFO.state);
+    const listens = state === TCP_LISTEN;
+    const waiting = listens ? info.readUInt32LE(INFO.unacked) : 0;
+    if (waiting > 0) reportWaiting(file, waiting, dump);
+    if (!listens && state !== TCP_CLOSE) reportConnection(file, dump);
+    const isk: InetSkEntry = {
+      ...describeInet(file, {
+        family: domainOf(file),
+        type: SOCK.STREAM,
+        proto: IPPROTO_TCP,
+        state,
+        backlog: listens ? info.readUInt32LE(INFO.sacked) : 0,
+      }),
+      ...readTcpOptions(file.duplicate),
+    };
+    return { type: FdType.INETSK, id: file.id, isk };
+  },
+
+  restores: ({ isk }) => isk?.proto === IPPROTO_TCP,
+
+  check(entry, target) {
+    const { state } = entry.isk!;
+    return state === TCP_LISTEN || state === TCP_CLOSE ? checkAddress(entry.isk!, target) : [];
+  },
+
+  open(entry, opening) {
+    return () => openTcp(entry.isk!, opening);
+  },
+};
+
+function reportWaiting(file: OpenFile, waiting: number, dump: FileDump): void {
+  const severity = dump.options.establishedSockets === 'Fail' ? 'refusal' : 'loss';
+  file.report(
+    severity,
+    'TcpWaiting',
+    `${waiting} connections wait to be accepted; the restored listener does not have them`,
+  );
+}
+
+/** Each connection is a refusal; where they may be closed, one line a process tells how many. */
+function reportConnection(file: OpenFile, dump: FileDump): void {
+  if (dump.options.establishedSockets === 'Fail') {
+    file.refuse(
+      'TcpEstablished',
+      'it is connected: close the connection, or allow it to be reset (sockets.established: Close)',
+    );
+    return;
+  }
+  const counts = dump.once('tcp connections', () => countConnections(dump));
+  counts.set(file.subject, (counts.get(file.subject) ?? 0) + 1);
+}
+
+function countConnections(dump: FileDump): Map<ProcessSubject, number> {
+  const counts = new Map<ProcessSubject, number>();
+  dump.whenAllKnown(() => {
+    for (const [subject, count] of counts) subject.report(connectionsLost(subject, count));
+  });
+  return counts;
+}
+
+function connectionsLost({ process }: ProcessSubject, count: number): Finding {
+  const advice = 'the restored application finds them reset; the source keeps them';
+  return {
+    ...refusal('TcpEstablished', process.nsPid, `${count} established TCP connections`, advice),
+    severity: 'loss',
+  };
+}
+
+function openTcp(entry: InetSkEntry, opening: FileOpening): number {
+  const { state, srcPort, backlog } = entry;
+  const fd = makeInetSocket(entry, opening);
+  writeTcpOptions(fd, entry);
+  if (state !== TCP_LISTEN && state !== TCP_CLOSE) {
+    resetConnection(fd, entry.family, opening);
+    return fd;
+  }
+  if (srcPort === 0) return fd;
+  const listen = (): void => {
+    if (state === TCP_LISTEN) listenSocket(fd, backlog);
+  };
+  const result = bindAgain(fd, entry, listen);
+  if (result < 0) {
+    const object = `${addressText(entry.srcAddr)}:${srcPort}`;
+    throw new LinuxError('bind', -result, { pid: opening.ownerOf(entry.id).saved.pid, object });
+  }
+  return fd;
+}

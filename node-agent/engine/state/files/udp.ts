@@ -1,0 +1,90 @@
+// UDP: addresses and options come back; datagrams that nobody has read yet are lost, as the network may lose them.
+import { FdType } from '../../image/messages/enums.ts';
+import type { InetSkEntry } from '../../image/messages/sockets.ts';
+import { LinuxError } from '../../linux/error.ts';
+import { POLL, pollNow } from '../../linux/readiness.ts';
+import { intOption, LEVEL, peerAddress, SOCK, tryAddress } from '../../linux/sockets.ts';
+import type { FileKind } from './file-kind.ts';
+import type { FileOpening } from './file-opening.ts';
+import { addressBytes, addressText } from './inet-address.ts';
+import {
+  bindAgain,
+  checkAddress,
+  describeInet,
+  destinationOf,
+  makeInetSocket,
+} from './inet-socket.ts';
+import { isInet } from './tcp.ts';
+import { domainOf } from './unix-socket.ts';
+
+const IPPROTO_UDP = 17;
+const UDP_CORK = 1;
+const ESTABLISHED = 1;
+const CLOSE = 7;
+
+export const udp: FileKind = {
+  name: 'udp',
+
+  recognises: (file) => isInet(file, SOCK.DGRAM, IPPROTO_UDP),
+
+  collect(file) {
+    const fd = file.duplicate;
+    if (intOption(fd, LEVEL.UDP, UDP_CORK) !== 0) {
+      return file.refuse('UdpCorked', 'a datagram is being put together (UDP_CORK): send it first');
+    }
+    if (pollNow(fd, POLL.IN) & POLL.IN) {
+      file.report('loss', 'UdpQueue', 'datagrams that were received but not read are not restored');
+    }
+    const isk = describeInet(file, {
+      family: domainOf(file),
+      type: SOCK.DGRAM,
+      proto: IPPROTO_UDP,
+      state: peerAddress(fd) ? ESTABLISHED : CLOSE,
+      backlog: 0,
+    });
+    return { type: FdType.INETSK, id: file.id, isk };
+  },
+
+  restores: ({ isk }) => isk?.proto === IPPROTO_UDP,
+
+  check(entry, target) {
+    // A connected socket shows the address that its route had; the new route gives it the new one.
+    return entry.isk!.state === ESTABLISHED ? [] : checkAddress(entry.isk!, target);
+  },
+
+  open(entry, opening) {
+    return () => openUdp(entry.isk!, opening);
+  },
+};
+
+function openUdp(entry: InetSkEntry, opening: FileOpening): number {
+  const fd = makeInetSocket(entry, opening);
+  const connected = entry.dstPort !== 0;
+  if (entry.srcPort !== 0) bindUdp(fd, entry, connected, opening);
+  if (!connected) return fd;
+  const destination = destinationOf(entry);
+  const result = tryAddress('connect', fd, addressBytes(entry.family, destination));
+  if (result < 0) {
+    const builder = opening.ownerOf(entry.id);
+    builder.report({
+      code: 'UdpUnreachable',
+      severity: 'loss',
+      pid: builder.saved.pid,
+      object: `UDP socket connected to ${addressText(destination.words)}:${destination.port}`,
+      advice: `it is restored unconnected (${new LinuxError('connect', -result).errno})`,
+    });
+  }
+  return fd;
+}
+
+function bindUdp(fd: number, entry: InetSkEntry, connected: boolean, opening: FileOpening): void {
+  const nothing = (): void => undefined;
+  let result = bindAgain(fd, entry, nothing);
+  if (result < 0 && connected) {
+    const anywhere = { ...entry, srcAddr: entry.srcAddr.map(() => 0) };
+    result = bindAgain(fd, anywhere, nothing);
+  }
+  if (result >= 0) return;
+  const object = `${addressText(entry.srcAddr)}:${entry.srcPort}`;
+  throw new LinuxError('bind', -result, { pid: opening.ownerOf(entry.id).saved.pid, object });
+}

@@ -1,0 +1,218 @@
+// Makes the unix sockets of a tree again, all at once: they need each other.
+import { SkShutdown, UnixState } from '../../image/messages/enums.ts';
+import type { UnixSkEntry } from '../../image/messages/sockets.ts';
+import { closeFd, fcntl, FCNTL } from '../../linux/descriptors.ts';
+import { O } from '../../linux/file-facts.ts';
+import { SHUT, shutdownSocket, SOCK } from '../../linux/sockets.ts';
+import type { FileOpening } from './file-opening.ts';
+import { removeSocketFile, setSocketPermissions } from './socket-file.ts';
+import { writeOptions } from './socket-options.ts';
+import { isNamed, planUnixSockets, socketPath, type UnixPlan } from './unix-plan.ts';
+import { type MadeSocket, RemoteSockets } from './unix-remote.ts';
+import { fillQueue } from './unix-refill.ts';
+
+const BACKLOG = 16;
+
+/** Everything of one tree. Names first, then who connects to them, then what is in the queues. */
+export class UnixSockets {
+  readonly #opening: FileOpening;
+  readonly #remote: RemoteSockets;
+  readonly #entries: readonly UnixSkEntry[];
+  readonly #byIno: ReadonlyMap<number, UnixSkEntry>;
+  readonly #made = new Map<UnixSkEntry, MadeSocket>();
+  /** the other side of sockets whose peer is closed, and senders of queued datagrams: to be closed in the end */
+  readonly #helpers = new Map<UnixSkEntry, number>();
+  readonly #bound = new Set<UnixSkEntry>();
+  readonly #taken = new Set<number>();
+
+  private constructor(opening: FileOpening) {
+    this.#opening = opening;
+    this.#remote = new RemoteSockets(opening);
+    this.#entries = [...opening.saved.entries.values()].flatMap(({ usk }) => (usk ? [usk] : []));
+    this.#byIno = new Map(this.#entries.map((entry) => [entry.ino, entry]));
+  }
+
+  static open(opening: FileOpening): UnixSockets {
+    const sockets = new UnixSockets(opening);
+    sockets.#build();
+    opening.whenPlaced(() => sockets.#closeUnheld());
+    return sockets;
+  }
+
+  /** The engine's descriptor, from now on the caller's. */
+  take(id: number): number {
+    const entry = this.#entries.find((candidate) => candidate.id === id);
+    const made = entry && this.#made.get(entry);
+    if (!made || this.#taken.has(id)) throw new Error(`unix socket ${id} was not made`);
+    this.#taken.add(id);
+    return made.fd;
+  }
+
+  /** Sockets that only travel in a queue. */
+  #closeUnheld(): void {
+    for (const [{ id }, { fd }] of this.#made) if (!this.#taken.has(id)) closeFd(fd);
+  }
+
+  #build(): void {
+    const { saved } = this.#opening;
+    const plans = planUnixSockets(this.#entries, ({ id }) => saved.queueOf(id).length > 0);
+    for (const plan of plans) this.#create(plan);
+    const accepted = plans.filter((plan) => plan.kind === 'accepted');
+    // What has lost its name goes first: its name may be somebody else's by now.
+    for (const deleted of [true, false]) {
+      const named = this.#entries.filter((e) => isNamed(e) && (e.deleted === true) === deleted);
+      for (const entry of named) this.#bind(entry);
+      for (const plan of accepted) {
+        if ((plan.server.deleted === true) === deleted) this.#accept(plan);
+      }
+      for (const entry of this.#entries) this.#connectDatagrams(entry, deleted);
+      for (const entry of named) this.#addSender(entry);
+      if (deleted) for (const entry of named) this.#unlink(entry);
+    }
+    this.#finish();
+  }
+
+  #owner(entry: UnixSkEntry) {
+    return this.#opening.ownerOf(entry.id);
+  }
+
+  #create(plan: UnixPlan): void {
+    const { kind } = plan;
+    if (kind === 'pair') {
+      const [a, b] = this.#remote.pair(this.#owner(plan.a), plan.a.type);
+      this.#made.set(plan.a, a).set(plan.b, b);
+    } else if (kind === 'orphan') {
+      const [socket, other] = this.#remote.pair(this.#owner(plan.socket), plan.socket.type);
+      this.#made.set(plan.socket, socket);
+      this.#helpers.set(plan.socket, other.fd);
+    } else {
+      const socket = kind === 'single' ? plan.socket : plan.client;
+      if (socket) this.#made.set(socket, this.#remote.socket(this.#owner(socket), socket.type));
+    }
+  }
+
+  /** A socket that was accepted gets its name with the connection, the others here. */
+  #bind(entry: UnixSkEntry): void {
+    const made = this.#made.get(entry);
+    if (!made || this.#bound.has(entry)) return;
+    this.#bound.add(entry);
+    const path = socketPath(entry);
+    if (path !== undefined) removeSocketFile(this.#opening.target, path);
+    this.#remote.bind(made, entry);
+    if (path !== undefined && entry.filePerms) {
+      setSocketPermissions(this.#opening.target, path, entry.filePerms);
+    }
+    if (entry.state === UnixState.LISTEN) this.#remote.listen(made, entry.backlog);
+  }
+
+  #accept({ server, client }: UnixPlan & { kind: 'accepted' }): void {
+    const owner = this.#owner(client ?? server);
+    const connecting =
+      (client && this.#made.get(client)) ?? this.#remote.socket(owner, server.type);
+    if (client && isNamed(client)) this.#bind(client);
+    const { listener, temporary } = this.#listenerOf(server);
+    this.#remote.connect(connecting, server);
+    this.#made.set(server, this.#remote.accept(listener));
+    if (!client) this.#helpers.set(server, connecting.fd);
+    if (temporary) closeFd(listener.fd);
+  }
+
+  /** The tree's own listener of that name; where it is gone, one for the moment. */
+  #listenerOf(server: UnixSkEntry): { listener: MadeSocket; temporary: boolean } {
+    const own = this.#entries.find(
+      (e) => e.state === UnixState.LISTEN && Buffer.compare(e.name, server.name) === 0,
+    );
+    const made = own && this.#bound.has(own) ? this.#made.get(own) : undefined;
+    if (made) return { listener: made, temporary: false };
+    const listener = this.#remote.socket(this.#owner(server), server.type);
+    const path = socketPath(server);
+    if (path !== undefined) removeSocketFile(this.#opening.target, path);
+    this.#remote.bind(listener, server);
+    if (path !== undefined && server.filePerms) {
+      setSocketPermissions(this.#opening.target, path, server.filePerms);
+    }
+    this.#remote.listen(listener, BACKLOG);
+    return { listener, temporary: true };
+  }
+
+  /** Datagram sockets that send to a name, unless they came to be as a pair. */
+  #connectDatagrams(entry: UnixSkEntry, deleted: boolean): void {
+    const peer = entry.peer === 0 ? undefined : this.#byIno.get(entry.peer);
+    const made = this.#made.get(entry);
+    if (entry.type !== SOCK.DGRAM || !peer || !made || !isNamed(peer)) return;
+    if ((peer.deleted === true) !== deleted) return;
+    const pair = peer.peer === entry.ino && !(isNamed(entry) && isNamed(peer));
+    if (!pair) this.#remote.connect(made, peer);
+  }
+
+  /** Somebody must send again what lies in the queue of a named datagram socket. */
+  #addSender(entry: UnixSkEntry): void {
+    const queued = this.#opening.saved.queueOf(entry.id).length > 0;
+    if (entry.type !== SOCK.DGRAM || entry.peer !== 0 || !queued) return;
+    const sender = this.#remote.socket(this.#owner(entry), entry.type);
+    this.#remote.connect(sender, entry);
+    this.#helpers.set(entry, sender.fd);
+  }
+
+  #unlink(entry: UnixSkEntry): void {
+    const path = socketPath(entry);
+    if (path !== undefined) removeSocketFile(this.#opening.target, path);
+  }
+
+  #finish(): void {
+    for (const [entry, { fd }] of this.#made) this.#setOptions(entry, fd);
+    for (const entry of this.#made.keys()) {
+      const sender = this.#senderFor(entry);
+      if (sender) fillQueue(entry, sender, this.#opening, (id) => this.#fdOf(id));
+    }
+    for (const fd of this.#helpers.values()) closeFd(fd);
+    for (const entry of this.#made.keys()) this.#connectWaiting(entry);
+    this.#remote.closeRemote();
+    for (const [{ shutdown }, { fd }] of this.#made) {
+      if (shutdown !== undefined && shutdown !== SkShutdown.NONE) shutDown(fd, shutdown);
+    }
+  }
+
+  #fdOf(id: number): number {
+    for (const [entry, { fd }] of this.#made) if (entry.id === id) return fd;
+    return this.#opening.engineFd(id);
+  }
+
+  #setOptions(entry: UnixSkEntry, fd: number): void {
+    const { builder } = this.#made.get(entry)!;
+    this.#opening.giveTo(entry.id, fd);
+    for (const { option, errno } of writeOptions(fd, entry.opts)) {
+      builder.report({
+        code: 'SocketOption',
+        severity: 'loss',
+        pid: builder.saved.pid,
+        object: `unix socket, option ${option}`,
+        advice: `the kernel refuses it here (${errno})`,
+      });
+    }
+    if (entry.flags & O.NONBLOCK) fcntl(fd, FCNTL.F_SETFL, O.RDWR | O.NONBLOCK);
+  }
+
+  /** Who sends into a socket's queue: its peer, or a helper. */
+  #senderFor(
+    entry: UnixSkEntry,
+  ): { fd: number; opts: UnixSkEntry['opts'] | undefined } | undefined {
+    const helper = this.#helpers.get(entry);
+    if (helper !== undefined) return { fd: helper, opts: undefined };
+    const peer = this.#byIno.get(entry.peer);
+    const made = peer?.peer === entry.ino ? this.#made.get(peer) : undefined;
+    return peer && made ? { fd: made.fd, opts: peer.opts } : undefined;
+  }
+
+  /** Connections that nobody has accepted yet come last: they must stay in the listener's queue. */
+  #connectWaiting(entry: UnixSkEntry): void {
+    const listener = this.#byIno.get(entry.peer);
+    const made = this.#made.get(entry);
+    if (made && listener?.state === UnixState.LISTEN) this.#remote.connect(made, listener);
+  }
+}
+
+function shutDown(fd: number, bits: number): void {
+  if (bits === SkShutdown.BOTH) shutdownSocket(fd, SHUT.RDWR);
+  else shutdownSocket(fd, bits === SkShutdown.READ ? SHUT.RD : SHUT.WR);
+}
