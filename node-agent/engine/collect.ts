@@ -6,7 +6,7 @@ import {
   prepareMappings,
   type ProcessMemory,
 } from './memory/mappings.ts';
-import { SharedMemoryDump } from './memory/shared-memory.ts';
+import type { SharedMemoryDump } from './memory/shared-memory.ts';
 import type { ProcessRecord } from './state/records.ts';
 import {
   type Collected as CollectedDescriptors,
@@ -59,7 +59,7 @@ export function collectTree(tracer: Tracer, root: number, options: CollectOption
   }));
   findings.push(...checkMembers(listed.map((m) => m.member)));
   const files = new FileRegistry(options);
-  const registry = { files, sharedMemory: new SharedMemoryDump(files) };
+  const registry = { files, sharedMemory: files.sharedMemory };
   const report = (finding: Finding): void => void findings.push(finding);
   const living = listed.flatMap(({ member, record }) => {
     if (!member.process) return [];

@@ -33,7 +33,7 @@ function throughProcMem(pid: number, at: TraceeAddress, bytes: Buffer, write: bo
     while (done < bytes.length) {
       const position = at + BigInt(done);
       const n = write
-        ? writeSync(fd, bytes, done, bytes.length - done, position as unknown as number)
+        ? writeSync(fd, bytes, done, bytes.length - done, Number(position))
         : readSync(fd, bytes, done, bytes.length - done, position);
       if (n === 0) throw new LinuxError('read', 14, { pid, object: `0x${position.toString(16)}` });
       done += n;

@@ -46,15 +46,20 @@ interface SharedObject {
   pages: PagesFile | undefined;
 }
 
-/** `major:minor` of the kernel's internal tmpfs, where memfds and shared anonymous memory live. */
-export function kernelShmemDevice(): string {
+/** Device of the kernel's internal tmpfs, where memfds and shared anonymous memory live: `major << 20 | minor`. */
+export function kernelShmemDev(): number {
   const name = allocate(4096);
   name.bytes.write('diapause\0');
   using memfd = new OwnedFd(
     check(syscall(SYS.memfd_create, name.address, MFD_CLOEXEC), 'memfd_create'),
   );
   release(name);
-  const { dev } = statFd(memfd.fd);
+  return statFd(memfd.fd).dev;
+}
+
+/** The same as /proc/PID/maps prints it, `major:minor`. */
+export function kernelShmemDevice(): string {
+  const dev = kernelShmemDev();
   const hex = (n: number): string => n.toString(16).padStart(2, '0');
   return `${hex(dev >>> 20)}:${hex(dev & 0xfffff)}`;
 }

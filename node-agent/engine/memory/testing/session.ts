@@ -14,7 +14,7 @@ import { collectMappings, prepareMappings, type ProcessMemory } from '../mapping
 import { PagesIds } from '../pages-file.ts';
 import type { ReapResult } from '../reap.ts';
 import { savePages } from '../save-pages.ts';
-import { SharedMemoryDump } from '../shared-memory.ts';
+import type { SharedMemoryDump } from '../shared-memory.ts';
 import { discardSnapshot, type Snapshot, takeSnapshot } from '../snapshot.ts';
 
 /** A process that is stopped and collected; let it go. */
@@ -37,7 +37,7 @@ export class Session {
     this.tracer.freeze(1000);
     const threads = this.process.threads.size - 1;
     Resident.map(this.process, { leader: DUMP_LEADER, thread: SMALL_SLOT, threads });
-    this.sharedMemory = new SharedMemoryDump(this.registry);
+    this.sharedMemory = this.registry.sharedMemory;
     const batch = new RemoteBatch(this.process.leader);
     this.memory = collectMappings(
       { process: this.process, report: (finding) => this.findings.push(finding) },

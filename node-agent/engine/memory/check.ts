@@ -1,0 +1,134 @@
+// What stands against rebuilding the memory of a saved tree here, told before the first change.
+import { USER_SPACE_END } from '../arch/x86-64.ts';
+import { type Finding, refusal } from '../finding.ts';
+import { ImageError } from '../image/image-error.ts';
+import { IMAGES, RAW_FILES } from '../image/image-files.ts';
+import type { MmEntry, VmaEntry } from '../image/messages/memory.ts';
+import type { ImageReader } from '../image/reader.ts';
+import { closeFd } from '../linux/descriptors.ts';
+import type { SavedTree } from '../state/records.ts';
+import { sizeOf } from './address-space.ts';
+import { kernelSetsMmFields } from './mm-fields.ts';
+import { kindOf, onlyArea } from './saved-areas.ts';
+import { clipRuns, PAGE, readBatches, readPagemap, type SavedPages } from './saved-pages.ts';
+import { fitsSaved, ownVdso } from './vdso.ts';
+
+export interface CheckedMemory {
+  /** of all pages, shared memory included */
+  readonly bytes: number;
+  readonly findings: readonly Finding[];
+}
+
+/**
+ * Judges the memory of every process and every shared object.
+ *
+ * @throws ImageError for images that contradict themselves
+ */
+export function checkMemory(tree: SavedTree, images: ImageReader): CheckedMemory {
+  const findings: Finding[] = [];
+  let bytes = 0;
+  for (const { pid, mm, zombie } of tree.processes) {
+    if (zombie) continue;
+    if (!mm) throw new ImageError({ file: IMAGES.mm(pid).file, reason: 'is missing' });
+    demandSaneAreas(pid, mm);
+    findings.push(...unsupportedAreas(pid, mm));
+    const pages = readPagemap(images, IMAGES.pagemap(pid));
+    bytes += demandPages(pages, images);
+    if (pages.runs.some((run) => run.inParent)) findings.push(incremental(pid));
+    else findings.push(...checkVdso(pid, mm, pages, images));
+  }
+  for (const { shmid } of images.records(IMAGES.memfd)) {
+    const image = IMAGES.pagemapShmem(shmid);
+    if (images.has(image)) bytes += demandPages(readPagemap(images, image), images);
+  }
+  if (!kernelSetsMmFields()) findings.push(noMmFields());
+  return { bytes, findings };
+}
+
+/** An image may come from anywhere: what is mapped by it must lie in user space, in order. */
+function demandSaneAreas(pid: number, { vmas }: MmEntry): void {
+  let last = 0n;
+  vmas.forEach((area, record) => {
+    const kind = kindOf(area);
+    if (kind === 'guard' || kind === 'vsyscall') return;
+    const aligned = area.start % PAGE === 0n && area.end % PAGE === 0n;
+    if (!aligned || area.start < last || area.end <= area.start || area.end > USER_SPACE_END) {
+      const reason = `area ${record} (0x${area.start.toString(16)}) is out of order`;
+      throw new ImageError({ file: IMAGES.mm(pid).file, reason });
+    }
+    last = area.end;
+  });
+}
+
+function unsupportedAreas(pid: number, { vmas }: MmEntry): Finding[] {
+  return vmas
+    .filter((area) => kindOf(area) === 'unsupported')
+    .map((area) =>
+      refusal(
+        'MappingUnsupported',
+        pid,
+        describe(area),
+        'this kind of memory cannot be restored yet; restore the images with criu',
+      ),
+    );
+}
+
+const describe = ({ start, end, status }: VmaEntry): string =>
+  `${start.toString(16)}-${end.toString(16)} status 0x${status.toString(16)}`;
+
+/** @throws ImageError when pages are missing */
+function demandPages({ pagesId, bytes }: SavedPages, images: ImageReader): number {
+  if (bytes === 0) return 0;
+  const file = RAW_FILES.pages(pagesId);
+  const opened = images.openRaw(file);
+  if (!opened) throw new ImageError({ file, reason: 'is missing' });
+  closeFd(opened.fd);
+  if (opened.bytes < bytes) {
+    throw new ImageError({ file, reason: `has ${opened.bytes} of ${bytes} bytes` });
+  }
+  return bytes;
+}
+
+const incremental = (pid: number): Finding =>
+  refusal(
+    'IncrementalImage',
+    pid,
+    IMAGES.pagemap(pid).file,
+    'its pages lie partly in older images; make one directory of the chain first (criu dedup)',
+  );
+
+const noMmFields = (): Finding =>
+  refusal(
+    'KernelLacksMmMap',
+    0,
+    'prctl(PR_SET_MM_MAP)',
+    'the kernel of the target needs CONFIG_CHECKPOINT_RESTORE',
+  );
+
+/** The program keeps addresses inside the vDSO, so that the one here must be the same, byte for byte. */
+function checkVdso(pid: number, mm: MmEntry, pages: SavedPages, images: ImageReader): Finding[] {
+  const saved = onlyArea(mm, 'vdso');
+  if (!saved) return [];
+  const own = ownVdso();
+  const advice = 'restore on a node with the same kernel build as the source';
+  if (!own || !fitsSaved(own.vdso, mm)) {
+    const object = `vDSO of ${sizeOf(saved)} bytes, here ${own?.bytes.length ?? 0}`;
+    return [refusal('VdsoDiffers', pid, object, advice)];
+  }
+  const bytes = savedBytes(saved, pages, images);
+  if (bytes.equals(own.bytes)) return [];
+  return [refusal('VdsoDiffers', pid, 'code of the vDSO', advice)];
+}
+
+/** Bytes of an area; pages that are missing are zero. */
+function savedBytes(area: VmaEntry, pages: SavedPages, images: ImageReader): Buffer {
+  const bytes = Buffer.alloc(Number(sizeOf(area)));
+  for (const { pieces, content } of readBatches(images, pages, clipRuns(pages.runs, [area]))) {
+    let from = 0;
+    for (const piece of pieces) {
+      content.copy(bytes, Number(piece.start - area.start), from, from + Number(sizeOf(piece)));
+      from += Number(sizeOf(piece));
+    }
+  }
+  return bytes;
+}
