@@ -118,6 +118,3 @@ export interface Checkpoint extends TypedObject {
   readonly spec: CheckpointSpec;
   readonly status?: CheckpointStatus;
 }
-
-/** Longest report in a status; the bundle holds all of it. */
-export const MAX_REPORT_ENTRIES = 32;

@@ -18,6 +18,8 @@ export const LABELS = {
   ownerKind: `${GROUP}/owner-kind`,
   ownerUid: `${GROUP}/owner-uid`,
   taskType: `${GROUP}/task-type`,
+  /** on NodeTasks: which attempt of the owner it is, from 1 */
+  attempt: `${GROUP}/attempt`,
   /** on NodeTasks: the pod worked on; on restored pods: uid of their Restore */
   podUid: `${GROUP}/pod-uid`,
   restoreUid: `${GROUP}/restore-uid`,

@@ -221,27 +221,6 @@ describe('placeholderPod', () => {
     assert.equal(made.spec.nodeSelector?.['disk'], 'ssd');
   });
 
-  it('keeps labels, but none that would make a controller take it for its own', () => {
-    const labels = { app: 'redis', 'pod-template-hash': '5f', 'controller-revision-hash': 'x' };
-    const owned = (ownerKind: string): Readonly<Record<string, string>> => {
-      const stored = saved(pod({}, { labels }));
-      const source = { podUID: 'pod-1', node: 'node-a', ownerKind, ownerName: 'x' };
-      return (
-        placeholderPod({
-          restore: restore(),
-          checkpoint: { ...stored, status: { ...stored.status, source } },
-          features: NEW,
-          initImage: INIT_IMAGE,
-        }).metadata.labels ?? {}
-      );
-    };
-    const ours = { 'diapause.dev/role': 'restored', 'diapause.dev/restore-uid': 'rst-1' };
-    assert.deepEqual(owned('ReplicaSet'), { app: 'redis', ...ours });
-    assert.deepEqual(owned('Job'), { app: 'redis', ...ours });
-    assert.deepEqual(owned('StatefulSet'), ours);
-    assert.deepEqual(owned('DaemonSet'), ours);
-  });
-
   it('drops what scheduler and admission decided for the saved pod, and nothing else', () => {
     const decided = {
       priority: 0,

@@ -1,0 +1,102 @@
+// The NodeTask that saves a pod (pure).
+import { CHECKPOINT_DEFAULTS, type Checkpoint } from '../../crds/checkpoint.ts';
+import type {
+  NodeTask,
+  NodeTaskSpec,
+  TaskContainer,
+  TaskPod,
+  TaskStore,
+} from '../../crds/node-task.ts';
+import { formatTime } from '../../kube/clock.ts';
+import { parseBytes } from '../../kube/quantity.ts';
+import { type Pod, statusOfContainer } from '../cluster/pod.ts';
+import { bundlePath, newTask } from '../node-task/task.ts';
+import { redactedManifest } from '../placeholder/template.ts';
+import { deadlineMillis } from './facts.ts';
+
+export interface DumpRequest {
+  readonly checkpoint: Checkpoint;
+  readonly pod: Pod;
+  readonly containers: readonly string[];
+  readonly holder: Omit<TaskStore, 'bundlePath'>;
+  readonly freezeLimitMillis: number;
+}
+
+export function dumpTask(request: DumpRequest): NodeTask {
+  const { checkpoint, pod, holder, freezeLimitMillis } = request;
+  const { spec } = checkpoint;
+  const maxBytes = spec.limits?.maxBytes ?? 0;
+  const maxEmbedded = spec.openResources?.maxEmbeddedBytes ?? CHECKPOINT_DEFAULTS.maxEmbeddedBytes;
+  return newTask(
+    podOf(pod).uid,
+    {
+      nodeName: pod.spec.nodeName ?? '',
+      owner: ownerOf(checkpoint),
+      deadline: formatTime(deadlineMillis(checkpoint)),
+      type: 'Dump',
+      dump: {
+        pod: podOf(pod),
+        containers: request.containers.map((name) => taskContainer(pod, name)),
+        store: { ...holder, bundlePath: bundlePathOf(checkpoint) },
+        afterDump: keepsFrozen(checkpoint) ? 'KeepFrozen' : 'Resume',
+        freezeLimitMillis,
+        established: spec.sockets?.established ?? CHECKPOINT_DEFAULTS.established,
+        rootfsDiff: spec.include?.rootfsDiff ?? CHECKPOINT_DEFAULTS.rootfsDiff,
+        maxEmbeddedBytes: parseBytes(String(maxEmbedded)),
+        maxBytes: parseBytes(String(maxBytes)),
+        dryRun: isDryRun(checkpoint),
+        podManifest: redactedManifest(pod),
+      },
+    },
+    checkpoint.status?.attempts ?? 1,
+  );
+}
+
+/** Undoes the freeze of a kept-frozen source; does nothing where nothing is frozen. */
+export function thawTask(checkpoint: Checkpoint, pod: Pod, nowMillis: number): NodeTask {
+  const saved = checkpoint.status?.containers?.map(({ name }) => name);
+  const asked = checkpoint.spec.source.pod.containers;
+  const names = saved ?? (asked?.length ? asked : pod.spec.containers.map(({ name }) => name));
+  return newTask(podOf(pod).uid, {
+    nodeName: pod.spec.nodeName ?? '',
+    owner: ownerOf(checkpoint),
+    deadline: formatTime(nowMillis + THAW_MILLIS),
+    type: 'Thaw',
+    thaw: {
+      pod: podOf(pod),
+      containers: names
+        .map((name) => taskContainer(pod, name))
+        .filter(({ containerID }) => containerID !== ''),
+    },
+  });
+}
+
+const THAW_MILLIS = 600_000;
+
+export function keepsFrozen(checkpoint: Checkpoint): boolean {
+  return (checkpoint.spec.afterDump ?? CHECKPOINT_DEFAULTS.afterDump) !== 'Resume';
+}
+
+export function isDryRun(checkpoint: Checkpoint): boolean {
+  return (checkpoint.spec.mode ?? CHECKPOINT_DEFAULTS.mode) === 'DryRun';
+}
+
+export function ownerOf(checkpoint: Checkpoint): NodeTaskSpec['owner'] {
+  const { namespace = '', name, uid = '' } = checkpoint.metadata;
+  return { kind: checkpoint.kind, namespace, name, uid };
+}
+
+export function bundlePathOf(checkpoint: Checkpoint): string {
+  const { namespace = '', name, uid = '' } = checkpoint.metadata;
+  return bundlePath(namespace, name, uid);
+}
+
+function podOf(pod: Pod): TaskPod {
+  const { namespace = '', name, uid = '' } = pod.metadata;
+  return { namespace, name, uid };
+}
+
+function taskContainer(pod: Pod, name: string): TaskContainer {
+  const { containerID = '', imageID = '' } = statusOfContainer(pod, name) ?? {};
+  return { name, containerID, imageID };
+}

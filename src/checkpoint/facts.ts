@@ -1,0 +1,117 @@
+// Everything a decision about a Checkpoint rests on, and the steps it can lead to.
+import { CHECKPOINT_DEFAULTS, type Checkpoint, type PodTemplate } from '../../crds/checkpoint.ts';
+import type { CheckpointStore } from '../../crds/checkpoint-store.ts';
+import type { FailureReason, Reason, WaitingReason } from '../../crds/conditions.ts';
+import { FINALIZERS } from '../../crds/names.ts';
+import type { NodeTask } from '../../crds/node-task.ts';
+import type { Report } from '../../crds/meta.ts';
+import { findCondition, isConditionTrue } from '../../kube/conditions.ts';
+import type { ClaimFacts } from '../checkpoint-store/claim.ts';
+import type { Agent } from '../cluster/agents.ts';
+import type { Pod } from '../cluster/pod.ts';
+import type { ClusterStep } from '../cluster/steps.ts';
+import type { CoreEvent, Node } from '../cluster/types.ts';
+
+export interface CheckpointFacts {
+  readonly nowMillis: number;
+  readonly checkpoint: Checkpoint;
+  /** of the source's name, whatever its uid */
+  readonly pod: Pod | undefined;
+  /** of the pod, or of the saved pod once it is gone */
+  readonly node: Node | undefined;
+  readonly agents: readonly Agent[];
+  /** what kubelets say about the pod's probes */
+  readonly probeEvents: readonly CoreEvent[];
+  readonly store: CheckpointStore | undefined;
+  readonly claim: ClaimFacts | undefined;
+  /** of the claim, on any node */
+  readonly holders: readonly Pod[];
+  /** all NodeTasks, as far as the cache knows */
+  readonly tasks: readonly NodeTask[];
+  /** the Dump task of the pod, whoever owns it */
+  readonly dump: NodeTask | undefined;
+  readonly thaw: NodeTask | undefined;
+  readonly deletion: NodeTask | undefined;
+  /** other unfinished Checkpoints of the same pod */
+  readonly rivals: readonly Checkpoint[];
+  readonly namespaceEnding: boolean;
+}
+
+/** Steps that only say something. */
+export type CheckpointNote =
+  | { readonly do: 'nothing'; readonly againAfterMillis?: number }
+  | {
+      readonly do: 'accept';
+      readonly pod: Pod;
+      readonly template: PodTemplate;
+      readonly store: { readonly name: string; readonly claimName: string };
+    }
+  | {
+      readonly do: 'wait';
+      readonly reason: WaitingReason;
+      readonly facts: string;
+      readonly againAfterMillis: number;
+    }
+  | { readonly do: 'progress'; readonly task: NodeTask }
+  | { readonly do: 'retry'; readonly facts: string }
+  | { readonly do: 'store-result'; readonly task: NodeTask }
+  | { readonly do: 'finish' }
+  | {
+      readonly do: 'note-source';
+      readonly frozen: 'True' | 'False' | 'Unknown';
+      readonly reason: Reason;
+    }
+  | {
+      readonly do: 'fail';
+      readonly reason: FailureReason;
+      readonly facts: string;
+      readonly report?: readonly Report[];
+      /** a Dump with KeepFrozen was under way: the source may stand still */
+      readonly maybeFrozen?: boolean;
+    };
+
+export type CheckpointStep =
+  | CheckpointNote
+  | Exclude<ClusterStep, { do: 'create-placeholder' | 'delete-placeholder' }>;
+
+export function hasFinalizer(checkpoint: Checkpoint): boolean {
+  return checkpoint.metadata.finalizers?.includes(FINALIZERS.checkpoint) ?? false;
+}
+
+/** Ready or failed for good. */
+export function isFinishedCheckpoint(checkpoint: Checkpoint): boolean {
+  const conditions = checkpoint.status?.conditions;
+  return isConditionTrue(conditions, 'Ready') || isConditionTrue(conditions, 'Failed');
+}
+
+export function isAccepted(checkpoint: Checkpoint): boolean {
+  return isConditionTrue(checkpoint.status?.conditions, 'Accepted');
+}
+
+/** Whether Diapause may still keep the source frozen. */
+export function maybeFrozen(checkpoint: Checkpoint): boolean {
+  const frozen = findCondition(checkpoint.status?.conditions, 'SourceFrozen');
+  return frozen !== undefined && frozen.status !== 'False';
+}
+
+export function deadlineMillis(checkpoint: Checkpoint): number {
+  const seconds = checkpoint.spec.limits?.timeoutSeconds ?? CHECKPOINT_DEFAULTS.timeoutSeconds;
+  return Date.parse(checkpoint.metadata.creationTimestamp ?? '') + seconds * 1000;
+}
+
+export function isOwner(checkpoint: Checkpoint, task: NodeTask): boolean {
+  return task.spec.owner.uid === checkpoint.metadata.uid;
+}
+
+/** The pod that the Checkpoint was accepted for, if it still exists. */
+export function acceptedPod({ checkpoint, pod }: CheckpointFacts): Pod | undefined {
+  const uid = checkpoint.status?.source?.podUID;
+  return pod?.metadata.uid === uid ? pod : undefined;
+}
+
+export function fail(
+  reason: FailureReason,
+  facts: string,
+): Extract<CheckpointStep, { do: 'fail' }> {
+  return { do: 'fail', reason, facts };
+}

@@ -1,0 +1,184 @@
+// The status of a Checkpoint after a step (pure).
+import type { Checkpoint, CheckpointStatus } from '../../crds/checkpoint.ts';
+import type { CheckpointConditionType } from '../../crds/conditions.ts';
+import type { NodeTask, TaskResult } from '../../crds/node-task.ts';
+import { formatBytesRounded } from '../../kube/quantity.ts';
+import { formatMillis, reported, StatusBuilder } from '../cluster/status-builder.ts';
+import { bundlePathOf, isDryRun } from './dump-task.ts';
+import type { CheckpointStep } from './facts.ts';
+
+/** Stages of the engine after which the application runs again. */
+const CAPTURED_STAGES = ['thawed', 'saving-pages', 'saving-state', 'sealing', 'done'];
+const FREEZING_STAGES = ['seizing', 'preparing', 'frozen'];
+
+export function checkpointStatus(
+  checkpoint: Checkpoint,
+  step: CheckpointStep,
+  nowMillis: number,
+): CheckpointStatus {
+  if (!isTelling(step)) {
+    return checkpoint.status ?? {};
+  }
+  const next: Builder = new StatusBuilder(checkpoint.metadata, checkpoint.status ?? {}, nowMillis);
+  apply(next, checkpoint, step);
+  return next.build(next.status.progress !== undefined);
+}
+
+type Builder = StatusBuilder<CheckpointStatus, CheckpointConditionType>;
+
+/** Steps after which the status says the same as before. */
+const QUIET_STEPS = [
+  'nothing',
+  'add-finalizer',
+  'remove-finalizer',
+  'touch-holder',
+  'release-holder',
+  'cancel-task',
+  'delete-task',
+] as const satisfies readonly CheckpointStep['do'][];
+type TellingStep = Exclude<CheckpointStep, { readonly do: (typeof QUIET_STEPS)[number] }>;
+
+function isTelling(step: CheckpointStep): step is TellingStep {
+  return !QUIET_STEPS.some((quiet) => quiet === step.do);
+}
+
+function apply(next: Builder, checkpoint: Checkpoint, step: TellingStep): void {
+  switch (step.do) {
+    case 'accept':
+      return accepted(next, step);
+    case 'wait':
+      return next.condition('Ready', 'False', step.reason, step.facts);
+    case 'create-holder':
+      return next.condition('Ready', 'False', 'PreparingStore');
+    case 'create-task':
+      return taskCreated(next, step.task);
+    case 'progress':
+      return progressed(next, step.task);
+    case 'retry':
+      next.set({ attempts: (next.status.attempts ?? 1) + 1 });
+      next.drop('progress');
+      return next.condition('Ready', 'False', 'Retrying', step.facts);
+    case 'store-result':
+      return stored(next, checkpoint, step.task);
+    case 'delete-source':
+      return next.condition('SourceFrozen', 'True', 'DeletingSource');
+    case 'finish':
+      next.condition('SourceFrozen', 'False', 'SourceDeleted');
+      return completed(next, 'Completed');
+    case 'note-source':
+      return next.condition('SourceFrozen', step.frozen, step.reason);
+    case 'fail':
+      return failed(next, step);
+  }
+}
+
+function accepted(next: Builder, step: Extract<CheckpointStep, { do: 'accept' }>): void {
+  const { pod, template, store } = step;
+  const owner = pod.metadata.ownerReferences?.find(({ controller }) => controller === true);
+  next.set({
+    source: {
+      podUID: pod.metadata.uid ?? '',
+      node: pod.spec.nodeName ?? '',
+      ...(owner && { ownerKind: owner.kind, ownerName: owner.name }),
+    },
+    podTemplate: template,
+    store,
+    timing: { startTime: next.now },
+  });
+  next.condition('Accepted', 'True', 'Validated');
+  next.condition('Ready', 'False', 'Pending', 'accepted');
+}
+
+function taskCreated(next: Builder, task: NodeTask): void {
+  if (task.spec.type !== 'Dump') {
+    // A Thaw or DeleteBundle: nothing about the bundle changes.
+    return;
+  }
+  const { containers, pod } = task.spec.dump;
+  next.set({
+    attempts: next.status.attempts ?? 1,
+    progress: { stage: 'waiting for the agent', bytesDone: 0, bytesTotal: 0 },
+  });
+  const names = containers.map(({ name }) => name).join(', ');
+  const facts = `asked the agent on node ${task.spec.nodeName} to save pod ${pod.name} (${names})`;
+  next.condition('Ready', 'False', 'Dumping', facts);
+}
+
+function progressed(next: Builder, task: NodeTask): void {
+  const { stage, bytesDone = 0, bytesTotal = 0 } = task.status ?? {};
+  if (stage === undefined) {
+    return;
+  }
+  next.set({ progress: { stage, bytesDone, bytesTotal } });
+  if (CAPTURED_STAGES.includes(stage)) {
+    next.condition('Captured', 'True', 'Captured');
+    next.condition('Ready', 'False', 'Storing');
+  } else {
+    next.condition('Ready', 'False', FREEZING_STAGES.includes(stage) ? 'Freezing' : 'Dumping');
+  }
+}
+
+function stored(next: Builder, checkpoint: Checkpoint, task: NodeTask): void {
+  const result = task.status?.result ?? {};
+  next.drop('progress');
+  next.set({
+    timing: { ...next.status.timing, ...timingOf(result) },
+    ...(result.requirements && { requirements: result.requirements }),
+    report: reported(result.report),
+  });
+  if (isDryRun(checkpoint)) {
+    return completed(next, 'DryRunPassed');
+  }
+  const images = new Map(
+    task.spec.type === 'Dump' ? task.spec.dump.containers.map((c) => [c.name, c.imageID]) : [],
+  );
+  const bytes = result.bundleBytes ?? 0;
+  next.set({
+    containers: (result.containers ?? []).map((container) => ({
+      ...container,
+      imageID: images.get(container.name) ?? '',
+    })),
+    bundle: {
+      path: bundlePathOf(checkpoint),
+      digest: result.bundleDigest ?? '',
+      bytes,
+      size: formatBytesRounded(bytes),
+    },
+  });
+  next.condition('Captured', 'True', 'Captured');
+  next.condition('Stored', 'True', 'Stored');
+  if (task.spec.type === 'Dump' && task.spec.dump.afterDump === 'KeepFrozen') {
+    next.condition('SourceFrozen', 'True', 'KeptFrozen');
+  }
+  if (checkpoint.spec.afterDump === 'DeletePod') {
+    return next.condition('Ready', 'False', 'DeletingSource');
+  }
+  completed(next, 'Completed');
+}
+
+function timingOf(result: TaskResult): NonNullable<CheckpointStatus['timing']> {
+  const { frozenAt, resumedAt, freezeMillis } = result;
+  return {
+    ...(frozenAt && { frozenAt }),
+    ...(resumedAt && { resumedAt }),
+    ...(freezeMillis !== undefined && { freezeMillis, freeze: formatMillis(freezeMillis) }),
+  };
+}
+
+function completed(next: Builder, reason: 'Completed' | 'DryRunPassed'): void {
+  next.set({ timing: { ...next.status.timing, completionTime: next.now } });
+  next.condition('Ready', 'True', reason);
+}
+
+function failed(next: Builder, step: Extract<CheckpointStep, { do: 'fail' }>): void {
+  next.drop('progress');
+  next.set({
+    timing: { ...next.status.timing, completionTime: next.now },
+    ...(step.report && { report: reported(step.report) }),
+  });
+  if (step.maybeFrozen === true) {
+    next.condition('SourceFrozen', 'Unknown', 'Thawing');
+  }
+  next.condition('Ready', 'False', step.reason, step.facts);
+  next.condition('Failed', 'True', step.reason, step.facts);
+}

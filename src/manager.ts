@@ -1,0 +1,160 @@
+// Connects caches, reconcilers and queues: everything the leader runs, given a way to the API server.
+import type { TypedObject } from '../crds/meta.ts';
+import { LABELS, OPERATOR_NAMESPACE } from '../crds/names.ts';
+import type { Client } from '../kube/client.ts';
+import { type Clock, systemClock } from '../kube/clock.ts';
+import { Controller, type ControllerHooks } from '../kube/controller.ts';
+import { ListWatch } from '../kube/list-watch.ts';
+import type { Resource } from '../kube/resource.ts';
+import type { Selection } from '../kube/resource-types.ts';
+import { isFinishedCheckpoint } from './checkpoint/facts.ts';
+import { CheckpointReconciler } from './checkpoint/reconciler.ts';
+import { StoreReconciler } from './checkpoint-store/reconciler.ts';
+import {
+  hasRole,
+  makerKey,
+  ownerKey,
+  ownKey,
+  queuedBehind,
+  restoresOf,
+  tasksOf,
+  waitingForHolder,
+} from './cluster/keys-of.ts';
+import { type ClusterResources, RESOURCE_TYPES } from './cluster/types.ts';
+import { ClusterView } from './cluster/view.ts';
+import { HolderReconciler } from './holder/reconciler.ts';
+import { NodeTaskReconciler } from './node-task/reconciler.ts';
+import type { Listener } from './observability/listener.ts';
+import { isFinishedRestore } from './restore/facts.ts';
+import { RestoreReconciler } from './restore/reconciler.ts';
+
+export interface ManagerOptions {
+  readonly client: Client;
+  /** of the API server, as in `v1.37.2` */
+  readonly serverVersion: string;
+  readonly listener: Listener;
+  readonly hooks?: ControllerHooks;
+  readonly onWatchError?: (error: unknown, kind: string, stage: string) => void;
+  readonly clock?: Clock;
+}
+
+type Watches = ReturnType<typeof listWatches>;
+type Started = { readonly name: string; run(signal: AbortSignal): Promise<void> };
+
+export class Manager {
+  readonly #watches: Watches;
+  readonly #controllers: ReturnType<typeof controllers>;
+
+  constructor(options: ManagerOptions) {
+    const resources = clusterResources(options.client);
+    this.#watches = listWatches(resources, options);
+    const { checkpoints, tasks, pods } = this.#watches;
+    const view = new ClusterView(
+      resources,
+      { checkpoints, tasks, pods },
+      options.clock ?? systemClock,
+    );
+    this.#controllers = controllers(view, this.#watches, options);
+  }
+
+  /** Works until `signal` aborts, then ends what is under way. Never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    const all: readonly Started[] = [...Object.values(this.#watches), ...this.#controllers];
+    await Promise.all(all.map((part) => part.run(signal)));
+  }
+
+  /** keys waiting, by controller */
+  queueDepths(): Readonly<Record<string, number>> {
+    return Object.fromEntries(this.#controllers.map(({ name, queue }) => [name, queue.depth]));
+  }
+
+  /** failures of lists and watches so far, by kind */
+  watchFailures(): Readonly<Record<string, number>> {
+    return Object.fromEntries(
+      Object.values(this.#watches).map(({ name, counters }) => [name, counters.failures]),
+    );
+  }
+}
+
+function clusterResources(client: Client): ClusterResources {
+  return {
+    checkpoints: client.resource(RESOURCE_TYPES.checkpoints),
+    restores: client.resource(RESOURCE_TYPES.restores),
+    checkpointStores: client.resource(RESOURCE_TYPES.checkpointStores),
+    nodeTasks: client.resource(RESOURCE_TYPES.nodeTasks),
+    pods: client.resource(RESOURCE_TYPES.pods),
+    nodes: client.resource(RESOURCE_TYPES.nodes),
+    claims: client.resource(RESOURCE_TYPES.claims),
+    namespaces: client.resource(RESOURCE_TYPES.namespaces),
+    events: client.resource(RESOURCE_TYPES.events),
+    storageClasses: client.resource(RESOURCE_TYPES.storageClasses),
+  };
+}
+
+function listWatches(resources: ClusterResources, { onWatchError }: ManagerOptions) {
+  const watch = <T extends TypedObject>(
+    resource: Resource<T>,
+    selection: Selection = {},
+  ): ListWatch<T> =>
+    new ListWatch<T>({
+      resource,
+      onError: (error, stage) => onWatchError?.(error, resource.type.plural, stage),
+      ...selection,
+    });
+  return {
+    checkpoints: watch(resources.checkpoints),
+    restores: watch(resources.restores),
+    stores: watch(resources.checkpointStores),
+    tasks: watch(resources.nodeTasks, { namespace: OPERATOR_NAMESPACE }),
+    pods: watch(resources.pods, { labelSelector: LABELS.role }),
+  };
+}
+
+function controllers(view: ClusterView, watches: Watches, options: ManagerOptions) {
+  const { listener, serverVersion, hooks = {} } = options;
+  const { checkpoints, restores, stores, tasks, pods } = watches;
+  const checkpoint = new Controller({
+    name: 'checkpoint',
+    reconciler: new CheckpointReconciler(view, listener),
+    hooks,
+  });
+  checkpoint.watches(checkpoints, ownKey);
+  checkpoint.watches(checkpoints, queuedBehind(checkpoints));
+  checkpoint.watches(tasks, ownerKey('Checkpoint'));
+  checkpoint.watches(pods, waitingForHolder(checkpoints, isFinishedCheckpoint));
+
+  const restore = new Controller({
+    name: 'restore',
+    reconciler: new RestoreReconciler(view, listener, serverVersion),
+    hooks,
+  });
+  restore.watches(restores, ownKey);
+  restore.watches(checkpoints, restoresOf(restores));
+  restore.watches(tasks, ownerKey('Restore'));
+  restore.watches(pods, makerKey);
+  restore.watches(pods, waitingForHolder(restores, isFinishedRestore));
+
+  const store = new Controller({
+    name: 'checkpoint-store',
+    reconciler: new StoreReconciler(view, listener),
+    hooks,
+  });
+  store.watches(stores, ownKey);
+
+  const sweep = new Controller({
+    name: 'node-task',
+    reconciler: new NodeTaskReconciler(view),
+    hooks,
+  });
+  sweep.watches(tasks, ownKey);
+  sweep.watches(checkpoints, tasksOf(tasks));
+  sweep.watches(restores, tasksOf(tasks));
+
+  const holder = new Controller({
+    name: 'holder',
+    reconciler: new HolderReconciler(view),
+    hooks,
+  });
+  holder.watches(pods, (pod) => (hasRole(pod, 'holder') ? ownKey(pod) : []));
+  return [checkpoint, restore, store, sweep, holder] as const;
+}

@@ -1,0 +1,103 @@
+// Everything a decision about a Restore rests on, and the steps it can lead to.
+import type { Checkpoint } from '../../crds/checkpoint.ts';
+import type { FailureReason, WaitingReason } from '../../crds/conditions.ts';
+import type { Report } from '../../crds/meta.ts';
+import { FINALIZERS, LABELS } from '../../crds/names.ts';
+import type { NodeTask } from '../../crds/node-task.ts';
+import { RESTORE_DEFAULTS, type Restore } from '../../crds/restore.ts';
+import { isConditionTrue } from '../../kube/conditions.ts';
+import type { ClaimFacts } from '../checkpoint-store/claim.ts';
+import type { Agent } from '../cluster/agents.ts';
+import type { Pod } from '../cluster/pod.ts';
+import type { ClusterStep } from '../cluster/steps.ts';
+import type { Node } from '../cluster/types.ts';
+import type { PlaceholderFeatures } from '../placeholder/features.ts';
+
+export interface RestoreFacts {
+  readonly nowMillis: number;
+  readonly restore: Restore;
+  readonly checkpoint: Checkpoint | undefined;
+  /** of the new pod's name, whoever made it */
+  readonly pod: Pod | undefined;
+  /** of the new pod, or the one asked for while there is no pod */
+  readonly node: Node | undefined;
+  readonly agents: readonly Agent[];
+  readonly claim: ClaimFacts | undefined;
+  /** of the claim, on any node */
+  readonly holders: readonly Pod[];
+  /** all NodeTasks, as far as the cache knows */
+  readonly tasks: readonly NodeTask[];
+  /** the Restore task of the new pod */
+  readonly task: NodeTask | undefined;
+  readonly features: PlaceholderFeatures;
+}
+
+/** Steps that only say something. */
+export type RestoreNote =
+  | { readonly do: 'nothing'; readonly againAfterMillis?: number }
+  | {
+      readonly do: 'wait';
+      readonly reason: WaitingReason;
+      readonly facts: string;
+      readonly againAfterMillis: number;
+    }
+  | { readonly do: 'progress'; readonly task: NodeTask }
+  | { readonly do: 'retry'; readonly facts: string }
+  | { readonly do: 'store-result'; readonly task: NodeTask }
+  | { readonly do: 'finish'; readonly pod: Pod }
+  | {
+      readonly do: 'fail';
+      readonly reason: FailureReason;
+      readonly facts: string;
+      readonly report?: readonly Report[];
+    };
+
+export type RestoreStep =
+  | RestoreNote
+  /** the readiness gate turns true */
+  | { readonly do: 'mark-restored'; readonly pod: Pod }
+  | Exclude<ClusterStep, { do: 'delete-source' }>;
+
+export function hasFinalizer(restore: Restore): boolean {
+  return restore.metadata.finalizers?.includes(FINALIZERS.restore) ?? false;
+}
+
+export function isFinishedRestore(restore: Restore): boolean {
+  const conditions = restore.status?.conditions;
+  return isConditionTrue(conditions, 'Ready') || isConditionTrue(conditions, 'Failed');
+}
+
+export function isRestored(restore: Restore): boolean {
+  return isConditionTrue(restore.status?.conditions, 'ProcessesRestored');
+}
+
+export function deadlineMillis(restore: Restore): number {
+  const seconds = restore.spec.timeoutSeconds ?? RESTORE_DEFAULTS.timeoutSeconds;
+  return Date.parse(restore.metadata.creationTimestamp ?? '') + seconds * 1000;
+}
+
+export function isOurs(restore: Restore, pod: Pod): boolean {
+  return pod.metadata.labels?.[LABELS.restoreUid] === restore.metadata.uid;
+}
+
+/** The pod that this Restore made, unless it is going already. */
+export function ownPod({ restore, pod }: RestoreFacts): Pod | undefined {
+  const alive = pod !== undefined && pod.metadata.deletionTimestamp === undefined;
+  return alive && isOurs(restore, pod) ? pod : undefined;
+}
+
+export function attemptsOf(restore: Restore): number {
+  return restore.status?.attempts ?? 1;
+}
+
+export function fail(reason: FailureReason, facts: string): Extract<RestoreStep, { do: 'fail' }> {
+  return { do: 'fail', reason, facts };
+}
+
+export function wait(
+  reason: WaitingReason,
+  facts: string,
+  againAfterMillis = 2_000,
+): Extract<RestoreStep, { do: 'wait' }> {
+  return { do: 'wait', reason, facts, againAfterMillis };
+}

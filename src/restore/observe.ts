@@ -1,0 +1,92 @@
+// Gathers everything that a decision about a Restore rests on.
+import type { Checkpoint } from '../../crds/checkpoint.ts';
+import type { Restore } from '../../crds/restore.ts';
+import { GONE, type Gone, type ReconcileContext } from '../../kube/controller.ts';
+import { parseKey } from '../../kube/keys.ts';
+import type { Pod } from '../cluster/pod.ts';
+import type { ClusterView } from '../cluster/view.ts';
+import type { Node } from '../cluster/types.ts';
+import { type PlaceholderFeatures, placeholderFeatures } from '../placeholder/features.ts';
+import { newPodName } from '../placeholder/metadata.ts';
+import { isFinishedRestore, isOurs, type RestoreFacts } from './facts.ts';
+
+const NO_FEATURES: PlaceholderFeatures = { imageVolume: false, containerRestartPolicy: false };
+
+/** @param serverVersion of the API server, as in `v1.37.2` */
+export async function observeRestore(
+  view: ClusterView,
+  serverVersion: string,
+  { key, signal }: ReconcileContext,
+): Promise<RestoreFacts | Gone> {
+  const restore = await view.resources.restores.find(parseKey(key), { signal });
+  if (restore === undefined) {
+    return GONE;
+  }
+  const { namespace } = restore.metadata;
+  const [pod, checkpoint] = await Promise.all([
+    view.resources.pods.find({ namespace, name: newPodName(restore) }, { signal }),
+    findCheckpoint(view, restore, signal),
+  ]);
+  const [node, claim, task] = await Promise.all([
+    view.node(pod?.spec.nodeName ?? restore.spec.target?.newPod?.nodeName, signal),
+    view.claim(namespace, checkpoint?.status?.store?.claimName, signal),
+    view.task('Restore', podUidOf(restore, pod), signal),
+  ]);
+  return {
+    nowMillis: view.clock.now(),
+    restore,
+    checkpoint,
+    pod,
+    node,
+    agents: view.agents(),
+    claim,
+    holders: view.holdersOf(claim?.claim?.metadata.uid),
+    tasks: view.caches.tasks.values(),
+    task,
+    features: await features(view, serverVersion, { restore, pod, node }, signal),
+  };
+}
+
+/** Between the making of the pod and the status that tells of it, only the pod itself knows. */
+function podUidOf(restore: Restore, pod: Pod | undefined): string | undefined {
+  const own = pod !== undefined && isOurs(restore, pod) ? pod.metadata.uid : undefined;
+  return restore.status?.pod?.uid ?? own;
+}
+
+/** Not needed any more once the Restore is done. */
+async function findCheckpoint(
+  view: ClusterView,
+  restore: Restore,
+  signal: AbortSignal,
+): Promise<Checkpoint | undefined> {
+  if (isFinishedRestore(restore)) {
+    return undefined;
+  }
+  const { namespace } = restore.metadata;
+  const { name } = restore.spec.checkpointRef;
+  return await view.resources.checkpoints.find({ namespace, name }, { signal });
+}
+
+/** Needed only for making the pod. Every node that may get it must have a feature. */
+async function features(
+  view: ClusterView,
+  serverVersion: string,
+  found: {
+    readonly restore: Restore;
+    readonly pod: Pod | undefined;
+    readonly node: Node | undefined;
+  },
+  signal: AbortSignal,
+): Promise<PlaceholderFeatures> {
+  const { restore, pod, node } = found;
+  if (pod !== undefined || isFinishedRestore(restore)) {
+    return NO_FEATURES;
+  }
+  if (node !== undefined) {
+    return placeholderFeatures(serverVersion, [node]);
+  }
+  const agents = view.agents();
+  const { items } = await view.resources.nodes.list({ signal });
+  const served = items.filter(({ metadata }) => agents.some((a) => a.nodeName === metadata.name));
+  return placeholderFeatures(serverVersion, served);
+}

@@ -1,0 +1,159 @@
+// What to do while the placeholder pod is starting (pure).
+import type { RestorePayload, TaskContainer } from '../../crds/node-task.ts';
+import type { NodeTask } from '../../crds/node-task.ts';
+import { formatTime } from '../../kube/clock.ts';
+import { agentOn } from '../cluster/agents.ts';
+import { type Pod, statusOfContainer, stuckContainer } from '../cluster/pod.ts';
+import { holderStep } from '../cluster/steps.ts';
+import { type HolderNeed, holderNeed } from '../holder/need.ts';
+import { newTask } from '../node-task/task.ts';
+import {
+  attemptsOf,
+  deadlineMillis,
+  fail,
+  type RestoreFacts,
+  type RestoreStep,
+  wait,
+} from './facts.ts';
+
+const IMAGE_PROBLEMS = [
+  'ErrImagePull',
+  'ImagePullBackOff',
+  'InvalidImageName',
+  'ErrImageNeverPull',
+];
+
+/** @param pod ours */
+export function decidePlaced(facts: RestoreFacts, pod: Pod): RestoreStep {
+  const { nodeName } = pod.spec;
+  return ended(pod) ?? (nodeName === undefined ? unscheduled(pod) : onNode(facts, pod, nodeName));
+}
+
+function ended(pod: Pod): RestoreStep | undefined {
+  const { name, deletionTimestamp } = pod.metadata;
+  if (deletionTimestamp !== undefined) {
+    return fail('PodGone', `pod ${name} is being deleted by somebody else`);
+  }
+  const { phase, message, reason } = pod.status ?? {};
+  return phase === 'Failed' || phase === 'Succeeded'
+    ? fail('PlaceholderFailed', `pod ${name} ended too soon: ${message ?? reason ?? phase}`)
+    : undefined;
+}
+
+function onNode(facts: RestoreFacts, pod: Pod, nodeName: string): RestoreStep {
+  const need = neededHolder(facts, nodeName);
+  // The holder starts while the placeholder does.
+  if (need !== undefined && need.need !== 'nothing' && need.need !== 'wait') {
+    return holderStep(need);
+  }
+  const notYet = starting(facts, pod) ?? imageMismatch(facts, pod);
+  if (notYet !== undefined) {
+    return notYet;
+  }
+  if (need === undefined) {
+    return wait('AgentUnavailable', `no ready agent runs on node ${nodeName}`);
+  }
+  return need.need === 'nothing'
+    ? { do: 'create-task', task: restoreTask(facts, pod, need.holder) }
+    : holderStep(need);
+}
+
+function unscheduled(pod: Pod): RestoreStep {
+  const scheduled = pod.status?.conditions?.find(({ type }) => type === 'PodScheduled');
+  return scheduled?.status === 'False' && scheduled.reason === 'Unschedulable'
+    ? wait('Unschedulable', `pod ${pod.metadata.name}: ${scheduled.message ?? ''}`)
+    : wait('StartingPlaceholder', `pod ${pod.metadata.name} has no node yet`, 1_000);
+}
+
+/** Undefined without an agent there. */
+function neededHolder(facts: RestoreFacts, nodeName: string): HolderNeed | undefined {
+  const agent = agentOn(facts.agents, nodeName);
+  const claim = facts.claim?.claim;
+  if (agent?.ready !== true || claim === undefined) {
+    return undefined;
+  }
+  const { nowMillis, holders, tasks } = facts;
+  return holderNeed({ nowMillis, claim, nodeName, image: agent.initImage, holders, tasks });
+}
+
+function starting(facts: RestoreFacts, pod: Pod): RestoreStep | undefined {
+  const missing = containersOf(facts).filter((name) => {
+    const status = statusOfContainer(pod, name);
+    return status?.state?.running === undefined || status.containerID === undefined;
+  });
+  if (missing.length === 0) {
+    return undefined;
+  }
+  const stuck = stuckContainer(pod);
+  if (stuck === undefined) {
+    const names = missing.join(', ');
+    return wait('StartingPlaceholder', `pod ${pod.metadata.name}: starting ${names}`, 1_000);
+  }
+  const reason = IMAGE_PROBLEMS.includes(stuck.reason) ? 'ImageUnavailable' : 'StartingPlaceholder';
+  return wait(reason, `pod ${pod.metadata.name}: ${stuck.message}`);
+}
+
+/** A rootfs difference fits only onto the image it was taken from, and so does the program in memory. */
+function imageMismatch({ checkpoint }: RestoreFacts, pod: Pod): RestoreStep | undefined {
+  for (const { name, imageID } of checkpoint?.status?.containers ?? []) {
+    const [saved, present] = [imageOf(imageID), imageOf(statusOfContainer(pod, name)?.imageID)];
+    // A registry's digest and a node's own id cannot be compared here; the agent looks closer.
+    const comparable = saved?.kind === present?.kind && saved !== undefined;
+    if (comparable && saved.digest !== present?.digest) {
+      const facts = `container ${name} was saved from ${saved.digest} and would be restored onto ${present?.digest}`;
+      return fail('ImageMismatch', facts);
+    }
+  }
+  return undefined;
+}
+
+interface Image {
+  readonly kind: 'registry' | 'local';
+  readonly digest: string;
+}
+
+function imageOf(imageID: string | undefined): Image | undefined {
+  const digest = /sha256:[0-9a-f]{64}$/.exec(imageID ?? '')?.[0];
+  return digest === undefined
+    ? undefined
+    : { kind: imageID?.includes('@') === true ? 'registry' : 'local', digest };
+}
+
+function containersOf({ checkpoint }: RestoreFacts): readonly string[] {
+  return checkpoint?.status?.containers?.map(({ name }) => name) ?? [];
+}
+
+function restoreTask(
+  facts: RestoreFacts,
+  pod: Pod,
+  holder: Omit<RestorePayload['store'], 'bundlePath'>,
+): NodeTask {
+  const { restore, checkpoint } = facts;
+  const { namespace = '', name, uid = '' } = pod.metadata;
+  const { path: bundlePath = '', digest: bundleDigest = '' } = checkpoint?.status?.bundle ?? {};
+  const containers: readonly TaskContainer[] = containersOf(facts).map((container) => {
+    const { containerID = '', imageID = '' } = statusOfContainer(pod, container) ?? {};
+    return { name: container, containerID, imageID };
+  });
+  return newTask(
+    uid,
+    {
+      nodeName: pod.spec.nodeName ?? '',
+      owner: {
+        kind: restore.kind,
+        namespace: restore.metadata.namespace ?? '',
+        name: restore.metadata.name,
+        uid: restore.metadata.uid ?? '',
+      },
+      deadline: formatTime(deadlineMillis(restore)),
+      type: 'Restore',
+      restore: {
+        pod: { namespace, name, uid },
+        containers,
+        store: { ...holder, bundlePath },
+        bundleDigest,
+      },
+    },
+    attemptsOf(restore),
+  );
+}

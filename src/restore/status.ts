@@ -1,0 +1,124 @@
+// The status of a Restore after a step (pure).
+import type { RestoreConditionType } from '../../crds/conditions.ts';
+import type { NodeTask } from '../../crds/node-task.ts';
+import type { Restore, RestoreStatus } from '../../crds/restore.ts';
+import type { Pod } from '../cluster/pod.ts';
+import { reported, StatusBuilder } from '../cluster/status-builder.ts';
+import { newPodName } from '../placeholder/metadata.ts';
+import { isRestored, type RestoreStep } from './facts.ts';
+
+type Builder = StatusBuilder<RestoreStatus, RestoreConditionType>;
+
+/** Steps after which the status says the same as before. */
+const QUIET_STEPS = [
+  'nothing',
+  'add-finalizer',
+  'remove-finalizer',
+  'touch-holder',
+  'release-holder',
+  'delete-placeholder',
+  'cancel-task',
+  'delete-task',
+] as const satisfies readonly RestoreStep['do'][];
+type TellingStep = Exclude<RestoreStep, { readonly do: (typeof QUIET_STEPS)[number] }>;
+
+function isTelling(step: RestoreStep): step is TellingStep {
+  return !QUIET_STEPS.some((quiet) => quiet === step.do);
+}
+
+/** @param pod the new pod as observed, if it is ours */
+export function restoreStatus(
+  restore: Restore,
+  step: RestoreStep,
+  pod: Pod | undefined,
+  nowMillis: number,
+): RestoreStatus {
+  if (!isTelling(step)) {
+    return restore.status ?? {};
+  }
+  const next: Builder = new StatusBuilder(restore.metadata, restore.status ?? {}, nowMillis);
+  if (pod !== undefined && step.do !== 'retry') {
+    next.set({ pod: podStatus(pod) });
+  }
+  apply(next, restore, step);
+  return next.build(next.status.pod !== undefined);
+}
+
+function apply(next: Builder, restore: Restore, step: TellingStep): void {
+  switch (step.do) {
+    case 'wait':
+      return next.condition('Ready', 'False', step.reason, step.facts);
+    case 'create-placeholder':
+      next.set({ pod: { name: newPodName(restore) }, timing: { startTime: next.now } });
+      next.condition('Accepted', 'True', 'Validated');
+      return next.condition('Ready', 'False', 'StartingPlaceholder');
+    case 'create-holder':
+      return next.condition('Ready', 'False', 'PreparingStore');
+    case 'create-task':
+      return taskCreated(next, step.task);
+    case 'progress':
+      return progressed(next, step.task);
+    case 'retry':
+      next.set({ attempts: (next.status.attempts ?? 1) + 1, pod: { name: newPodName(restore) } });
+      next.drop('progress');
+      next.condition('Placed', 'False', 'Retrying');
+      return next.condition('Ready', 'False', 'Retrying', step.facts);
+    case 'store-result':
+      return restored(next, step.task);
+    case 'mark-restored':
+      return next.condition('Ready', 'False', 'WaitingForPodReady');
+    case 'finish':
+      next.set({ timing: { ...next.status.timing, completionTime: next.now } });
+      return next.condition('Ready', 'True', 'Completed');
+    case 'fail':
+      return failed(next, restore, step);
+  }
+}
+
+function podStatus(pod: Pod): NonNullable<RestoreStatus['pod']> {
+  const { name, uid = '' } = pod.metadata;
+  const node = pod.spec.nodeName;
+  return { name, uid, ...(node !== undefined && { node }) };
+}
+
+function taskCreated(next: Builder, task: NodeTask): void {
+  next.set({
+    attempts: next.status.attempts ?? 1,
+    progress: { stage: 'waiting for the agent', bytesDone: 0, bytesTotal: 0 },
+  });
+  next.condition('Placed', 'True', 'PodRunning');
+  const facts = `asked the agent on node ${task.spec.nodeName} to rebuild the processes`;
+  next.condition('Ready', 'False', 'Restoring', facts);
+}
+
+function progressed(next: Builder, task: NodeTask): void {
+  const { stage, bytesDone = 0, bytesTotal = 0 } = task.status ?? {};
+  if (stage !== undefined) {
+    next.set({ progress: { stage, bytesDone, bytesTotal } });
+  }
+}
+
+function restored(next: Builder, task: NodeTask): void {
+  const { containers = [], restoreMillis, report } = task.status?.result ?? {};
+  next.drop('progress');
+  next.set({
+    containers: containers.map(({ name, processes }) => ({ name, processes })),
+    timing: { ...next.status.timing, ...(restoreMillis !== undefined && { restoreMillis }) },
+    report: reported(report),
+  });
+  next.condition('ProcessesRestored', 'True', 'Restored');
+  next.condition('Ready', 'False', 'WaitingForPodReady');
+}
+
+function failed(next: Builder, restore: Restore, step: Extract<RestoreStep, { do: 'fail' }>): void {
+  next.drop('progress');
+  next.set({
+    timing: { ...next.status.timing, completionTime: next.now },
+    ...(step.report && { report: reported(step.report) }),
+  });
+  if (!isRestored(restore)) {
+    next.condition('ProcessesRestored', 'False', step.reason);
+  }
+  next.condition('Ready', 'False', step.reason, step.facts);
+  next.condition('Failed', 'True', step.reason, step.facts);
+}

@@ -1,0 +1,141 @@
+// Whether the Checkpoint can be restored to where the Restore wants it: ordered checks, before anything is made (pure).
+import type { FailureReason } from '../../crds/conditions.ts';
+import { isConditionTrue } from '../../kube/conditions.ts';
+import { judgeClaim } from '../checkpoint-store/claim.ts';
+import { agentOn } from '../cluster/agents.ts';
+import { isNodeReady } from '../cluster/types.ts';
+import { newPodName } from '../placeholder/metadata.ts';
+import { goArchitecture, placeholderObjections } from '../placeholder/pod.ts';
+import { fail, isOurs, type RestoreFacts, type RestoreStep, wait } from './facts.ts';
+
+/** Things applied together with the Restore may come a little later. */
+const ABSENCE_GRACE_MILLIS = 10_000;
+
+type Check = (facts: RestoreFacts) => RestoreStep | undefined;
+
+/** The Checkpoint can be restored at all. */
+export const CHECKPOINT_CHECKS: readonly Check[] = [
+  checkpointIsMissing,
+  checkpointHasFailed,
+  checkpointIsNotReady,
+  checkpointHasNoBundle,
+  overridesAreWrong,
+];
+
+/** It can be restored there. */
+export const TARGET_CHECKS: readonly Check[] = [
+  nameIsTaken,
+  nodeIsMissing,
+  nodeHasAnotherArchitecture,
+  nodeIsNotReady,
+  agentIsMissing,
+  claimIsUnusable,
+];
+
+export function firstObjection(
+  checks: readonly Check[],
+  facts: RestoreFacts,
+): RestoreStep | undefined {
+  for (const check of checks) {
+    const step = check(facts);
+    if (step !== undefined) {
+      return step;
+    }
+  }
+  return undefined;
+}
+
+function checkpointIsMissing(facts: RestoreFacts): RestoreStep | undefined {
+  const { checkpoint, restore, nowMillis } = facts;
+  const what = `Checkpoint "${restore.spec.checkpointRef.name}"`;
+  if (checkpoint?.metadata.deletionTimestamp !== undefined) {
+    return fail('CheckpointNotFound', `${what} is being deleted`);
+  }
+  if (checkpoint !== undefined) {
+    return undefined;
+  }
+  const age = nowMillis - Date.parse(restore.metadata.creationTimestamp ?? '');
+  return age < ABSENCE_GRACE_MILLIS
+    ? wait('Pending', `${what} does not exist`)
+    : fail('CheckpointNotFound', `${what} does not exist`);
+}
+
+function checkpointHasFailed({ checkpoint }: RestoreFacts): RestoreStep | undefined {
+  const failed = checkpoint?.status?.conditions?.find(({ type }) => type === 'Failed');
+  return failed?.status === 'True'
+    ? fail('CheckpointFailed', `Checkpoint "${checkpoint?.metadata.name}": ${failed.message}`)
+    : undefined;
+}
+
+function checkpointIsNotReady({ checkpoint }: RestoreFacts): RestoreStep | undefined {
+  const conditions = checkpoint?.status?.conditions;
+  if (isConditionTrue(conditions, 'Ready')) {
+    return undefined;
+  }
+  const ready = conditions?.find(({ type }) => type === 'Ready');
+  const state = ready === undefined ? 'is not ready' : `is not ready (${ready.reason})`;
+  return wait('CheckpointNotReady', `Checkpoint "${checkpoint?.metadata.name}" ${state}`);
+}
+
+function checkpointHasNoBundle({ checkpoint }: RestoreFacts): RestoreStep | undefined {
+  return checkpoint?.status?.bundle === undefined
+    ? fail('CheckpointHasNoBundle', `Checkpoint "${checkpoint?.metadata.name}" was a dry run`)
+    : undefined;
+}
+
+function overridesAreWrong({ checkpoint, restore }: RestoreFacts): RestoreStep | undefined {
+  const [objection] = checkpoint ? placeholderObjections(checkpoint, restore) : [];
+  return objection === undefined ? undefined : fail('PodUnsupported', objection);
+}
+
+function nameIsTaken({ restore, pod }: RestoreFacts): RestoreStep | undefined {
+  return pod === undefined || isOurs(restore, pod)
+    ? undefined
+    : fail('PodNameTaken', `a pod named "${newPodName(restore)}" exists already`);
+}
+
+function nodeIsMissing({ restore, node, pod }: RestoreFacts): RestoreStep | undefined {
+  const asked = restore.spec.target?.newPod?.nodeName;
+  return asked !== undefined && node === undefined && pod === undefined
+    ? fail('NodeNotFound', `node "${asked}" does not exist`)
+    : undefined;
+}
+
+function nodeHasAnotherArchitecture({ checkpoint, node }: RestoreFacts): RestoreStep | undefined {
+  const needed = checkpoint && goArchitecture(checkpoint);
+  const present = node?.status?.nodeInfo?.architecture;
+  return needed === undefined || present === undefined || needed === present
+    ? undefined
+    : fail(
+        'ArchMismatch',
+        `node ${node?.metadata.name} is ${present}, the Checkpoint is ${needed}`,
+      );
+}
+
+function nodeIsNotReady({ node }: RestoreFacts): RestoreStep | undefined {
+  return node === undefined || isNodeReady(node)
+    ? undefined
+    : wait('NodeNotReady', `node ${node.metadata.name} is not ready`);
+}
+
+function agentIsMissing({ agents, node }: RestoreFacts): RestoreStep | undefined {
+  if (node === undefined) {
+    return agents.some(({ ready }) => ready)
+      ? undefined
+      : wait('AgentUnavailable', 'no ready agent runs on any node');
+  }
+  const { name } = node.metadata;
+  return agentOn(agents, name)?.ready === true
+    ? undefined
+    : wait('AgentUnavailable', `no ready agent runs on node ${name}`);
+}
+
+function claimIsUnusable({ claim }: RestoreFacts): RestoreStep | undefined {
+  const verdict = claim && judgeClaim(claim);
+  if (verdict === undefined || verdict.usable) {
+    return undefined;
+  }
+  return verdict.reason === 'ClaimNotBound'
+    ? wait(verdict.reason, verdict.facts)
+    : fail(verdict.reason as FailureReason, verdict.facts);
+}
