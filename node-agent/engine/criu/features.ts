@@ -3,6 +3,7 @@
 /** Features of criu(8) that the engine relies on or offers; the rest is not there yet. */
 const OFFERED: ReadonlySet<string> = new Set([
   'timerfd',
+  'kcmp_epoll',
   'aio_remap',
   'memfd_hugetlb',
   'shmem_memfd',

@@ -103,6 +103,10 @@ export function errnoName(errno: number): string {
   return errnoNames.get(errno) ?? `E${errno}`;
 }
 
+/** Second names of numbers that errno(3) lists under a first one. */
+const ALIASES: ReadonlySet<string> = new Set(['EWOULDBLOCK', 'EDEADLOCK', 'ENOTSUP']);
 const errnoNames = new Map<number, string>(
-  Object.entries(koffi.os.errno).map(([name, value]) => [value as number, name]),
+  Object.entries(koffi.os.errno)
+    .filter(([name]) => !ALIASES.has(name))
+    .map(([name, value]) => [value as number, name]),
 );
