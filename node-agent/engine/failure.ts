@@ -17,38 +17,44 @@ const STORE_ERRORS: Readonly<Record<string, string>> = {
   EIO: 'StoreIo',
 };
 
+/** Errors of ours whose class says everything. */
+const CODES: readonly (readonly [abstract new (...args: never[]) => Error, string])[] = [
+  [ImageError, 'ImageDamaged'],
+  [UnstoppableError, 'Unstoppable'],
+  [PidTakenError, 'PidTaken'],
+  [FreezeLimitError, 'FreezeLimit'],
+  [SizeLimitError, 'BudgetExceeded'],
+  [DeadlineError, 'Deadline'],
+  [TraceeError, 'TraceeLost'],
+];
+
 /** What went wrong, for the agent and its users. */
 export function describeFailure(error: unknown): EngineFailure {
-  const message = error instanceof Error ? error.message : String(error);
+  if (!(error instanceof Error)) return { code: 'Internal', message: String(error) };
+  const { message } = error;
   if (error instanceof RefusedError) {
     const first = error.findings.find((f) => f.severity === 'refusal');
     return { code: first?.code ?? 'Refused', message, findings: error.findings };
   }
-  if (error instanceof LinuxError) {
-    const code = STORE_ERRORS[error.errno] ?? 'SystemCallFailed';
-    return {
-      code,
-      message,
-      call: error.call,
-      errno: error.errno,
-      ...(error.pid === undefined ? {} : { pid: error.pid }),
-    };
-  }
-  if (error instanceof ImageError) return { code: 'ImageDamaged', message };
-  if (error instanceof UnstoppableError) return { code: 'Unstoppable', message };
-  if (error instanceof PidTakenError) return { code: 'PidTaken', message, pid: error.pid };
-  if (error instanceof FreezeLimitError) return { code: 'FreezeLimit', message };
-  if (error instanceof SizeLimitError) return { code: 'BudgetExceeded', message };
-  if (error instanceof DeadlineError) return { code: 'Deadline', message };
-  if (error instanceof TraceeError) return { code: 'TraceeLost', message, pid: error.tid };
+  if (error instanceof LinuxError) return describeLinuxError(error);
+  const known = CODES.find(([type]) => error instanceof type);
+  if (known) return { code: known[1], message };
+  return describeNodeError(error) ?? { code: 'Internal', message: error.stack ?? message };
+}
+
+function describeLinuxError({ errno, message, call, pid }: LinuxError): EngineFailure {
+  const code = STORE_ERRORS[errno] ?? 'SystemCallFailed';
+  return { code, message, call, errno, ...(pid === undefined ? {} : { pid }) };
+}
+
+/** An error of Node's own file calls: `code` is the errno. */
+function describeNodeError(error: Error): EngineFailure | undefined {
   const { code, syscall } = error as { code?: unknown; syscall?: unknown };
-  if (typeof code === 'string') {
-    return {
-      code: STORE_ERRORS[code] ?? 'SystemCallFailed',
-      message,
-      errno: code,
-      ...(typeof syscall === 'string' ? { call: syscall } : {}),
-    };
-  }
-  return { code: 'Internal', message: error instanceof Error ? (error.stack ?? message) : message };
+  if (typeof code !== 'string') return undefined;
+  return {
+    code: STORE_ERRORS[code] ?? 'SystemCallFailed',
+    message: error.message,
+    errno: code,
+    ...(typeof syscall === 'string' ? { call: syscall } : {}),
+  };
 }

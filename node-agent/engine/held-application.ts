@@ -119,15 +119,19 @@ export class HeldApplication {
   }
 
   [Symbol.dispose](): void {
-    for (const process of this.processes) {
-      try {
-        if (process.resident) Resident.unmap(process);
-        for (const thread of process.threads.values()) if (thread.stopped) settle(thread);
-      } catch {
-        // A process that ended meanwhile, or does not answer: the kernel lets go of it when the engine ends, and the
-        // control block brings its threads back.
-      }
-    }
+    for (const process of this.processes) takeBack(process);
     this.tracer.releaseAll();
+  }
+}
+
+/** Takes the interpreter out of a process after a failure, as well as it can. */
+function takeBack(process: TracedProcess): void {
+  try {
+    if (process.resident) Resident.unmap(process);
+    const stopped = [...process.threads.values()].filter((thread) => thread.stopped);
+    for (const thread of stopped) settle(thread);
+  } catch {
+    // A process that ended meanwhile, or does not answer: the kernel lets go of it when the engine ends, and the control
+    // block brings its threads back.
   }
 }

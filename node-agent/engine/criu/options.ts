@@ -70,6 +70,13 @@ const DESCRIPTION = {
   'display-stats': flag,
 } as const;
 
+type Flag =
+  | 'leave-running'
+  | 'leave-stopped'
+  | 'restore-detached'
+  | 'tcp-established'
+  | 'tcp-close';
+
 /**
  * Parses the arguments behind the program's name.
  *
@@ -82,19 +89,20 @@ export function parseCommandLine(argv: readonly string[]): CriuOptions {
     throw new UsageError(`unknown command "${command ?? ''}": check, dump and restore are known`);
   }
   if (rest.length > 0) throw new UsageError(`unexpected argument "${rest[0]}"`);
-  const imagesDir = given['images-dir'] ?? '.';
+  const { 'images-dir': imagesDir = '.', 'work-dir': workDir = imagesDir } = given;
+  const on = (name: Flag): boolean => given[name] === true;
   return {
     command,
     imagesDir,
-    workDir: given['work-dir'] ?? imagesDir,
+    workDir,
     logFile: given['log-file'],
     tree: given.tree === undefined ? undefined : positive(given.tree, '--tree'),
     pidFile: given.pidfile,
-    leaveRunning: given['leave-running'] ?? false,
-    leaveStopped: given['leave-stopped'] ?? false,
-    restoreDetached: given['restore-detached'] ?? false,
-    tcpEstablished: given['tcp-established'] ?? false,
-    tcpClose: given['tcp-close'] ?? false,
+    leaveRunning: on('leave-running'),
+    leaveStopped: on('leave-stopped'),
+    restoreDetached: on('restore-detached'),
+    tcpEstablished: on('tcp-established'),
+    tcpClose: on('tcp-close'),
     ghostLimitBytes: size(given['ghost-limit']) ?? DEFAULT_GHOST_LIMIT_BYTES,
     features: given.feature ?? [],
     timeoutMillis: positive(given.timeout ?? String(DEFAULT_TIMEOUT_SECONDS), '--timeout') * 1000,
@@ -112,7 +120,7 @@ function parse(args: string[]) {
 /** Spellings of criu(8) that getopt_long accepts and parseArgs does not: `-verbosity=4`, `-v4`, options without value. */
 function normalise(argv: readonly string[]): string[] {
   return argv.map((argument) => {
-    if (/^-verbosity=/.test(argument)) return `-${argument}`;
+    if (argument.startsWith('-verbosity=')) return `-${argument}`;
     if (/^-v\d$/.test(argument)) return `--verbosity=${argument.slice(2)}`;
     if (argument === '--manage-cgroups') return '--manage-cgroups=soft';
     return argument;

@@ -19,7 +19,7 @@ export type Stage =
 export interface ProcessSubject {
   readonly process: TracedProcess;
   /** tells the user about something that is not saved exactly; a refusal ends the dump after the collection */
-  report(finding: Finding): void;
+  readonly report: (finding: Finding) => void;
 }
 
 export interface ThreadSubject {
