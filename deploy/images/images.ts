@@ -61,6 +61,7 @@ const agent: ImageDefinition = {
     const app = new FileTree();
     await addProgram(app, 'agent.js');
     await addProgram(app, 'engine.js');
+    await addProgram(app, 'rootfs.js');
     await addKoffi(app);
     const tools = new Set(AGENT_TOOLS.map((tool) => `/usr/bin/${tool}`));
     await addPackages(app, {

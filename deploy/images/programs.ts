@@ -14,6 +14,7 @@ export const ENTRY_POINTS = {
   'controller.js': 'src/main.ts',
   'agent.js': 'node-agent/main.ts',
   'engine.js': 'node-agent/engine/main.ts',
+  'rootfs.js': 'node-agent/bundle/rootfs-diff/worker.ts',
 } as const;
 
 export type Program = keyof typeof ENTRY_POINTS;

@@ -72,7 +72,7 @@ export class Directory implements AsyncDisposable {
   readonly #lease: Lease;
   #closed = false;
   /** for messages: the path below the volume */
-  readonly label: string;
+  label: string;
 
   private constructor(handle: FileHandle, lease: Lease, label: string) {
     this.#handle = handle;

@@ -15,7 +15,8 @@ export interface CgroupFacts {
   /** `cgroup.freeze` (v2) or `freezer.state` (v1) of exactly this container */
   readonly freezerFile: string | undefined;
   readonly memoryLimitBytes: number | undefined;
-  readonly memoryUsageBytes: number | undefined;
+  /** memory that no file backs: about what a dump has to write */
+  readonly anonymousBytes: number | undefined;
   readonly pidsLimit: number | undefined;
 }
 
@@ -113,9 +114,23 @@ export function readCgroupFacts(source: CgroupSource): CgroupFacts {
   return {
     freezerFile: findFreezer(directories('freezer'), source),
     memoryLimitBytes: value('memory', 'memory.max', 'memory.limit_in_bytes'),
-    memoryUsageBytes: value('memory', 'memory.current', 'memory.usage_in_bytes'),
+    anonymousBytes: anonymousBytes(directories('memory')),
     pidsLimit: value('pids', 'pids.max', 'pids.max'),
   };
+}
+
+/** memory.stat: `anon` on v2, `total_rss` on v1. */
+function anonymousBytes(directories: readonly GroupDirectory[]): number | undefined {
+  for (const { version, path } of directories) {
+    const key = version === 2 ? 'anon' : 'total_rss';
+    const line = tryRead(`${path}/memory.stat`)
+      ?.split('\n')
+      .find((text) => text.startsWith(`${key} `));
+    if (line !== undefined) {
+      return Number(line.slice(key.length + 1));
+    }
+  }
+  return undefined;
 }
 
 /** v2 first: SIGKILL works there on frozen processes. */

@@ -7,6 +7,8 @@ import { storeFailure } from '../store-error.ts';
 import type { RootfsEvent, RootfsFailure, RootfsRequest, RootfsResult } from './protocol.ts';
 
 const STDERR_BYTES = 4096;
+/** Only the archive can meet these while a difference is collected. */
+const STORE_ERRORS: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EIO', 'ESTALE']);
 
 export interface RootfsRun {
   readonly signal: AbortSignal;
@@ -80,10 +82,9 @@ function failureOf(request: RootfsRequest, { code, errno, message }: RootfsFailu
   if (code !== undefined) {
     return new TaskFailure(code, message);
   }
-  if (request.type === 'collect') {
-    const error = Object.assign(new Error(message), errno === undefined ? {} : { code: errno });
-    const failure = storeFailure(error, 'saving the changed files of the container');
-    return failure instanceof TaskFailure ? failure : new TaskFailure('TaskFailed', message);
+  const doing = `${request.type === 'collect' ? 'saving' : 'restoring'} the changed files of the container`;
+  if (request.type === 'collect' && errno !== undefined && STORE_ERRORS.has(errno)) {
+    return storeFailure(Object.assign(new Error(message), { code: errno }), doing);
   }
-  return new TaskFailure('TaskFailed', `restoring the changed files of the container: ${message}`);
+  return new TaskFailure('TaskFailed', `${doing}: ${message}`);
 }

@@ -1,0 +1,46 @@
+// What the engine says, as failures and reports that users know. Pure.
+import { TASK_ERROR_CODES, type TaskErrorCode } from '../../crds/conditions.ts';
+import type { Report } from '../../crds/meta.ts';
+import type { Finding } from '../engine/finding.ts';
+import type { EngineFailure } from '../engine/protocol.ts';
+import { TaskFailure } from '../task-failure.ts';
+
+const CODES: Readonly<Record<string, TaskErrorCode>> = {
+  FreezeLimit: 'FreezeLimitExceeded',
+  StoreIo: 'StoreUnavailable',
+  Unstoppable: 'PodBusy',
+  ImageDamaged: 'BundleInvalid',
+  TraceeLost: 'ContainerNotRunning',
+};
+
+/** Failures of the moment: the next attempt may well succeed. */
+const PASSING: ReadonlySet<TaskErrorCode> = new Set(['PodBusy', 'StoreUnavailable']);
+
+/** @param container name for the report where the finding itself cannot tell; empty for several */
+export function reportOf(findings: readonly Finding[], container: string): Report[] {
+  return findings.map(({ severity, code, pid, tid, object, advice }) => {
+    const thread = tid === undefined || tid === pid ? '' : `thread ${tid}: `;
+    return { severity, code, container, pid, message: `${thread}${object}: ${advice}` };
+  });
+}
+
+export function failureOfEngine(failure: EngineFailure, container: string): TaskFailure {
+  const report = reportOf(failure.findings ?? [], container);
+  const code = codeOf(failure);
+  return new TaskFailure(code, failure.message, { report, retryable: PASSING.has(code) });
+}
+
+function codeOf({ code, call, errno, findings }: EngineFailure): TaskErrorCode {
+  const known = TASK_ERROR_CODES.find((name) => name === code) ?? CODES[code];
+  if (known !== undefined) {
+    return known;
+  }
+  if (findings?.some(({ severity }) => severity === 'refusal') === true) {
+    return 'Unsupported';
+  }
+  if (call?.startsWith('ptrace') === true && errno === 'EPERM') {
+    // We are privileged: only another tracer can be in the way.
+    return 'PodBusy';
+  }
+  return errno === 'ESRCH' ? 'ContainerNotRunning' : 'EngineFailed';
+}

@@ -1,0 +1,299 @@
+// Looks for the NodeTasks of this node and does them: some at a time, never two on one pod.
+import { API_VERSION } from '../../crds/meta.ts';
+import { GROUP, VERSION } from '../../crds/meta.ts';
+import { OPERATOR_NAMESPACE } from '../../crds/names.ts';
+import type { NodeTask, NodeTaskStatus } from '../../crds/node-task.ts';
+import { isConflict, isNotFound } from '../../kube/api-error.ts';
+import type { Client } from '../../kube/client.ts';
+import { type Clock, formatTime, systemClock, untilAborted } from '../../kube/clock.ts';
+import { ListWatch } from '../../kube/list-watch.ts';
+import type { Resource } from '../../kube/resource.ts';
+import type { ResourceType } from '../../kube/resource-types.ts';
+import { type Outcome as QueueOutcome, WorkQueue } from '../../kube/work-queue.ts';
+import { TaskFailure } from '../task-failure.ts';
+import { handlerOf } from './handlers.ts';
+import type { Journal, JournalRecord } from './journal.ts';
+import { releaseLeftovers } from './recovery.ts';
+import type { Tools } from './task-context.ts';
+import type { TaskMetrics } from './task-metrics.ts';
+import { TaskRun } from './task-run.ts';
+
+export const NODE_TASKS: ResourceType = {
+  group: GROUP,
+  version: VERSION,
+  plural: 'nodetasks',
+  namespaced: true,
+};
+export const NODE_TASK_API_VERSION = API_VERSION;
+
+const MAX_PARALLEL = 8;
+const BUSY_POD_MILLIS = 200;
+/** Less than the pod's grace period, with room for cleaning up. */
+const DRAIN_MILLIS = 20_000;
+/** An agent that was heard of within this time still works on its task. */
+const OTHER_AGENT_MILLIS = 30_000;
+
+export interface TaskAgentOptions {
+  readonly client: Client;
+  /** our own pod */
+  readonly agent: { readonly name: string; readonly uid: string };
+  /** `activeTasks` is ours to tell */
+  readonly tools: Omit<Tools, 'activeTasks'>;
+  readonly journal: Journal;
+  readonly log: AgentLog;
+  readonly metrics?: TaskMetrics;
+  readonly maxParallel?: number;
+  readonly drainMillis?: number;
+  readonly clock?: Clock;
+}
+
+export interface AgentLog {
+  info(facts: object, message: string): void;
+  error(facts: object, message: string): void;
+}
+
+export class TaskAgent {
+  readonly #options: TaskAgentOptions;
+  readonly #clock: Clock;
+  readonly #resource: Resource<NodeTask>;
+  readonly #tasks: ListWatch<NodeTask>;
+  readonly #queue: WorkQueue;
+  readonly #runs = new Map<string, TaskRun>();
+  readonly #busyPods = new Set<string>();
+  /** by task uid: what earlier agents left */
+  readonly #left = new Map<string, JournalRecord>();
+  /** uids of tasks done here that the cache may still show as unfinished */
+  readonly #finished = new Set<string>();
+  readonly #tools: Tools;
+
+  constructor(options: TaskAgentOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#resource = options.client.resource<NodeTask>(NODE_TASKS);
+    this.#tasks = new ListWatch({
+      resource: this.#resource,
+      namespace: OPERATOR_NAMESPACE,
+      fieldSelector: `spec.nodeName=${options.tools.nodeName}`,
+      clock: this.#clock,
+      onError: (error, stage) => this.#logError(error, { stage: `nodetasks: ${stage}` }),
+    });
+    this.#queue = new WorkQueue({
+      process: (key, signal) => this.#process(key, signal),
+      maxParallel: options.maxParallel ?? MAX_PARALLEL,
+      clock: this.#clock,
+    });
+    this.#tools = {
+      ...options.tools,
+      activeTasks: () => new Set([...this.#runs.keys(), ...this.#left.keys()]),
+    };
+  }
+
+  /** The list of tasks is known: readiness. */
+  get hasSynced(): boolean {
+    return this.#tasks.hasSynced;
+  }
+
+  get running(): number {
+    return this.#runs.size;
+  }
+
+  /** Works until `signal` aborts, then ends in good order. Never rejects for the sake of one task. */
+  async run(signal: AbortSignal): Promise<void> {
+    await this.#takeUpJournal();
+    const watch = new AbortController();
+    const watching = this.#tasks.run(watch.signal);
+    this.#tasks.onChange((key, old, current) => this.#changed(key, old, current));
+    try {
+      await this.#tasks.synced(signal);
+      this.#queueForgotten();
+      this.#queue.start();
+      await untilAborted(signal);
+    } catch {
+      // Only an abort: it ends before it has begun.
+    }
+    const abandoned = await this.#queue.drain(this.#options.drainMillis ?? DRAIN_MILLIS);
+    if (abandoned.length > 0) {
+      this.#options.log.error({ tasks: abandoned }, 'tasks did not end in time');
+    }
+    watch.abort(new Error('the agent ends'));
+    await watching;
+  }
+
+  async #takeUpJournal(): Promise<void> {
+    const { journal, log } = this.#options;
+    const records = await journal.records((file, error) => this.#logError(error, { file }));
+    for (const { record, ...released } of releaseLeftovers(records, journal.bootId)) {
+      log.info({ task: record.task.name, ...released }, 'let an application go on');
+    }
+    for (const record of records) {
+      this.#left.set(record.task.uid, record);
+    }
+  }
+
+  /** Tasks of the journal that do not exist any more: to be undone without a report. */
+  #queueForgotten(): void {
+    for (const { task } of this.#left.values()) {
+      this.#queue.add(keyOf(task));
+    }
+  }
+
+  #changed(key: string, old: NodeTask | undefined, current: NodeTask | undefined): void {
+    const uid = (current ?? old)?.metadata.uid ?? '';
+    const run = this.#runs.get(uid);
+    if (current === undefined) {
+      this.#finished.delete(uid);
+      run?.cancel(new TaskFailure('Canceled', 'the task was deleted'));
+      return;
+    }
+    if (current.spec.cancel === true) {
+      run?.cancel(new TaskFailure('Canceled', 'cancelled as asked for'));
+    }
+    if (run === undefined) {
+      this.#queue.add(key);
+    }
+  }
+
+  async #process(key: string, shutdown: AbortSignal): Promise<QueueOutcome> {
+    await this.#abandonForgotten(key);
+    const task = this.#tasks.get(key);
+    if (task === undefined || !this.#isOpen(task)) {
+      return { type: 'done' };
+    }
+    const podUid = handlerOf(task.spec)?.podUid(task.spec as never);
+    if (podUid !== undefined && this.#busyPods.has(podUid)) {
+      return { type: 'again', afterMillis: BUSY_POD_MILLIS };
+    }
+    if (podUid !== undefined) {
+      this.#busyPods.add(podUid);
+    }
+    try {
+      return await this.#do(task, shutdown);
+    } catch (error) {
+      this.#logError(error, { task: key });
+      return { type: 'retry' };
+    } finally {
+      this.#busyPods.delete(podUid ?? '');
+    }
+  }
+
+  #isOpen({ metadata, spec, status }: NodeTask): boolean {
+    const { uid = '' } = metadata;
+    const isOurs = spec.nodeName === this.#tools.nodeName;
+    return isOurs && !this.#finished.has(uid) && (!hasEnded(status) || this.#left.has(uid));
+  }
+
+  async #do(task: NodeTask, shutdown: AbortSignal): Promise<QueueOutcome> {
+    const { namespace = '', name, uid = '' } = task.metadata;
+    const left = this.#left.get(uid);
+    if (left === undefined && this.#isWithAnother(task.status)) {
+      return { type: 'again', afterMillis: OTHER_AGENT_MILLIS };
+    }
+    if (!(await this.#accept(task))) {
+      return { type: 'done' };
+    }
+    const ref = { namespace, name, uid };
+    const entry = this.#options.journal.entry({ ...ref, spec: task.spec }, left);
+    if (left === undefined && task.status?.acceptedBy !== undefined) {
+      // Somebody began with it and left no journal: what was done is not known any more.
+      await entry.note('ended', { status: lostJournal() });
+    }
+    const run = new TaskRun({
+      resource: this.#resource,
+      ref,
+      spec: task.spec,
+      entry,
+      tools: this.#tools,
+      clock: this.#clock,
+      onError: (error) => this.#logError(error, { task: name }),
+    });
+    this.#runs.set(uid, run);
+    if (task.spec.cancel === true) {
+      run.cancel(new TaskFailure('Canceled', 'cancelled as asked for'));
+    }
+    const { metrics } = this.#options;
+    metrics?.began();
+    try {
+      const done = await run.run(shutdown);
+      this.#finished.add(uid);
+      if (done) {
+        this.#left.delete(uid);
+      }
+      return { type: 'done' };
+    } finally {
+      metrics?.ended(task.spec.type, run.outcome);
+      this.#runs.delete(uid);
+    }
+  }
+
+  #isWithAnother(status: NodeTaskStatus | undefined): boolean {
+    const { acceptedBy, heartbeatTime = '' } = status ?? {};
+    const heard = Date.parse(heartbeatTime);
+    return (
+      acceptedBy !== undefined &&
+      acceptedBy.uid !== this.#options.agent.uid &&
+      this.#clock.now() - heard < OTHER_AGENT_MILLIS
+    );
+  }
+
+  /** The version makes it exactly one agent. @returns false when somebody else was faster or the task is gone */
+  async #accept(task: NodeTask): Promise<boolean> {
+    const { agent } = this.#options;
+    const { resourceVersion = '', uid } = task.metadata;
+    const status: NodeTaskStatus = {
+      state: 'Accepted',
+      acceptedBy: { agentPod: agent.name, uid: agent.uid },
+      heartbeatTime: formatTime(this.#clock.now()),
+    };
+    if (hasEnded(task.status)) {
+      // Only the journal has to be told.
+      return true;
+    }
+    try {
+      const patch = { metadata: { uid }, status };
+      await this.#resource.mergePatchStatus(task.metadata, patch, { resourceVersion });
+      return true;
+    } catch (error) {
+      if (isConflict(error) || isNotFound(error)) {
+        return false;
+      }
+      throw error;
+    }
+  }
+
+  async #abandonForgotten(key: string): Promise<void> {
+    const uid = this.#tasks.get(key)?.metadata.uid;
+    for (const record of this.#left.values()) {
+      if (keyOf(record.task) === key && record.task.uid !== uid) {
+        await this.#abandon(record);
+      }
+    }
+  }
+
+  async #abandon(record: JournalRecord): Promise<void> {
+    const { task } = record;
+    const entry = this.#options.journal.entry(task, record);
+    if (record.step !== 'ended') {
+      const progress = { stage: () => undefined, bytes: () => undefined };
+      const signal = AbortSignal.timeout(OTHER_AGENT_MILLIS);
+      const context = { uid: task.uid, spec: task.spec, signal, journal: entry, progress };
+      await handlerOf(task.spec)?.abandon({ ...context, tools: this.#tools });
+    }
+    await entry.remove();
+    this.#left.delete(task.uid);
+    this.#options.log.info({ task: task.name }, 'undid a task that does not exist any more');
+  }
+
+  #logError(error: unknown, facts: object): void {
+    this.#options.log.error({ ...facts, err: error }, 'failed');
+  }
+}
+
+const hasEnded = (status: NodeTaskStatus | undefined): boolean =>
+  ['Succeeded', 'Failed', 'Canceled'].includes(status?.state ?? '');
+
+const keyOf = (task: JournalRecord['task']): string => `${task.namespace}/${task.name}`;
+
+function lostJournal(): NodeTaskStatus {
+  const message = 'the agent of this node ended and its journal is gone';
+  return { state: 'Failed', error: { code: 'AgentRestarted', message, retryable: true } };
+}

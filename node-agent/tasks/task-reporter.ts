@@ -1,0 +1,154 @@
+// Writes a task's status: accepted, progress and heartbeat while it runs, the outcome until it is heard.
+import type { NodeTask, NodeTaskStatus } from '../../crds/node-task.ts';
+import { ApiError, isConflict, isInvalid, isNotFound } from '../../kube/api-error.ts';
+import { type BackoffPolicy, backoffMillis } from '../../kube/backoff.ts';
+import { type Clock, formatTime, pause, type Timer } from '../../kube/clock.ts';
+import type { Resource } from '../../kube/resource.ts';
+import type { Outcome } from './outcome.ts';
+import { outcomeStatus } from './outcome.ts';
+import type { Progress } from './task-context.ts';
+
+const HEARTBEAT_MILLIS = 10_000;
+/** A new stage is told soon, but not each of several that follow at once. */
+const STAGE_DELAY_MILLIS = 250;
+const REQUEST_MILLIS = 10_000;
+const BACKOFF: BackoffPolicy = { baseMillis: 200, maxMillis: 10_000 };
+
+export interface TaskRef {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+}
+
+export interface ReporterOptions {
+  readonly resource: Resource<NodeTask>;
+  readonly ref: TaskRef;
+  readonly clock: Clock;
+  readonly onError: (error: unknown) => void;
+}
+
+/** Progress of one running task. Failures to write are told and forgotten: the next heartbeat says it all again. */
+export class TaskReporter implements Progress, Disposable {
+  readonly #options: ReporterOptions;
+  #stage = 'starting';
+  #bytesDone = 0;
+  #bytesTotal = 0;
+  #timer: Timer | undefined;
+  #writing: Promise<void> = Promise.resolve();
+  #stopped = false;
+
+  constructor(options: ReporterOptions) {
+    this.#options = options;
+  }
+
+  /** Tells at once that the task runs, and from then on that it still does. */
+  start(): void {
+    this.#schedule(0);
+  }
+
+  stage(name: string, bytesTotal = 0): void {
+    this.#stage = name;
+    this.#bytesDone = 0;
+    this.#bytesTotal = bytesTotal;
+    this.#schedule(STAGE_DELAY_MILLIS);
+  }
+
+  bytes(done: number, total?: number): void {
+    this.#bytesDone = done;
+    this.#bytesTotal = total ?? this.#bytesTotal;
+  }
+
+  /** No write of progress may come after the outcome. */
+  async stop(): Promise<void> {
+    this[Symbol.dispose]();
+    await this.#writing;
+  }
+
+  [Symbol.dispose](): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+  }
+
+  #schedule(delayMillis: number): void {
+    if (this.#stopped) {
+      return;
+    }
+    this.#timer?.cancel();
+    this.#timer = this.#options.clock.setTimer(delayMillis, () => {
+      this.#writing = this.#writing.then(() => this.#write());
+      this.#schedule(HEARTBEAT_MILLIS);
+    });
+  }
+
+  async #write(): Promise<void> {
+    if (this.#stopped) {
+      return;
+    }
+    const status: NodeTaskStatus = {
+      state: 'Running',
+      heartbeatTime: formatTime(this.#options.clock.now()),
+      stage: this.#stage,
+      bytesDone: Math.floor(this.#bytesDone),
+      bytesTotal: Math.floor(this.#bytesTotal),
+    };
+    try {
+      await patchStatus(this.#options, status);
+    } catch (error) {
+      this.#options.onError(error);
+    }
+  }
+}
+
+/**
+ * Writes the outcome, again and again until the API server has it or the task is gone.
+ *
+ * @returns false when `signal` aborted first: the journal still has it
+ */
+export async function reportOutcome(
+  options: ReporterOptions,
+  outcome: Outcome,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const status = outcomeStatus(outcome, formatTime(options.clock.now()));
+  for (let failures = 1; !signal.aborted; failures++) {
+    try {
+      await patchStatus(options, status);
+      return true;
+    } catch (error) {
+      options.onError(error);
+      if (await isPointless(options, error)) {
+        return true;
+      }
+    }
+    await pause(options.clock, backoffMillis(BACKOFF, failures, Math.random), signal);
+  }
+  return false;
+}
+
+/** The uid is a precondition: a task of the same name may have taken the place of the one we mean. */
+async function patchStatus(
+  { resource, ref }: ReporterOptions,
+  status: NodeTaskStatus,
+): Promise<void> {
+  const patch = { metadata: { uid: ref.uid }, status };
+  await resource.mergePatchStatus(ref, patch, { timeoutMillis: REQUEST_MILLIS });
+}
+
+/** Nobody is there to be told, or it can never be said. */
+async function isPointless(options: ReporterOptions, error: unknown): Promise<boolean> {
+  if (isNotFound(error)) {
+    return true;
+  }
+  if (!isConflict(error) && !isInvalid(error)) {
+    return false;
+  }
+  try {
+    const found = await options.resource.find(options.ref, { timeoutMillis: REQUEST_MILLIS });
+    return found?.metadata.uid !== options.ref.uid || isInvalid(error);
+  } catch (lookupError) {
+    if (!(lookupError instanceof ApiError)) {
+      throw lookupError;
+    }
+    return false;
+  }
+}
