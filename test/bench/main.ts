@@ -71,19 +71,26 @@ async function measure(
   directory: string,
 ): Promise<Row[]> {
   const results: Record<EngineName, Figures[]> = { diapause: [], criu: [] };
-  for (let round = 0; round < rounds; round++) {
-    for (const program of round % 2 === 0 ? engines : engines.toReversed()) {
-      for (const [name, take] of [
-        ['dump', measureDump],
-        ['restore', measureRestore],
-      ] as const) {
-        const what = `${program.name} ${name}, ${describeCase(subject)}`;
-        const figures = await attempt(what, () => take(program, subject, directory));
-        if (figures) results[program.name].push(figures);
-      }
+  const order = Array.from({ length: rounds }, (_, i) => (i % 2 ? engines.toReversed() : engines));
+  for (const program of order.flat()) {
+    for (const [name, take] of Object.entries({ dump: measureDump, restore: measureRestore })) {
+      const what = `${program.name} ${name}, ${describeCase(subject)}`;
+      const figures = await attempt(what, () => take(program, subject, directory));
+      if (figures) results[program.name].push(figures);
     }
   }
   return rows(subject, results);
+}
+
+async function compareRestarts(engines: readonly CriuProgram[], directory: string): Promise<void> {
+  const runs = (['leave-running', 'restore'] as const).flatMap((how) =>
+    engines.map((program) => ({ how, program })),
+  );
+  for (const { how, program } of runs) {
+    const what = `${program.name} restart tester, ${how}`;
+    const verdict = await attempt(what, () => testRestarts(program, how, directory));
+    if (verdict) say(describeVerdict(program, how, verdict));
+  }
 }
 
 const engines = programs();
@@ -109,14 +116,7 @@ try {
     all.push(...measured);
   }
   say(`\n${table(all)}\n`);
-  for (const how of ['leave-running', 'restore'] as const) {
-    for (const program of engines) {
-      const verdict = await attempt(`${program.name} restart tester, ${how}`, () =>
-        testRestarts(program, how, directory),
-      );
-      if (verdict) say(describeVerdict(program, how, verdict));
-    }
-  }
+  await compareRestarts(engines, directory);
 } finally {
   rmSync(directory, { recursive: true, force: true });
 }

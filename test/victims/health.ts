@@ -1,0 +1,133 @@
+// Is a victim as well as if nobody had ever touched it? Judged from outside and by what it says about itself.
+import { readdirSync, readFileSync } from 'node:fs';
+import type { Victim } from './victim.ts';
+
+const WAIT_MILLIS = 10_000;
+const POLL_MILLIS = 5;
+
+const pause = (millis: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, millis));
+
+export interface TaskState {
+  readonly pid: number;
+  readonly tid: number;
+  readonly name: string;
+  readonly state: string;
+  readonly tracer: number;
+  /** blocked, ignored and caught signals, as in proc_pid_status(5) */
+  readonly signals: string;
+}
+
+/** Every thread of a process and of its descendants; who ends meanwhile is left out. */
+export function tasksOf(root: number): TaskState[] {
+  const tasks: TaskState[] = [];
+  const pending = [root];
+  for (let pid = pending.pop(); pid !== undefined; pid = pending.pop()) {
+    try {
+      tasks.push(...readdirSync(`/proc/${pid}/task`).map((tid) => taskState(pid!, Number(tid))));
+      pending.push(...childrenOf(pid));
+    } catch (error) {
+      if (!isGone(error)) throw error;
+    }
+  }
+  return tasks;
+}
+
+function childrenOf(pid: number): number[] {
+  const lists = readdirSync(`/proc/${pid}/task`).map((tid) =>
+    readFileSync(`/proc/${pid}/task/${tid}/children`, 'latin1'),
+  );
+  return lists.flatMap((list) => list.split(' ').filter(Boolean).map(Number));
+}
+
+/** Who is there and how each takes signals: what a dump may never change. */
+export function identities(root: number): string[] {
+  return tasksOf(root)
+    .map(
+      ({ tid, name, state, signals }) =>
+        `${tid} ${name}${state === 'Z' ? ' zombie' : ''} ${signals}`,
+    )
+    .toSorted();
+}
+
+function isGone(error: unknown): boolean {
+  const { code } = error as { code?: string };
+  return code === 'ENOENT' || code === 'ESRCH';
+}
+
+function taskState(pid: number, tid: number): TaskState {
+  const status = readFileSync(`/proc/${pid}/task/${tid}/status`, 'latin1');
+  const field = (name: string): string =>
+    new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1] ?? '';
+  return {
+    pid,
+    tid,
+    name: field('Name'),
+    state: field('State').charAt(0),
+    tracer: Number(field('TracerPid')),
+    signals: ['SigBlk', 'SigIgn', 'SigCgt'].map(field).join(' '),
+  };
+}
+
+/** Anonymous memory that is both writable and executable: nothing but our interpreter is, in these victims. */
+export function foreignMappings(pid: number): string[] {
+  return readFileSync(`/proc/${pid}/maps`, 'latin1')
+    .split('\n')
+    .filter((line) => /^\S+ rwxp 00000000 00:00 0 *$/.test(line));
+}
+
+/** The next line that matches and was not there before `action`. */
+export async function nextLine(
+  victim: Victim,
+  pattern: RegExp,
+  action: () => void,
+): Promise<string> {
+  const matching = (): string[] =>
+    victim
+      .output()
+      .split('\n')
+      .filter((line) => pattern.test(line));
+  const before = matching().length;
+  action();
+  for (const end = Date.now() + WAIT_MILLIS; Date.now() < end; await pause(POLL_MILLIS)) {
+    const line = matching()[before];
+    if (line !== undefined && victim.output().includes(`${line}\n`)) return line;
+  }
+  throw new Error(`it does not answer with ${pattern}: ${describe(victim)}`);
+}
+
+export function describe(victim: Victim): string {
+  const tasks = tasksOf(victim.pid).map(
+    (t) => `${t.name} ${t.pid}/${t.tid} ${t.state} tracer ${t.tracer}`,
+  );
+  return `${tasks.join(', ') || 'no such process'}; it said: ${victim.output().slice(-600)}`;
+}
+
+const TICKS = /^report \d+ (?:wrong \d+ )?ticks ([\d ]+)/;
+
+/** What each thread or process of the victim has counted so far. */
+async function ticks(victim: Victim): Promise<number[]> {
+  const line = await nextLine(victim, TICKS, () => victim.signal('SIGUSR1'));
+  return TICKS.exec(line)![1]!.trim().split(' ').map(Number);
+}
+
+/**
+ * Waits until the victim has gone on in every part, then looks for what may not be.
+ *
+ * @param stopped names of processes that are stopped because they want to be
+ * @throws Error that says what is wrong with it
+ */
+export async function mustBeWell(victim: Victim, stopped = 0): Promise<void> {
+  if (!victim.alive()) throw new Error(`it is dead: ${describe(victim)}`);
+  const before = await ticks(victim);
+  for (const end = Date.now() + WAIT_MILLIS; ; await pause(POLL_MILLIS)) {
+    const now = await ticks(victim);
+    const tasks = tasksOf(victim.pid);
+    const atRest = tasks.filter(({ state }) => state === 'T' || state === 't').length === stopped;
+    if (now.every((count, i) => count > before[i]!) && atRest && tasks.every((t) => t.tracer === 0))
+      break;
+    if (Date.now() > end) throw new Error(`it does not go on: ${describe(victim)}`);
+  }
+  const { length } = [...victim.output().matchAll(/^WRONG/gm)];
+  if (length > 0) throw new Error(`${length} wrong: ${describe(victim)}`);
+}
