@@ -6,9 +6,10 @@ import { VmaStatus } from '../image/messages/enums.ts';
 import type { MemfdInodeEntry, MmEntry, VmaEntry } from '../image/messages/memory.ts';
 import type { ImageReader } from '../image/reader.ts';
 import { encodeText } from '../image/text.ts';
-import { closeFd } from '../linux/descriptors.ts';
+import { closeFd, FCNTL, fcntl } from '../linux/descriptors.ts';
 import { check, LinuxError } from '../linux/error.ts';
 import { allocate, release, syscall } from '../linux/ffi.ts';
+import { O, openPath } from '../linux/file-facts.ts';
 import type { ProcessBuilder } from '../restore/builder.ts';
 import { FdChannel } from '../tracee/fd-channel.ts';
 import { sizeOf } from './address-space.ts';
@@ -23,6 +24,11 @@ const F_SEAL_EXEC = 0x20;
 const MFD = { CLOEXEC: 1, ALLOW_SEALING: 2, NOEXEC_SEAL: 8, EXEC: 0x10 } as const;
 const ANY_EXECUTE = 0o111;
 const PERMISSIONS = 0o7777;
+const F_DUPFD_CLOEXEC = 1030;
+/** Flags that open(2) of /proc/self/fd takes; O_CREAT and the like were never there. */
+const KEPT_FLAGS = O.ACCMODE | O.APPEND | O.NONBLOCK | O.NOATIME | O.LARGEFILE;
+/** Flags that fcntl(F_SETFL) takes */
+const SET_FLAGS = O.APPEND | O.NONBLOCK | O.NOATIME;
 /** Our descriptors in a process that has none of its own yet. */
 const FIRST_OWN_DESCRIPTOR = 3;
 
@@ -33,6 +39,8 @@ interface SharedObject {
   fd: number | undefined;
   filled: boolean;
   sealed: boolean;
+  /** the description that memfd_create gave has been handed on */
+  given: boolean;
 }
 
 /** Descriptors of shared memory in one process, for as long as it is being mapped. */
@@ -87,24 +95,38 @@ export class SharedMemoryRestore {
   }
 
   /**
-   * The engine's descriptor of the object behind a saved memfd, filled through the process that owns the descriptor.
+   * A descriptor of the object behind a saved memfd, filled through the process that owns the descriptor.
    *
-   * @param inodeId of `memfd_file_entry`
-   * @returns descriptor, which stays this store's
+   * The first that asks for read and write gets the description that memfd_create(2) made, as it was once: any other one
+   * for writing counts as a writer of the file, which can then not be executed.
+   *
+   * @param saved of `memfd_file_entry`
+   * @returns a new descriptor, position anywhere
    */
-  memfd(inodeId: number, builder: ProcessBuilder): number {
+  memfd(saved: { inodeId: number; flags: number }, builder: ProcessBuilder): number {
+    const object = this.#filled(saved.inodeId, builder);
+    const fd = this.#open(object);
+    if (object.given || (saved.flags & O.ACCMODE) !== O.RDWR) {
+      return openPath(`/proc/self/fd/${fd}`, saved.flags & KEPT_FLAGS);
+    }
+    object.given = true;
+    const own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    fcntl(own, FCNTL.F_SETFL, saved.flags & SET_FLAGS);
+    return own;
+  }
+
+  #filled(inodeId: number, builder: ProcessBuilder): SharedObject {
     const object = this.#known().get(`inode ${inodeId}`);
     if (!object) throw new Error(`memfd.img has no object ${inodeId}`);
-    const fd = this.#open(object);
-    if (!object.filled && object.hasPages) {
-      const channel = FdChannel.open(builder.process, FIRST_OWN_DESCRIPTOR);
-      const [number] = channel.push([fd]);
-      this.#fill(object, builder, number!, () => undefined);
-      builder.batch.must(SYS.close, number!);
-      builder.flush();
-      channel.close();
-    }
-    return fd;
+    if (object.filled || !object.hasPages) return object;
+    builder.flush();
+    const channel = FdChannel.open(builder.process, FIRST_OWN_DESCRIPTOR);
+    const [number] = channel.push([this.#open(object)]);
+    this.#fill(object, builder, number!, () => undefined);
+    builder.batch.must(SYS.close, number!);
+    builder.flush();
+    channel.close();
+    return object;
   }
 
   /** Seals everything as it was: the last thing, because a seal against writing allows no writable mapping. */
@@ -132,7 +154,7 @@ export class SharedMemoryRestore {
 
   #newObject(entry: MemfdInodeEntry): SharedObject {
     const hasPages = this.#images.has(IMAGES.pagemapShmem(entry.shmid));
-    return { entry, hasPages, fd: undefined, filled: false, sealed: false };
+    return { entry, hasPages, fd: undefined, filled: false, sealed: false, given: false };
   }
 
   #objectOf(area: VmaEntry, mm: MmEntry): SharedObject {

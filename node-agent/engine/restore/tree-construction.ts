@@ -1,7 +1,6 @@
 // One tree being rebuilt, stage by stage; `restore.ts` says in which order.
 import { SYS } from '../arch/x86-64.ts';
 import { rebuildMemory } from '../memory/rebuild.ts';
-import { SharedMemoryRestore } from '../memory/shared-memory-restore.ts';
 import type { Reporter } from '../reporter.ts';
 import type { TreeReport } from '../protocol.ts';
 import { SIGNAL, sendSignal } from '../linux/signals.ts';
@@ -29,7 +28,6 @@ export class TreeConstruction {
   readonly #tracer: Tracer;
   readonly #reporter: Reporter;
   readonly #files: FileOpener;
-  readonly #sharedMemory: SharedMemoryRestore;
   readonly #birth: Birth;
   #pids: PidSource | undefined;
   #root: TracedProcess | undefined;
@@ -39,7 +37,6 @@ export class TreeConstruction {
     this.#tracer = tracer;
     this.#reporter = reporter;
     this.#birth = saved.placeholderPid === undefined ? 'standalone' : 'morph';
-    this.#sharedMemory = new SharedMemoryRestore(saved.images);
     this.#files = new FileOpener(saved.images, saved.tree, targetOf(saved.placeholderPid));
   }
 
@@ -74,15 +71,11 @@ export class TreeConstruction {
   /** Executable, mappings and their content. */
   fillMemory(): void {
     const total = this.#saved.memoryBytes;
-    const files = {
-      path: (id: number) => this.#files.path(id),
-      sharedMemory: this.#sharedMemory,
-    };
     let done = 0;
     for (const builder of this.processes) {
       rebuildMemory(builder, {
         images: this.#saved.images,
-        files,
+        files: this.#files,
         progress: (bytes) => {
           done += bytes;
           this.#reporter.progress(done, total);
@@ -126,7 +119,6 @@ export class TreeConstruction {
   /** What must come last; afterwards nothing of ours is left in the processes but the trace. */
   finish(): void {
     this.#files.finish(this.processes);
-    this.#sharedMemory.seal();
     for (const builder of this.processes) {
       builder.makeRoom(1, 64);
       drainChildSignals(builder.batch);
@@ -150,7 +142,6 @@ export class TreeConstruction {
   close(): void {
     this.#pids?.close();
     this.#files.close();
-    this.#sharedMemory[Symbol.dispose]();
   }
 
   describe(): TreeReport {
