@@ -24,7 +24,11 @@ function writtenByKernel(call: number, args: readonly bigint[]): bigint {
 }
 
 /** The whole time-out of a relative wait, nanoseconds; undefined when it is absolute or endless. */
-function wholeTimeout(thread: TracedThread, call: number, args: readonly bigint[]): bigint | undefined {
+function wholeTimeout(
+  thread: TracedThread,
+  call: number,
+  args: readonly bigint[],
+): bigint | undefined {
   switch (call) {
     case SYS.nanosleep:
       return timespecAt(thread, args[0]!);
@@ -76,7 +80,11 @@ export const remainingWait: ThreadKind = {
   restore() {},
 };
 
-function remaining(thread: TracedThread, call: number, args: readonly bigint[]): bigint | undefined {
+function remaining(
+  thread: TracedThread,
+  call: number,
+  args: readonly bigint[],
+): bigint | undefined {
   const written = writtenByKernel(call, args);
   if (written !== 0n) return timespecAt(thread, written);
   const whole = wholeTimeout(thread, call, args);

@@ -2,13 +2,13 @@
 import { SYS } from '../arch/x86-64.ts';
 import { LinuxError } from '../linux/error.ts';
 import { allocate, syscall } from '../linux/ffi.ts';
-import { readProc } from '../linux/procfs/read.ts';
 import type { ThreadKind } from './state-kind.ts';
 
 const AFFINITY_BYTES = 128;
 const PRIO_PROCESS = 0;
 const IOPRIO_WHO_PROCESS = 1;
 const PR_SET_TIMERSLACK = 29;
+const PR_GET_TIMERSLACK = 30;
 const SCHED_RR = 2;
 const answer = allocate(4096);
 
@@ -32,7 +32,7 @@ export const scheduling: ThreadKind = {
   scope: 'thread',
   stage: 'threads',
 
-  collect({ thread }) {
+  collect({ thread }, remote) {
     const { tid } = thread;
     const policy = ask(SYS.sched_getscheduler, tid);
     // The raw call answers 20 - nice (getpriority(2), "C library/kernel differences").
@@ -40,14 +40,14 @@ export const scheduling: ThreadKind = {
     const priority = realtimePriorityOf(tid);
     const affinity = affinityOf(tid);
     const ioPriority = ask(SYS.ioprio_get, IOPRIO_WHO_PROCESS, tid);
+    const slack = remote.must(SYS.prctl, PR_GET_TIMERSLACK);
     return ({ threadCore }) => {
       threadCore.schedPolicy = policy;
       threadCore.schedNice = nice;
       threadCore.schedPrio = priority;
       threadCore.cpuAffinity = affinity;
       if (ioPriority > 0) threadCore.ioprio = ioPriority;
-      const slack = timerSlackOf(thread.process.pid, tid);
-      if (slack !== undefined) threadCore.timerSlackNs = slack;
+      threadCore.timerSlackNs = slack.value;
     };
   },
 
@@ -73,16 +73,3 @@ export const scheduling: ThreadKind = {
     if (saved.timerSlackNs) batch.call(SYS.prctl, PR_SET_TIMERSLACK, saved.timerSlackNs);
   },
 };
-
-/** The file exists for the leader of another process only on newer kernels; absent means unknown. */
-function timerSlackOf(pid: number, tid: number): bigint | undefined {
-  try {
-    return BigInt(readProc(`/proc/${pid}/task/${tid}/timerslack_ns`).trim());
-  } catch {
-    try {
-      return pid === tid ? BigInt(readProc(`/proc/${pid}/timerslack_ns`).trim()) : undefined;
-    } catch {
-      return undefined;
-    }
-  }
-}
