@@ -105,7 +105,8 @@ function hooksFor(metrics: Metrics, log: Logger): ControllerHooks {
       if (error === undefined) {
         log.debug({ controller, key, result, durationMillis }, 'reconciled');
       } else if (result !== 'conflict') {
-        log.warn({ controller, key, failures, err: error }, 'reconcile failed');
+        const message = error instanceof Error ? error.message : String(error);
+        log.warn({ controller, key, failures, error: message }, 'reconcile failed');
       }
     },
     abandoned: (controller, keys) => log.warn({ controller, keys }, 'work abandoned'),

@@ -167,7 +167,9 @@ function timingOf(result: TaskResult): NonNullable<CheckpointStatus['timing']> {
 
 function completed(next: Builder, reason: 'Completed' | 'DryRunPassed'): void {
   next.set({ timing: { ...next.status.timing, completionTime: next.now } });
-  next.condition('Ready', 'True', reason);
+  const { bundle, timing } = next.status;
+  const facts = bundle && `stored ${bundle.size}, frozen for ${timing?.freeze ?? 'no time'}`;
+  next.condition('Ready', 'True', reason, facts);
 }
 
 function failed(next: Builder, step: Extract<CheckpointStep, { do: 'fail' }>): void {

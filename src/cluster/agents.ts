@@ -1,5 +1,5 @@
 // Which nodes have an agent, and what the agent's pod tells about the node (pure).
-import { INIT_IMAGE_CONTAINER, LABELS } from '../../crds/names.ts';
+import { INIT_IMAGE_CONTAINER, LABELS, OPERATOR_NAMESPACE } from '../../crds/names.ts';
 import { isPodReady, type Pod } from './pod.ts';
 
 export interface Agent {
@@ -16,6 +16,8 @@ export function agentsOf(pods: readonly Pod[]): readonly Agent[] {
     const image = pod.spec.initContainers?.find(({ name }) => name === INIT_IMAGE_CONTAINER)?.image;
     const { nodeName } = pod.spec;
     if (
+      // Labels can be set by anybody who may make pods; not there.
+      pod.metadata.namespace !== OPERATOR_NAMESPACE ||
       pod.metadata.labels?.[LABELS.role] !== 'agent' ||
       pod.metadata.deletionTimestamp !== undefined ||
       nodeName === undefined ||

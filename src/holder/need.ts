@@ -11,6 +11,8 @@ import { holderName, holderPod, type HolderPlace } from './pod.ts';
 const USE_FRESH_MILLIS = 60_000;
 /** Longer than any image pull or volume mount that goes well. */
 const START_MILLIS = 60_000;
+/** The scheduler's first refusal is often a matter of moments. */
+const SCHEDULE_MILLIS = 5_000;
 
 export interface HolderFacts {
   readonly nowMillis: number;
@@ -92,9 +94,9 @@ function starting(facts: HolderFacts, pod: Pod, elsewhere: readonly Pod[]): Hold
     return blocking;
   }
   const name = pod.metadata.name;
-  const stuck = stuckContainer(pod) ?? unscheduled(pod);
-  const since = Date.parse(pod.metadata.creationTimestamp ?? '');
-  if (stuck !== undefined || facts.nowMillis - since > START_MILLIS) {
+  const age = facts.nowMillis - Date.parse(pod.metadata.creationTimestamp ?? '');
+  const stuck = stuckContainer(pod) ?? (age > SCHEDULE_MILLIS ? unscheduled(pod) : undefined);
+  if (stuck !== undefined || age > START_MILLIS) {
     const message = `the volume holder ${name} on node ${facts.nodeName} does not start${stuck === undefined ? '' : `: ${stuck.message}`}`;
     return { need: 'wait', reason: 'HolderNotStarting', message };
   }

@@ -69,7 +69,12 @@ function apply(next: Builder, restore: Restore, step: TellingStep): void {
       return next.condition('Ready', 'False', 'WaitingForPodReady');
     case 'finish':
       next.set({ timing: { ...next.status.timing, completionTime: next.now } });
-      return next.condition('Ready', 'True', 'Completed');
+      return next.condition(
+        'Ready',
+        'True',
+        'Completed',
+        `pod ${step.pod.metadata.name} goes on where it was saved`,
+      );
     case 'fail':
       return failed(next, restore, step);
   }
