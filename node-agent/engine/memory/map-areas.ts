@@ -23,6 +23,14 @@ const O_RDWR = 2;
 const O_QUIETLY = 0x80000 | 0o400 | 0o4000;
 const PATH_MAX = 4096;
 
+/** The areas of a process, and what of them there is to do. */
+export interface AreasToMap {
+  readonly mm: MmEntry;
+  /** pages to be written later, ascending */
+  readonly runs: readonly Span[];
+  readonly kept: ReadonlySet<VmaEntry>;
+}
+
 /** Where the content of mappings comes from. */
 export interface MappingSources {
   /** one Latin-1 character a byte; undefined for what has no path */
@@ -36,11 +44,14 @@ export function runsToFill(runs: readonly SavedRun[], mm: MmEntry): SavedRun[] {
   return clipRuns(runs, mappedAreas(mm).filter(isPrivate));
 }
 
-/** Maps every area; those with pages to come are writable for now. */
+/**
+ * Maps every area; those with pages to come are writable for now.
+ *
+ * @param kept areas that are there already
+ */
 export function queueMappings(
   builder: ProcessBuilder,
-  mm: MmEntry,
-  runs: readonly Span[],
+  { mm, runs, kept }: AreasToMap,
   sources: MappingSources,
 ): void {
   const files = new OpenedFiles(builder, sources);
@@ -51,6 +62,10 @@ export function queueMappings(
     const kind = kindOf(area);
     const flags = mapFlagsOf(area);
     builder.makeRoom(2, PATH_MAX);
+    if (kept.has(area)) {
+      if (prot !== area.prot) builder.batch.must(SYS.mprotect, start, sizeOf(area), prot);
+      continue;
+    }
     if (kind === 'anonymous') {
       builder.batch.must(SYS.mmap, start, sizeOf(area), prot, flags | MAP.ANONYMOUS, -1, 0);
       continue;
@@ -109,7 +124,7 @@ function filledBy(runs: readonly Span[]): (area: Span) => boolean {
 }
 
 /** Everything that would have been in the way of the pages: protection, guards, locks, advice. */
-export function queueFinish(builder: ProcessBuilder, mm: MmEntry, runs: readonly Span[]): void {
+export function queueFinish(builder: ProcessBuilder, { mm, runs }: AreasToMap): void {
   const isFilled = filledBy(runs);
   const optional: Optional[] = [];
   const may = (object: Span, code: keyof typeof LOSSES, nr: number, ...args: RemoteWord[]) => {

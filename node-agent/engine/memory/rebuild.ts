@@ -5,7 +5,7 @@ import type { MmEntry, VmaEntry } from '../image/messages/memory.ts';
 import type { ImageReader } from '../image/reader.ts';
 import { type Mapping, readMaps } from '../linux/procfs/maps.ts';
 import type { ProcessBuilder } from '../restore/builder.ts';
-import { RemoteBatch } from '../tracee/remote-batch.ts';
+import type { SavedProcess } from '../state/records.ts';
 import {
   Resident,
   RESTORE_LEADER,
@@ -13,10 +13,11 @@ import {
   type ResidentPlan,
   SMALL_SLOT,
 } from '../tracee/resident.ts';
-import type { TracedProcess } from '../tracee/traced-process.ts';
 import { complement, findHole, sizeOf, type Span } from './address-space.ts';
+import { MADV } from './area.ts';
 import { executeFile, UNFINISHED_NAME } from './executable.ts';
 import { fillPages } from './fill.ts';
+import { comparePages, inheritedAreas, type PageSet } from './inheritance.ts';
 import { queueFinish, queueMappings, runsToFill } from './map-areas.ts';
 import { setMmFields } from './mm-fields.ts';
 import { savedSpans } from './saved-areas.ts';
@@ -38,6 +39,8 @@ export interface RebuildContext {
   readonly files: MappedPaths;
   /** told after every step, bytes of that step */
   readonly progress: (bytes: number) => void;
+  /** the parent, if the process was forked when that had its memory already ({@link inheritsMemory}) */
+  readonly bornFrom?: SavedProcess;
 }
 
 /**
@@ -47,22 +50,50 @@ export interface RebuildContext {
  * @throws LinuxError, TraceeError: the process is then of no use and must be ended
  */
 export function rebuildMemory(builder: ProcessBuilder, context: RebuildContext): void {
-  const { mm } = builder.saved;
-  if (!mm) throw new Error(`process ${builder.saved.pid} has no memory in its image`);
+  const { saved, process } = builder;
+  const mm = memoryOf(saved);
   const exePath = context.files.path(mm.exeFileId);
-  if (exePath === undefined)
-    throw new Error(`the program of process ${builder.saved.pid} has no path`);
-  const failed = executeFile(builder.process, exePath);
-  const { process } = builder;
-  moveIn(process, mm, builder.saved.threads.length - 1);
-  const pages = readPagemap(context.images, IMAGES.pagemap(builder.saved.pid));
-  const runs = runsToFill(pages.runs, mm);
+  if (exePath === undefined) throw new Error(`the program of process ${saved.pid} has no path`);
+  const parent = context.bornFrom;
+  const failed = parent ? undefined : executeFile(process, exePath);
+  const inherited = parent ? inheritedAreas(memoryOf(parent), mm) : [];
+  moveIn(builder, inherited);
+  const own = pageSet(context.images, saved);
+  const difference = parent
+    ? comparePages(context.images, pageSet(context.images, parent), own, inherited)
+    : { toWrite: own.runs, toDrop: [] };
+  const areas = { mm, runs: difference.toWrite, kept: new Set(inherited) };
   using objects = context.files.sharedMemory.hand(builder, mm);
-  queueMappings(builder, mm, runs, sourcesOf(context, objects));
+  queueMappings(builder, areas, sourcesOf(context, objects));
+  drop(builder, difference.toDrop);
   objects.fill(context.progress);
-  fillPages(process.pid, { images: context.images, pages }, runs, context.progress);
-  queueFinish(builder, mm, runs);
+  const source = { images: context.images, pages: own.pages };
+  fillPages(process.pid, source, difference.toWrite, context.progress);
+  context.progress(bytesOf(own.runs) - bytesOf(difference.toWrite));
+  queueFinish(builder, areas);
   setMmFields(builder, mm, failed === undefined ? undefined : exePath);
+}
+
+const bytesOf = (spans: readonly Span[]): number =>
+  Number(spans.reduce((sum, span) => sum + sizeOf(span), 0n));
+
+function memoryOf({ pid, mm }: SavedProcess): MmEntry {
+  if (!mm) throw new Error(`process ${pid} has no memory in its image`);
+  return mm;
+}
+
+function pageSet(images: ImageReader, saved: SavedProcess): PageSet {
+  const pages = readPagemap(images, IMAGES.pagemap(saved.pid));
+  return { pages, runs: runsToFill(pages.runs, memoryOf(saved)) };
+}
+
+/** Pages that the parent has and the child had not. */
+function drop(builder: ProcessBuilder, spans: readonly Span[]): void {
+  for (const span of spans) {
+    builder.makeRoom(1, 0);
+    builder.batch.must(SYS.madvise, span.start, sizeOf(span), MADV.DONTNEED);
+  }
+  builder.flush();
 }
 
 function sourcesOf({ files }: RebuildContext, objects: MappedObjects) {
@@ -72,23 +103,31 @@ function sourcesOf({ files }: RebuildContext, objects: MappedObjects) {
   };
 }
 
-/** Brings the interpreter to a place that stays free, empties the rest and sends the vDSO home. */
-function moveIn(process: TracedProcess, mm: MmEntry, threads: number): void {
+/**
+ * Brings the interpreter to a place that stays free, empties the rest and sends the vDSO home.
+ *
+ * @param kept what is not emptied
+ */
+function moveIn(builder: ProcessBuilder, kept: readonly Span[]): void {
+  const { process, saved } = builder;
+  const mm = memoryOf(saved);
   const mappings = readMaps(process.pid).filter((m) => m.name !== '[vsyscall]');
-  const plan = { leader: RESTORE_LEADER, thread: SMALL_SLOT, threads };
+  const plan = { leader: RESTORE_LEADER, thread: SMALL_SLOT, threads: saved.threads.length - 1 };
   const vdso = findVdso(mappings);
   const layout = planLayout(mappings, mm, plan, vdso);
   Resident.map(process, plan, layout.resident.start);
-  const batch = new RemoteBatch(process.leader);
+  const { batch } = builder;
   // At every instant until the release a probe must see that this is not the application yet
   batch.must(SYS.prctl, PR_SET_NAME, batch.text(UNFINISHED_NAME), 0, 0, 0);
   const parked = vdso ? parkingMoves(vdso, layout.parking.start) : [];
   queueMoves(parked, batch);
-  for (const span of complement([layout.resident, layout.parking])) {
+  for (const span of complement([layout.resident, layout.parking, ...kept])) {
+    builder.makeRoom(1, 0);
     batch.must(SYS.munmap, span.start, sizeOf(span));
   }
+  builder.makeRoom(parked.length, 0);
   queueMoves(homeMoves(parked, mm), batch);
-  batch.run();
+  builder.flush();
   process.bootstrapAddress = undefined;
 }
 

@@ -63,7 +63,7 @@ export interface PageBatch {
   readonly address: bigint;
   readonly content: Buffer;
   readonly length: number;
-  readonly pieces: readonly Span[];
+  readonly pieces: readonly SavedRun[];
 }
 
 /** Reads runs in steps of up to 4 MiB; the memory behind `address` is used again for the next step. */

@@ -25,9 +25,17 @@ export class TreeBirth {
   readonly #tree: SavedTree;
   readonly #pids: ReadonlySet<number>;
   readonly #cloner: ProcessCloner;
+  readonly #beforeChildren: (member: BornProcess) => void;
 
-  constructor(tree: SavedTree, tracer: Tracer, pids: PidSource) {
+  /** @param beforeChildren told of every process before it has children: what they are to inherit is made there */
+  constructor(
+    tree: SavedTree,
+    tracer: Tracer,
+    pids: PidSource,
+    beforeChildren: (member: BornProcess) => void,
+  ) {
     this.#tree = tree;
+    this.#beforeChildren = beforeChildren;
     this.#pids = new Set(tree.processes.map((p) => p.pid));
     this.#cloner = new ProcessCloner(tracer, pids);
   }
@@ -46,6 +54,7 @@ export class TreeBirth {
 
   #grow(saved: SavedProcess, process: TracedProcess, inherited: number): void {
     this.born.push({ saved, process });
+    this.#beforeChildren({ saved, process });
     const children = this.#tree.processes.filter((p) => p.pstree.ppid === saved.pid);
     const startsSession = saved.pstree.sid === saved.pid && inherited !== saved.pid;
     const early = (child: SavedProcess): boolean =>

@@ -1,11 +1,13 @@
 // One tree being rebuilt, stage by stage; `restore.ts` says in which order.
 import { SYS } from '../arch/x86-64.ts';
+import { inheritsMemory } from '../memory/inheritance.ts';
 import { rebuildMemory } from '../memory/rebuild.ts';
 import type { Reporter } from '../reporter.ts';
 import type { TreeReport } from '../protocol.ts';
 import { SIGNAL, sendSignal } from '../linux/signals.ts';
 import { spawnProgram, openInitProgram } from '../linux/spawn.ts';
 import { innermost, readStatus } from '../linux/procfs/status.ts';
+import type { SavedProcess } from '../state/records.ts';
 import { targetOf } from '../state/files/check.ts';
 import { FileOpener } from '../state/files/opener.ts';
 import { poll } from '../linux/wait.ts';
@@ -31,6 +33,8 @@ export class TreeConstruction {
   readonly #birth: Birth;
   #pids: PidSource | undefined;
   #root: TracedProcess | undefined;
+  #filledBytes = 0;
+  readonly #rebuilt = new Set<ProcessUnderConstruction>();
 
   constructor(saved: OpenedTree, tracer: Tracer, reporter: Reporter) {
     this.#saved = saved;
@@ -55,32 +59,46 @@ export class TreeConstruction {
     const taken = new Set(tree.processes.flatMap((p) => [p.pid, ...p.pstree.threads]));
     this.#pids = this.#birth === 'morph' ? LastPid.start(rootPid, taken) : new SetTid();
     const session = innermost(readStatus(rootPid).nsSids);
-    const born = new TreeBirth(tree, this.#tracer, this.#pids).build(this.#root, session);
-    for (const member of born) this.#adopt(member);
-  }
-
-  #adopt({ saved, process }: BornProcess): void {
-    if (saved.zombie) {
+    const born = new TreeBirth(tree, this.#tracer, this.#pids, (member) =>
+      this.#adopt(member),
+    ).build(this.#root, session);
+    for (const { saved, process } of born) {
+      if (!saved.zombie) continue;
       endAs(saved.core.tc?.exitStatus ?? saved.core.tc?.exitCode ?? 0, process, this.#tracer);
-      return;
     }
-    const report = this.#reporter.finding.bind(this.#reporter);
-    this.processes.push(new ProcessUnderConstruction(saved, process, this.#birth, report));
   }
 
-  /** Executable, mappings and their content. */
+  /** A process whose children share pages with it has its memory before they are forked. */
+  #adopt({ saved, process }: BornProcess): void {
+    if (saved.zombie) return;
+    const report = this.#reporter.finding.bind(this.#reporter);
+    const builder = new ProcessUnderConstruction(saved, process, this.#birth, report);
+    this.processes.push(builder);
+    const { processes } = this.#saved.tree;
+    const parent = processes.find((p) => p.pid === saved.pstree.ppid);
+    const children = processes.filter((p) => p.pstree.ppid === saved.pid);
+    const inherits = parent !== undefined && inheritsMemory(parent, saved);
+    if (inherits) this.#rebuild(builder, parent);
+    else if (children.some((child) => inheritsMemory(saved, child))) this.#rebuild(builder);
+  }
+
+  #rebuild(builder: ProcessUnderConstruction, bornFrom?: SavedProcess): void {
+    rebuildMemory(builder, {
+      images: this.#saved.images,
+      files: this.#files,
+      progress: (bytes) => {
+        this.#filledBytes += bytes;
+        this.#reporter.progress(this.#filledBytes, this.#saved.memoryBytes);
+      },
+      ...(bornFrom && { bornFrom }),
+    });
+    this.#rebuilt.add(builder);
+  }
+
+  /** Executable, mappings and their content, of all who have them not yet. */
   fillMemory(): void {
-    const total = this.#saved.memoryBytes;
-    let done = 0;
     for (const builder of this.processes) {
-      rebuildMemory(builder, {
-        images: this.#saved.images,
-        files: this.#files,
-        progress: (bytes) => {
-          done += bytes;
-          this.#reporter.progress(done, total);
-        },
-      });
+      if (!this.#rebuilt.has(builder)) this.#rebuild(builder);
     }
   }
 
