@@ -1,0 +1,91 @@
+// An engine that does what a scenario says: `node fake-engine.ts SCENARIO`. It speaks the real protocol and, where
+// asked, really stops processes, so that the watchdog has something to see.
+import { existsSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { detach, interrupt, seize } from '../../engine/linux/ptrace.ts';
+import { poll } from '../../engine/linux/wait.ts';
+import type { DumpResult, EngineEvent, EngineTask, RestoreResult } from '../../engine/protocol.ts';
+import { TEST_REQUIREMENTS } from '../../bundle/testing/volume.ts';
+import { readScenario, type ScenarioStep } from './scenario.ts';
+
+const pause = new Int32Array(new SharedArrayBuffer(4));
+const sleepMillis = (millis: number): unknown => Atomics.wait(pause, 0, 0, millis);
+
+function say(event: EngineEvent): void {
+  writeSync(1, `${JSON.stringify(event)}\n`);
+}
+
+function pidsOf(task: EngineTask): number[] {
+  return task.type === 'dump' ? task.trees.map(({ rootPid }) => rootPid) : [];
+}
+
+function stop(pid: number): void {
+  seize(pid, 0);
+  interrupt(pid);
+  while (poll(pid) === undefined) {
+    sleepMillis(1);
+  }
+}
+
+function resultOf(task: EngineTask): DumpResult | RestoreResult {
+  const trees = task.trees.map(({ name }) => ({
+    name,
+    processes: 1,
+    threads: 2,
+    memoryBytes: 4096,
+  }));
+  return task.type === 'dump'
+    ? { trees, freezeMillis: 1.5, bytes: 4096, findings: [], requirements: TEST_REQUIREMENTS }
+    : { trees, rootPids: [], restoreMillis: 2.5, findings: [] };
+}
+
+function writeImages(task: EngineTask, pagesBytes: number): void {
+  for (const { imagesDir } of task.trees) {
+    writeFileSync(`${imagesDir}/inventory.img`, 'inventory');
+    writeFileSync(`${imagesDir}/stats-dump`, 'stats');
+    writeFileSync(`${imagesDir}/pages-1.img`, Buffer.alloc(pagesBytes, 'p'));
+  }
+}
+
+function freeze(task: EngineTask): void {
+  if (task.type === 'dump') {
+    task.trees.forEach(({ freezerFile = '' }) => writeFileSync(freezerFile, '1'));
+  }
+}
+
+function perform(step: ScenarioStep, task: EngineTask): void {
+  switch (step.do) {
+    case 'say':
+      return say(step.event);
+    case 'write-images':
+      return writeImages(task, step.pagesBytes);
+    case 'stop':
+      return pidsOf(task).forEach(stop);
+    case 'let-go':
+      return pidsOf(task).forEach((pid) => detach(pid));
+    case 'freeze':
+      return freeze(task);
+    case 'wait-for':
+      while (!existsSync(step.file)) {
+        sleepMillis(5);
+      }
+      return;
+    case 'go-on-for-ever':
+      for (let bytesDone = 0; ; bytesDone += 1000) {
+        say({ event: 'progress', bytesDone, bytesTotal: 1_000_000 });
+        sleepMillis(5);
+      }
+    case 'result':
+      return say({ event: 'result', result: resultOf(task) });
+    case 'exit':
+      writeSync(2, step.lastWords ?? '');
+      process.exit(step.status);
+    case 'kill-self':
+      process.kill(process.pid, 'SIGKILL');
+  }
+}
+
+say({ event: 'ready' });
+const task = JSON.parse(readFileSync(0, 'utf8')) as EngineTask;
+for (const step of readScenario(process.argv[2] ?? '')) {
+  perform(step, task);
+}
