@@ -3,7 +3,7 @@
 # node. Ending pid 1 ends the node with its pods, mounts and links. All other directories are the host's.
 # shellcheck shell=bash
 
-private_paths="/run /etc/cni /opt/cni /var/lib/containerd /var/lib/kubelet /var/lib/cni /var/log/pods /var/log/containers"
+private_paths="/run /etc/cni /opt/cni /var/lib/containerd /var/lib/kubelet /var/lib/diapause /var/lib/cni /var/log/pods /var/log/containers"
 
 start_node() { # NODE
   local node=$1 outer pid
