@@ -8,6 +8,7 @@ import type {
   EngineEvent,
   EngineFailure,
   EngineTask,
+  RestoreResult,
 } from '../../node-agent/engine/protocol.ts';
 
 const MAIN = fileURLToPath(new URL('../../node-agent/engine/main.ts', import.meta.url));
@@ -21,7 +22,9 @@ export interface EngineEnd {
   readonly status: number | null;
   readonly signal: NodeJS.Signals | null;
   readonly stderr: string;
+  /** of a dump */
   readonly result: DumpResult | undefined;
+  readonly restored: RestoreResult | undefined;
   readonly failure: EngineFailure | undefined;
   /** in the order in which they were reported, with the engine's own times */
   readonly stages: readonly { readonly stage: Stage; readonly atMillis: number }[];
@@ -91,10 +94,11 @@ export function startEngine(task: EngineTask, options: EngineOptions = {}): Runn
   return engine;
 }
 
-function summary(events: readonly EngineEvent[]): Pick<EngineEnd, 'result' | 'failure' | 'stages'> {
+function summary(events: readonly EngineEvent[]): Omit<EngineEnd, 'status' | 'signal' | 'stderr'> {
   const result = events.find((event) => event.event === 'result')?.result;
   return {
     result: result && 'freezeMillis' in result ? result : undefined,
+    restored: result && 'restoreMillis' in result ? result : undefined,
     failure: events.find((event) => event.event === 'failed')?.failure,
     stages: events.filter((event) => event.event === 'stage'),
   };
