@@ -8,7 +8,14 @@ import { bundlePathOf, isDryRun } from './dump-task.ts';
 import type { CheckpointStep } from './facts.ts';
 
 /** Stages of the engine after which the application runs again. */
-const CAPTURED_STAGES = ['thawed', 'saving-pages', 'saving-state', 'sealing', 'done'];
+const CAPTURED_STAGES = [
+  'thawed',
+  'saving-pages',
+  'saving-state',
+  'saving-files',
+  'sealing',
+  'done',
+];
 const FREEZING_STAGES = ['seizing', 'preparing', 'frozen'];
 
 export function checkpointStatus(
