@@ -1,5 +1,6 @@
 // The engine process: one task as JSON on stdin, events as JSON lines on stdout, exit status 0 only after a result.
-import { readFileSync, writeSync } from 'node:fs';
+import { writeSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
 import { dump } from './dump.ts';
 import { describeFailure } from './failure.ts';
 import type { EngineEvent, EngineTask } from './protocol.ts';
@@ -11,10 +12,10 @@ function emit(event: EngineEvent): void {
   writeSync(1, `${JSON.stringify(event)}\n`);
 }
 
-function main(): number {
+async function main(): Promise<number> {
   rehearse();
   emit({ event: 'ready' });
-  const task = JSON.parse(readFileSync(0, 'utf8')) as EngineTask;
+  const task = JSON.parse(await text(process.stdin)) as EngineTask;
   const reporter = new Reporter(emit);
   try {
     const result = task.type === 'dump' ? dump(task, reporter) : restore(task, reporter);
@@ -26,4 +27,4 @@ function main(): number {
   }
 }
 
-process.exitCode = main();
+process.exitCode = await main();
