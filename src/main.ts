@@ -105,8 +105,8 @@ function hooksFor(metrics: Metrics, log: Logger): ControllerHooks {
       if (error === undefined) {
         log.debug({ controller, key, result, durationMillis }, 'reconciled');
       } else if (result !== 'conflict') {
-        const message = error instanceof Error ? error.message : String(error);
-        log.warn({ controller, key, failures, error: message }, 'reconcile failed');
+        const why = error instanceof Error ? error.message : 'no error object';
+        log.warn({ controller, key, failures, why }, 'reconcile failed');
       }
     },
     abandoned: (controller, keys) => log.warn({ controller, keys }, 'work abandoned'),

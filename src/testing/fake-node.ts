@@ -1,6 +1,6 @@
 // A node for tests of the controller: kubelet and agent in one, by polling. Containers "run" at once; NodeTasks end
 // as the test says.
-import { LABELS, OPERATOR_NAMESPACE } from '../../crds/names.ts';
+import { OPERATOR_NAMESPACE } from '../../crds/names.ts';
 import type { NodeTask, NodeTaskStatus, TaskResult } from '../../crds/node-task.ts';
 import { isNotFound } from '../../kube/api-error.ts';
 import type { Client } from '../../kube/client.ts';
@@ -58,7 +58,7 @@ export class FakeNode {
   }
 
   async #kubelet(signal: AbortSignal): Promise<void> {
-    const { items } = await this.#pods.list({ labelSelector: LABELS.role, signal });
+    const { items } = await this.#pods.list({ signal });
     for (const pod of items) {
       if (pod.spec.nodeName === undefined && this.#options.schedules !== false) {
         await this.#bind(pod, signal);
