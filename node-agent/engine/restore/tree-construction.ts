@@ -4,7 +4,6 @@ import { inheritsMemory } from '../memory/inheritance.ts';
 import { rebuildMemory } from '../memory/rebuild.ts';
 import type { Reporter } from '../reporter.ts';
 import type { TreeReport } from '../protocol.ts';
-import { SIGNAL, sendSignal } from '../linux/signals.ts';
 import { spawnProgram, openInitProgram } from '../linux/spawn.ts';
 import { innermost, readStatus } from '../linux/procfs/status.ts';
 import type { SavedProcess } from '../state/records.ts';
@@ -148,10 +147,7 @@ export class TreeConstruction {
   /** Ends everything that was built, after a failure. */
   abandon(): void {
     this.#pids?.close();
-    for (const process of [...this.#tracer.processes.values()]) {
-      sendSignal(process.pid, SIGNAL.SIGKILL);
-      this.#tracer.awaitEnd(process);
-    }
+    this.#tracer.endAll();
     // A root that the engine itself gave birth to is its child, and stays a zombie until it is reaped.
     if (this.#birth === 'standalone') while (poll(-1));
     this.#files.close();

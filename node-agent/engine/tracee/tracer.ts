@@ -324,6 +324,15 @@ export class Tracer {
     this.processes.delete(process.pid);
   }
 
+  /** Ends everything that is traced. All are killed before the first is waited for: a pid 1 ends last of its namespace. */
+  endAll(millis = 10_000): void {
+    for (const { pid } of this.processes.values()) sendSignal(pid, SIGNAL.SIGKILL);
+    waitFor('the end of all processes', millis, () => {
+      this.pump();
+      return this.processes.size === 0 || undefined;
+    });
+  }
+
   /** The same for one thread that calls exit(2). */
   awaitThreadEnd(thread: TracedThread, millis = 10_000): void {
     waitFor(`the end of thread ${thread.tid}`, millis, () => {
