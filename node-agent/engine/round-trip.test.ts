@@ -4,7 +4,13 @@ import { mkdtempSync, readFileSync, readlinkSync, readdirSync, rmSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { BLOCKED_CALLS, type Case, CASES, throughImages } from '../../test/victims/cases.ts';
+import {
+  BLOCKED_CALLS,
+  type Case,
+  CASES,
+  FORGIVE_NOTHING,
+  throughImages,
+} from '../../test/victims/cases.ts';
 import { dumpTask, type EngineEnd, startEngine } from '../../test/victims/engine-process.ts';
 import { mustBeWell } from '../../test/victims/health.ts';
 import { compareMemory, readMemoryOf } from '../../test/victims/memory-image.ts';
@@ -53,7 +59,7 @@ describe('saved, ended and restored', () => {
       using victim = await startVictim(buildVictim(one.program), one.args);
       const before = (await one.ask?.(victim)) ?? [];
       using restored = await cycle(victim, one);
-      await one.verify(restored, before);
+      await one.verify(restored, before, FORGIVE_NOTHING);
     });
   }
 
