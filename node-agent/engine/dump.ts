@@ -55,7 +55,7 @@ function save(task: DumpTask, work: Work): void {
     savePagesWhileRunning(work);
   } else {
     reporter.stage('saving-pages');
-    for (const tree of dumps) tree.savePages(undefined, reporter);
+    for (const tree of dumps) tree.saveStandingPages(undefined, reporter, () => {});
   }
   reporter.stage('saving-state');
   for (const tree of dumps)
@@ -66,8 +66,10 @@ function save(task: DumpTask, work: Work): void {
 
 /** The application runs from here on; its pages are those of the moment of the freeze. */
 function savePagesWhileRunning({ application, dumps, reporter }: Work): void {
-  using snapshots = Snapshots.take(application, dumps);
-  application.checkLimit();
+  const checkLimit = (): void => application.checkLimit();
+  using snapshots = Snapshots.take(application, dumps, (finding) => reporter.finding(finding));
+  for (const tree of dumps) tree.saveStandingPages(snapshots, reporter, checkLimit);
+  checkLimit();
   application.letGo();
   reporter.stage('thawed');
   reporter.stage('saving-pages');

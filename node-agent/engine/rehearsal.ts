@@ -65,7 +65,7 @@ function rehearseOnce(rootPid: number, imagesDir: string): void {
   using dump = TreeDump.collect(tree, application, task);
   describeRequirements(application.processes[0]!);
   dump.copyVolatile();
-  using snapshots = Snapshots.take(application, [dump]);
+  using snapshots = Snapshots.take(application, [dump], () => {});
   application.letGo();
   dump.savePages(snapshots, new Reporter(() => {}));
 }

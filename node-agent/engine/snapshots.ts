@@ -1,7 +1,14 @@
 // Copy-on-write snapshots of every process of a dump, discarded at the end of the scope.
+import type { Finding } from './finding.ts';
 import type { HeldApplication } from './held-application.ts';
 import type { ProcessMemory } from './memory/mappings.ts';
-import { discardSnapshot, type Snapshot, takeSnapshot } from './memory/snapshot.ts';
+import { lackOfRoom } from './memory/snapshot-room.ts';
+import {
+  discardSnapshot,
+  type Snapshot,
+  SnapshotFailedError,
+  takeSnapshot,
+} from './memory/snapshot.ts';
 import type { TreeDump } from './tree-dump.ts';
 
 export class Snapshots {
@@ -12,12 +19,27 @@ export class Snapshots {
     this.#application = application;
   }
 
-  /** All processes are stopped; the snapshots of all together are one moment. */
-  static take(application: HeldApplication, trees: readonly TreeDump[]): Snapshots {
+  /**
+   * All processes are stopped; the snapshots of all together are one moment. Where memory is short or the kernel denies a
+   * fork there is none, and the pages are to be copied before the thaw.
+   *
+   * @param report told why
+   */
+  static take(
+    application: HeldApplication,
+    trees: readonly TreeDump[],
+    report: (finding: Finding) => void,
+  ): Snapshots {
     const snapshots = new Snapshots(application);
+    const memories = trees.flatMap((tree) => tree.living.map(({ memory }) => memory));
+    const cramped = lackOfRoom(memories);
+    if (cramped) {
+      report(cramped);
+      return snapshots;
+    }
     try {
-      for (const { memory } of trees.flatMap((tree) => tree.living)) {
-        snapshots.#taken.set(memory, takeSnapshot(application.tracer, memory));
+      for (const memory of memories) {
+        snapshots.#take(memory, report);
         application.checkLimit();
       }
       return snapshots;
@@ -27,11 +49,25 @@ export class Snapshots {
     }
   }
 
-  /** The snapshot of one process. */
-  of(memory: ProcessMemory): Snapshot {
-    const snapshot = this.#taken.get(memory);
-    if (!snapshot) throw new Error(`no snapshot of process ${memory.process.pid}`);
-    return snapshot;
+  #take(memory: ProcessMemory, report: (finding: Finding) => void): void {
+    try {
+      this.#taken.set(memory, takeSnapshot(this.#application.tracer, memory));
+    } catch (error) {
+      if (!(error instanceof SnapshotFailedError)) throw error;
+      report({
+        code: 'SnapshotFailed',
+        severity: 'note',
+        pid: memory.process.nsPid,
+        object: error.message,
+        advice:
+          'it stands still until its pages are copied; raise its limits of processes and memory',
+      });
+    }
+  }
+
+  /** The snapshot of one process, undefined when there is none. */
+  of(memory: ProcessMemory): Snapshot | undefined {
+    return this.#taken.get(memory);
   }
 
   [Symbol.dispose](): void {

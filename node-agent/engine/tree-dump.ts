@@ -6,6 +6,7 @@ import { ImageWriter } from './image/writer.ts';
 import type { ProcessMemory } from './memory/mappings.ts';
 import { PagesIds } from './memory/pages-file.ts';
 import { savePages } from './memory/save-pages.ts';
+import type { Snapshot } from './memory/snapshot.ts';
 import type { DumpTask, DumpTree, Requirements, TreeReport } from './protocol.ts';
 import type { Reporter } from './reporter.ts';
 import type { Snapshots } from './snapshots.ts';
@@ -72,15 +73,45 @@ export class TreeDump {
     this.#collected.sharedMemory.copy(this.#images, this.#pagesIds);
   }
 
-  /** @param snapshots undefined to read the originals, while they stand still */
-  savePages(snapshots: Snapshots | undefined, reporter: Reporter): void {
-    for (const { memory, record } of this.living) {
-      this.#pageBytes += savePages(memory, record, snapshots?.of(memory), {
-        images: this.#images,
-        pagesIds: this.#pagesIds,
-        progress: (done, total) => this.#progress(done, total, reporter),
-      });
+  /** Reads what has a snapshot; the application may run. */
+  savePages(snapshots: Snapshots, reporter: Reporter): void {
+    for (const living of this.living) {
+      const snapshot = snapshots.of(living.memory);
+      if (snapshot) this.#savePages(living, snapshot, reporter);
     }
+  }
+
+  /**
+   * Reads the originals, which stand still: all, or those without a snapshot.
+   *
+   * @param checkLimit called after every transfer, may throw to give up
+   */
+  saveStandingPages(
+    snapshots: Snapshots | undefined,
+    reporter: Reporter,
+    checkLimit: () => void,
+  ): void {
+    for (const living of this.living) {
+      if (!snapshots?.of(living.memory)) {
+        this.#savePages(living, undefined, reporter, checkLimit);
+      }
+    }
+  }
+
+  #savePages(
+    { memory, record }: LivingProcess,
+    snapshot: Snapshot | undefined,
+    reporter: Reporter,
+    checkLimit = (): void => undefined,
+  ): void {
+    this.#pageBytes += savePages(memory, record, snapshot, {
+      images: this.#images,
+      pagesIds: this.#pagesIds,
+      progress: (done, total) => {
+        checkLimit();
+        this.#progress(done, total, reporter);
+      },
+    });
   }
 
   #progress(done: number, total: number, reporter: Reporter): void {

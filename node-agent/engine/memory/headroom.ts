@@ -2,14 +2,6 @@
 import { readFileSync } from 'node:fs';
 import { readProc, tryReadProc } from '../linux/procfs/read.ts';
 
-/** Room in the tightest of all memory cgroups above a process. */
-export interface Headroom {
-  /** bytes, undefined = no limit */
-  readonly bytes: number | undefined;
-  /** the kernel would end every process of the group, so that no oom_score_adj can direct it */
-  readonly killsWholeGroup: boolean;
-}
-
 /** Where the memory controller is mounted, and what of a group's path to take off. */
 interface Hierarchy {
   readonly mountPoint: string;
@@ -29,37 +21,52 @@ const FILES = {
   2: { limit: 'memory.max', usage: 'memory.current', cache: 'inactive_file' },
 } as const;
 
-/**
- * Reads limit and usage of every memory cgroup from the process's own up to the root. Page cache that nobody uses
- * counts as room: the kernel takes it back before it kills.
- */
-export function memoryHeadroom(pid: number): Headroom {
-  const group = memoryGroup(readProc(`/proc/${pid}/cgroup`));
-  if (!group) return { bytes: undefined, killsWholeGroup: false };
-  const hierarchy = memoryHierarchy(readProc('/proc/self/mountinfo'), group.version);
-  if (!hierarchy) return { bytes: undefined, killsWholeGroup: false };
-  const directories = groupDirectories(hierarchy, group.path);
-  const rooms = directories.map((directory) => room(directory, hierarchy.version));
-  const limited = rooms.filter((bytes) => bytes !== undefined);
-  return {
-    bytes: limited.length === 0 ? undefined : Math.max(0, Math.min(...limited)),
-    killsWholeGroup: directories.some((directory) => text(`${directory}/memory.oom.group`) === '1'),
-  };
-}
-
 /** Below this a snapshot is given up while it is read: the application would be next. */
 export const LAST_ROOM_BYTES = 8 << 20;
 const ALWAYS_ENOUGH_BYTES = 64 << 20;
 const SHARE = 4;
 
+/** Looks at the memory cgroups of one process: its own and all above that have a limit. */
+export class HeadroomGauge {
+  /** path of the process's own group; the same for all who share its limits */
+  readonly group: string;
+  readonly #directories: readonly string[];
+  readonly #version: 1 | 2;
+
+  /** @throws the error of open(2) when the process has ended */
+  constructor(pid: number) {
+    const group = memoryGroup(readProc(`/proc/${pid}/cgroup`));
+    const hierarchy = group && memoryHierarchy(readProc('/proc/self/mountinfo'), group.version);
+    this.group = group?.path ?? '';
+    this.#version = group?.version ?? 2;
+    const directories = hierarchy && group ? groupDirectories(hierarchy, group.path) : [];
+    this.#directories = directories.filter(
+      (directory) => limitOf(directory, this.#version) !== undefined,
+    );
+  }
+
+  /**
+   * Room in the tightest group; undefined where nothing limits. Page cache that nobody uses counts as room: the kernel
+   * takes it back before it kills.
+   */
+  read(): number | undefined {
+    const rooms = this.#directories
+      .map((directory) => room(directory, this.#version))
+      .filter((bytes) => bytes !== undefined);
+    return rooms.length === 0 ? undefined : Math.max(0, Math.min(...rooms));
+  }
+}
+
 /**
  * Is there room for what the application writes to while its snapshot is read? That takes 0.4 s per GiB, and pages that are
  * already read cost nothing any more: a quarter of the memory, at least 64 MiB, never more than all of it.
+ *
+ * @param roomBytes undefined for no limit
  */
-export function enoughRoom(headroom: Headroom, anonymousBytes: number): boolean {
-  if (headroom.bytes === undefined) return true;
+export function enoughRoom(roomBytes: number | undefined, anonymousBytes: number): boolean {
+  if (roomBytes === undefined) return true;
   const share = Math.max(ALWAYS_ENOUGH_BYTES, anonymousBytes / SHARE);
-  return headroom.bytes - LAST_ROOM_BYTES >= Math.min(anonymousBytes, share);
+  return roomBytes - LAST_ROOM_BYTES >= Math.min(anonymousBytes, share);
 }
 
 /** The memory cgroup in /proc/PID/cgroup; a v1 controller hides that of v2. */
@@ -94,24 +101,27 @@ export function memoryHierarchy(mountinfo: string, version: 1 | 2): Hierarchy | 
 export function groupDirectories({ mountPoint, root }: Hierarchy, path: string): string[] {
   const below = root !== '/' && path.startsWith(root) ? path.slice(root.length) : path;
   const names = below.split('/').filter((name) => name !== '' && name !== '..');
-  return Array.from(
-    { length: names.length + 1 },
-    (_, i) => `${mountPoint}/${names.slice(0, names.length - i).join('/')}`,
+  return Array.from({ length: names.length + 1 }, (_, i) =>
+    [mountPoint, ...names.slice(0, names.length - i)].join('/'),
   );
 }
 
+/** undefined: no such file (the root of v2), or none set */
+function limitOf(directory: string, version: 1 | 2): number | undefined {
+  const limit = Number(textOf(`${directory}/${FILES[version].limit}`) ?? Number.NaN);
+  return limit < NO_LIMIT ? limit : undefined;
+}
+
 function room(directory: string, version: 1 | 2): number | undefined {
-  const files = FILES[version];
-  const limit = Number(text(`${directory}/${files.limit}`) ?? Number.NaN);
-  const usage = Number(text(`${directory}/${files.usage}`) ?? Number.NaN);
-  // NaN: no such file (the root of v2), or `max`
-  if (!(limit < NO_LIMIT) || Number.isNaN(usage)) return undefined;
+  const limit = limitOf(directory, version);
+  const usage = Number(textOf(`${directory}/${FILES[version].usage}`) ?? Number.NaN);
+  if (limit === undefined || Number.isNaN(usage)) return undefined;
   const stat = tryReadProc(`${directory}/memory.stat`) ?? '';
-  const cache = new RegExp(`^${files.cache} (\\d+)$`, 'm').exec(stat)?.[1];
+  const cache = new RegExp(`^${FILES[version].cache} (\\d+)$`, 'm').exec(stat)?.[1];
   return limit - usage + Number(cache ?? 0);
 }
 
-function text(path: string): string | undefined {
+function textOf(path: string): string | undefined {
   try {
     return readFileSync(path, 'latin1').trim();
   } catch {

@@ -11,7 +11,7 @@ import type { ProcessSubject } from '../state/state-kind.ts';
 import type { RemoteBatch } from '../tracee/remote-batch.ts';
 import type { TracedProcess } from '../tracee/traced-process.ts';
 import { type Area, type AreaFile, classify, hasFile, vmaEntryOf } from './area.ts';
-import { type Headroom, memoryHeadroom } from './headroom.ts';
+import { HeadroomGauge } from './headroom.ts';
 import { reapLeftBehind, snapshotsLeftBehind } from './reap.ts';
 import { kernelShmemDevice, type SharedMemoryDump } from './shared-memory.ts';
 
@@ -30,11 +30,16 @@ export interface PreparedMappings {
   /** with VmFlags, ascending */
   readonly mappings: readonly Mapping[];
   readonly shmemDevice: string;
+  /** flags to open the files of mappings with, by start address */
+  readonly openFlags: ReadonlyMap<bigint, number>;
   /** pids of snapshots that a killed engine left, as the process knows them */
   readonly leftBehind: readonly number[];
   /** resident, without what files hold: what a snapshot may cost if every page is written to */
   readonly anonymousBytes: number;
-  readonly headroom: Headroom;
+  /** of its memory cgroups */
+  readonly gauge: HeadroomGauge;
+  /** below the tightest limit, undefined for none */
+  readonly roomBytes: number | undefined;
 }
 
 /** What the register of files does for mappings and the executable. */
@@ -59,19 +64,29 @@ export interface ProcessMemory {
   readonly process: TracedProcess;
   /** all that can be saved, ascending; parts of the vvar are apart */
   readonly areas: readonly Area[];
+  readonly anonymousBytes: number;
+  readonly gauge: HeadroomGauge;
+  readonly roomBytes: number | undefined;
   /** writes `mm` once the batch that was handed in has run */
   writeTo(record: ProcessRecord): void;
 }
 
 /** Reads layout and flags: 9 ms per GiB of resident memory, so the application should run. */
 export function prepareMappings(process: TracedProcess): PreparedMappings {
+  const { pid } = process;
+  const mappings = readSmaps(pid);
+  const gauge = new HeadroomGauge(pid);
   return {
-    pid: process.pid,
-    mappings: readSmaps(process.pid),
+    pid,
+    mappings,
+    openFlags: new Map(
+      mappings.filter(({ inode }) => inode !== 0n).map((m) => [m.start, openFlagsOf(pid, m)]),
+    ),
     shmemDevice: kernelShmemDevice(),
-    leftBehind: snapshotsLeftBehind(process.pid).slice(0, MAX_REAPED),
-    anonymousBytes: anonymousBytes(process.pid),
-    headroom: memoryHeadroom(process.pid),
+    leftBehind: snapshotsLeftBehind(pid).slice(0, MAX_REAPED),
+    anonymousBytes: anonymousBytes(pid),
+    gauge,
+    roomBytes: gauge.read(),
   };
 }
 
@@ -96,7 +111,7 @@ export function collectMappings(
     if (typeof kind === 'string') areas.push({ mapping, kind });
     else subject.report(kind);
   }
-  const ids = fileIds(subject, registry);
+  const ids = fileIds(subject, registry, knownFlags(prepared, mappings));
   const exeFileId = ids.ofExe();
   const entries = entriesOf(areas, ids);
   const numbers = addressFields(process.pid);
@@ -108,6 +123,9 @@ export function collectMappings(
   return {
     process,
     areas,
+    anonymousBytes: prepared.anonymousBytes,
+    gauge: prepared.gauge,
+    roomBytes: prepared.roomBytes,
     writeTo: ({ mm }) => {
       Object.assign(mm, numbers, { mmBrk: brk.value, exeFileId, mmSavedAuxv, vmas: entries });
       mm.dumpable = dumpable.number;
@@ -177,8 +195,34 @@ export function withoutRange(mappings: readonly Mapping[], start: bigint, end: b
   });
 }
 
+/** Open flags of before, where the mapping is still the same one. */
+function knownFlags(
+  { mappings, openFlags }: PreparedMappings,
+  now: readonly Mapping[],
+): ReadonlyMap<bigint, number> {
+  const before = new Map(mappings.map((mapping) => [mapping.start, mapping]));
+  const same = now.filter((mapping) => {
+    const old = before.get(mapping.start);
+    return old !== undefined && unchanged(old, mapping);
+  });
+  return new Map(same.map(({ start }) => [start, openFlags.get(start) ?? O_RDONLY]));
+}
+
+const mapLink = (pid: number, { start, end }: Mapping): string =>
+  `/proc/${pid}/map_files/${start.toString(16)}-${end.toString(16)}`;
+
+/** The link's own mode tells how the file was opened. A mapping that vanished meanwhile is read again in the freeze. */
+function openFlagsOf(pid: number, mapping: Mapping): number {
+  const stat = lstatSync(mapLink(pid, mapping), { throwIfNoEntry: false });
+  return stat && (stat.mode & WRITABLE_LINK) !== 0 ? O_RDWR : O_RDONLY;
+}
+
 /** File ids of one process's mappings; mappings of one file have one id, as CRIU's have. */
-function fileIds(subject: ProcessSubject, { files, sharedMemory }: MappingRegistry) {
+function fileIds(
+  subject: ProcessSubject,
+  { files, sharedMemory }: MappingRegistry,
+  knownOpenFlags: ReadonlyMap<bigint, number>,
+) {
   const ids = new Map<string, number>();
   const { process } = subject;
   const report = (finding: Finding): void => subject.report(finding);
@@ -191,8 +235,8 @@ function fileIds(subject: ProcessSubject, { files, sharedMemory }: MappingRegist
   return {
     ofExe: (): number => files.pathFile(process, `/proc/${pid}/exe`, O_RDONLY, report),
     ofArea: ({ mapping, kind }: Area): AreaFile => {
-      const link = `/proc/${pid}/map_files/${mapping.start.toString(16)}-${mapping.end.toString(16)}`;
-      const openFlags = (lstatSync(link).mode & WRITABLE_LINK) === 0 ? O_RDONLY : O_RDWR;
+      const link = mapLink(pid, mapping);
+      const openFlags = knownOpenFlags.get(mapping.start) ?? openFlagsOf(pid, mapping);
       const shared = kind === 'shared-memory' || kind === 'shared-memory-private';
       const id = cached(`${mapping.device} ${mapping.inode}`, () =>
         shared ? sharedMemory.mappedFileId(link) : files.pathFile(process, link, O_RDONLY, report),

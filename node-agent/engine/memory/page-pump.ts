@@ -34,10 +34,11 @@ export class PagePump {
   readonly #process: TracedProcess;
   readonly #progress: () => void;
   readonly #pipe: OwnedFd;
-  /** both ends in the process */
-  readonly #remote: readonly [number, number];
+  /** the process's end */
+  readonly #writer: number;
   readonly #poll = allocate(PAGE);
   readonly #step: number;
+  #open = true;
 
   /**
    * Opens the pipe in the process, so that it ends with the process.
@@ -51,9 +52,14 @@ export class PagePump {
     const ends = batch.space(8);
     batch.must(SYS.pipe2, ends, O_CLOEXEC);
     batch.run();
-    this.#remote = [ends.int32(0), ends.int32(4)];
+    const reader = ends.int32(0);
+    this.#writer = ends.int32(4);
     using pidfd = pidfdOpen(process.pid);
-    this.#pipe = new OwnedFd(pidfdGetfd(pidfd, this.#remote[0], process.pid));
+    this.#pipe = new OwnedFd(pidfdGetfd(pidfd, reader, process.pid));
+    // The engine's must be the only one: when that is gone, a write fails in the place of waiting for ever
+    const last = this.#batch();
+    last.must(SYS.close, reader);
+    last.run();
     // A smaller pipe, where the user's share of pipe memory is used up, is only slower
     setPipeSize(this.#pipe.fd, PIPE_BYTES);
     this.#step = pipeSize(this.#pipe.fd);
@@ -68,11 +74,11 @@ export class PagePump {
 
   /** Closes the pipe, also inside the process where that goes on. */
   [Symbol.dispose](): void {
-    this.#pipe[Symbol.dispose]();
+    this.#closePipe();
     release(this.#poll);
     if (this.#process.snapshot) return;
     const batch = this.#batch();
-    for (const fd of this.#remote) batch.must(SYS.close, fd);
+    batch.must(SYS.close, this.#writer);
     batch.run();
   }
 
@@ -90,7 +96,12 @@ export class PagePump {
     const batch = this.#batch();
     const result = this.#queue(batch, runs);
     batch.start();
-    this.#drain(bytes, file);
+    try {
+      this.#drain(bytes, file);
+    } catch (error) {
+      this.#breakOff(batch);
+      throw error;
+    }
     batch.finish();
     const moved = file.bytes - before;
     if (result.value === BigInt(bytes) && moved === bytes) return;
@@ -106,15 +117,23 @@ export class PagePump {
       table.writeBigUInt64LE(start, i * RANGE_SIZE);
       table.writeBigUInt64LE(end - start, i * RANGE_SIZE + 8);
     });
-    const [reader, writer] = this.#remote;
-    if (!this.#process.snapshot) {
-      batch.ifOrphaned(SYS.close, reader);
-      batch.ifOrphaned(SYS.close, writer);
-    }
+    if (!this.#process.snapshot) batch.ifOrphaned(SYS.close, this.#writer);
     // A snapshot gives its pages back as they go: the application then stops copying what it writes to. In the
     // application itself that would destroy its memory.
     const flags = this.#process.snapshot ? PUMP_DROP : 0;
-    return batch.call(CALL_PAGE_PUMP, writer, batch.bytes(table), runs.length, flags);
+    return batch.call(CALL_PAGE_PUMP, this.#writer, batch.bytes(table), runs.length, flags);
+  }
+
+  /** Ends a pump whose pages nobody wants any more: it finds that the pipe has no reader. */
+  #breakOff(batch: RemoteBatch): void {
+    this.#closePipe();
+    // The snapshot is ended anyway
+    if (!this.#process.snapshot) batch.finish();
+  }
+
+  #closePipe(): void {
+    if (this.#open) this.#pipe[Symbol.dispose]();
+    this.#open = false;
   }
 
   /** Moves what comes out of the pipe until all is there or the process has stopped working. */

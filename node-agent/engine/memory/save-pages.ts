@@ -13,6 +13,7 @@ import type { ProcessMemory } from './mappings.ts';
 import { choosePages, mergeRuns, ownsPages, type PageRun } from './page-choice.ts';
 import { PagePump } from './page-pump.ts';
 import { PagesFile, type PagesIds } from './pages-file.ts';
+import { watchRoom } from './snapshot-room.ts';
 import type { Snapshot } from './snapshot.ts';
 
 const PAGE = 4096n;
@@ -79,7 +80,14 @@ function saveSnapshot(
   try {
     source.settle();
     demandComplete(memory, source.child);
-    return save(memory, source.child, record, sink);
+    const checkRoom = watchRoom(memory);
+    return save(memory, source.child, record, {
+      ...sink,
+      progress: (done, total) => {
+        checkRoom(done);
+        sink.progress(done, total);
+      },
+    });
   } catch (error) {
     if (tellsOfItsEnd(error, source.child.pid)) {
       throw new PagesLostError(source.child.pid, { cause: error });

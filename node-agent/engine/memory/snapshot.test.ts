@@ -1,6 +1,6 @@
 // A snapshot of a program with every ordinary kind of memory: exact, unseen, and gone without a trace.
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -109,6 +109,25 @@ test('without a snapshot the pages come from the stopped process itself', async 
   using images = new ImageReader(dir);
   const mm = images.single(IMAGES.mm(session.record.pid));
   compare(picture, images, dir, session.record.pid, mm.vmas);
+  rmSync(dir, { recursive: true });
+});
+
+test('a standing process is unharmed when its pages are given up in the middle', async () => {
+  using victim = await startVictim(buildVictim('areas'));
+  const before = facts(await report(victim, 1));
+  const fds = readdirSync(`/proc/${victim.pid}/fd`);
+  const dir = mkdtempSync(join(tmpdir(), 'diapause-images-'));
+  const session = new Session(victim.pid, dir);
+  let transfers = 0;
+  const giveUp = (): void => {
+    transfers += 1;
+    if (transfers === 3) throw new Error('enough');
+  };
+  assert.throws(() => session.savePages(giveUp), /enough/);
+  session.letGo();
+  victim.signal('SIGUSR1');
+  assert.equal(facts(await report(victim, 2)), before);
+  assert.deepEqual(readdirSync(`/proc/${victim.pid}/fd`), fds);
   rmSync(dir, { recursive: true });
 });
 
