@@ -84,6 +84,15 @@ export async function startVictim(
   return victim;
 }
 
+/** It may end by itself at any moment. */
+function sendTo(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
 /** A {@link Victim} around a process that already runs (restored by a test). */
 export function watch(pid: number, dir: string, out: string): Victim {
   if (!(pid > 1)) throw new Error(`not a process to watch: ${pid}`);
@@ -95,7 +104,7 @@ export function watch(pid: number, dir: string, out: string): Victim {
     output: () => (existsSync(out) ? readFileSync(out, 'utf8') : ''),
     alive: () => same() && state(pid) !== 'Z',
     signal: (signal) => {
-      if (same()) process.kill(pid, signal);
+      if (same()) sendTo(pid, signal);
     },
     async waitForLine(pattern, millis = 20_000) {
       for (const end = Date.now() + millis; ; ) {
@@ -113,7 +122,7 @@ export function watch(pid: number, dir: string, out: string): Victim {
       }
     },
     [Symbol.dispose]() {
-      if (same()) process.kill(pid, 'SIGKILL');
+      if (same()) sendTo(pid, 'SIGKILL');
       rmSync(dir, { recursive: true, force: true });
     },
   };

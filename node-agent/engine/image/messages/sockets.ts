@@ -4,6 +4,7 @@ import {
   bytes,
   enumeration,
   fixed64,
+  i32,
   type Infer,
   message,
   optional,
@@ -15,6 +16,14 @@ import {
   u64,
 } from '../codec.ts';
 import { fownEntry } from './file-owner.ts';
+
+/** Ours: setsockopt(2) of an integer. */
+export const socketOptionEntry = message('diapause_socket_option_entry', {
+  level: required(1, u32),
+  name: required(2, u32),
+  value: required(3, i32),
+});
+export type SocketOptionEntry = Infer<typeof socketOptionEntry>;
 
 export const skOptsEntry = message('sk_opts_entry', {
   /** as getsockopt(2) tells it: twice what was set */
@@ -45,6 +54,8 @@ export const skOptsEntry = message('sk_opts_entry', {
   /** seconds; absent = off */
   soLinger: optional(24, u32),
   soBufLock: optional(25, u32),
+  /** ours: further options that are not as in a new socket */
+  extra: repeated(5000, socketOptionEntry),
 });
 export type SkOptsEntry = Infer<typeof skOptsEntry>;
 
@@ -108,19 +119,6 @@ export const tcpOptsEntry = message('tcp_opts_entry', {
 });
 export type TcpOptsEntry = Infer<typeof tcpOptsEntry>;
 
-/** Ours. */
-export const tcpExtraEntry = message('diapause_tcp_extra_entry', {
-  /** TCP_DEFER_ACCEPT, seconds */
-  deferAccept: optional(1, u32),
-  /** TCP_USER_TIMEOUT, milliseconds */
-  userTimeout: optional(2, u32),
-  /** TCP_FASTOPEN: queue length of a listening socket */
-  fastOpen: optional(3, u32),
-  /** TCP_CONGESTION */
-  congestion: optional(4, string),
-});
-export type TcpExtraEntry = Infer<typeof tcpExtraEntry>;
-
 export const inetSkEntry = message('inet_sk_entry', {
   id: required(1, u32),
   ino: required(2, u32),
@@ -144,8 +142,8 @@ export const inetSkEntry = message('inet_sk_entry', {
   nsId: optional(18, u32),
   shutdown: optional(19, enumeration),
   tcpOpts: optional(20, tcpOptsEntry),
-  /** ours: TCP options that CRIU does not keep */
-  tcpExtra: optional(5000, tcpExtraEntry),
+  /** ours: TCP_CONGESTION */
+  congestion: optional(5000, string),
 });
 export type InetSkEntry = Infer<typeof inetSkEntry>;
 

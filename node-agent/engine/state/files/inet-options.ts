@@ -1,10 +1,5 @@
 // Options of TCP and UDP sockets beyond the general ones; ip(7), ipv6(7), tcp(7).
-import type {
-  InetSkEntry,
-  IpOptsEntry,
-  TcpExtraEntry,
-  TcpOptsEntry,
-} from '../../image/messages/sockets.ts';
+import type { InetSkEntry, IpOptsEntry, TcpOptsEntry } from '../../image/messages/sockets.ts';
 import { AF, getOption, intBytes, intOption, LEVEL, trySetOption } from '../../linux/sockets.ts';
 
 const IP = { TOS: 1, TTL: 2, PKTINFO: 8, FREEBIND: 15 } as const;
@@ -15,10 +10,7 @@ const TCP = {
   KEEPIDLE: 4,
   KEEPINTVL: 5,
   KEEPCNT: 6,
-  DEFER_ACCEPT: 9,
   CONGESTION: 13,
-  USER_TIMEOUT: 18,
-  FASTOPEN: 23,
 } as const;
 const NAME_BYTES = 16;
 
@@ -59,7 +51,7 @@ export function writeIpOptions(fd: number, { family, v6only, ipOpts }: InetSkEnt
   set(LEVEL.IP, IP.TTL, ipOpts.ttl);
 }
 
-export function readTcpOptions(fd: number): { tcpOpts: TcpOptsEntry; tcpExtra: TcpExtraEntry } {
+export function readTcpOptions(fd: number): { tcpOpts: TcpOptsEntry; congestion: string } {
   const int = (name: number): number => intOption(fd, LEVEL.TCP, name);
   const congestion = getOption(fd, LEVEL.TCP, TCP.CONGESTION, NAME_BYTES)?.toString('latin1') ?? '';
   return {
@@ -70,16 +62,11 @@ export function readTcpOptions(fd: number): { tcpOpts: TcpOptsEntry; tcpExtra: T
       keepidle: int(TCP.KEEPIDLE),
       keepintvl: int(TCP.KEEPINTVL),
     },
-    tcpExtra: {
-      deferAccept: int(TCP.DEFER_ACCEPT),
-      userTimeout: int(TCP.USER_TIMEOUT),
-      fastOpen: int(TCP.FASTOPEN),
-      congestion: congestion.replace(/\0.*$/s, ''),
-    },
+    congestion: congestion.replace(/\0.*$/s, ''),
   };
 }
 
-export function writeTcpOptions(fd: number, { tcpOpts, tcpExtra, opts }: InetSkEntry): void {
+export function writeTcpOptions(fd: number, { tcpOpts, congestion, opts }: InetSkEntry): void {
   const set = (name: number, value: number | undefined): void => {
     if (value === undefined || value === intOption(fd, LEVEL.TCP, name)) return;
     trySetOption(fd, LEVEL.TCP, name, intBytes(value));
@@ -89,10 +76,7 @@ export function writeTcpOptions(fd: number, { tcpOpts, tcpExtra, opts }: InetSkE
   set(TCP.KEEPINTVL, tcpOpts?.keepintvl ?? opts.tcpKeepintvl);
   set(TCP.NODELAY, Number(tcpOpts?.nodelay ?? false));
   set(TCP.CORK, Number(tcpOpts?.cork ?? false));
-  set(TCP.DEFER_ACCEPT, tcpExtra?.deferAccept);
-  set(TCP.USER_TIMEOUT, tcpExtra?.userTimeout);
-  if (tcpExtra?.fastOpen) set(TCP.FASTOPEN, tcpExtra.fastOpen);
-  if (tcpExtra?.congestion) {
-    trySetOption(fd, LEVEL.TCP, TCP.CONGESTION, Buffer.from(tcpExtra.congestion, 'latin1'));
+  if (congestion) {
+    trySetOption(fd, LEVEL.TCP, TCP.CONGESTION, Buffer.from(congestion, 'latin1'));
   }
 }

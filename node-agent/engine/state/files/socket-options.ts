@@ -13,6 +13,7 @@ import {
   trySetOption,
 } from '../../linux/sockets.ts';
 import type { OpenFile } from './open-file.ts';
+import { type LostOption, readExtras, writeExtras } from './socket-extras.ts';
 
 const INSTRUCTION_BYTES = 8;
 /** struct timeval, struct linger, IFNAMSIZ */
@@ -49,6 +50,7 @@ export function readOptions(file: OpenFile, domain: number): SkOptsEntry {
     soKeepalive: flag(SO.KEEPALIVE),
     soOobinline: int(SO.OOBINLINE),
     soBufLock: int(SO.BUF_LOCK),
+    extra: readExtras(fd, domain),
     ...(linger && linger.readInt32LE(0) !== 0 && { soLinger: linger.readInt32LE(4) >>> 0 }),
     ...(domain !== AF.UNIX && boundDevice(fd)),
   };
@@ -78,12 +80,6 @@ function readFilter(file: OpenFile): bigint[] {
     file.refuse('SocketBpf', 'an eBPF program filters this socket and cannot be read back');
     return [];
   }
-}
-
-/** An option that the kernel refuses. */
-export interface LostOption {
-  readonly option: string;
-  readonly errno: string;
 }
 
 /**
@@ -126,6 +122,7 @@ export function writeOptions(fd: number, opts: SkOptsEntry): LostOption[] {
     set('LINGER', Buffer.concat([intBytes(1), intBytes(opts.soLinger)]));
   }
   if (opts.soBoundDev) set('BINDTODEVICE', Buffer.from(`${opts.soBoundDev}\0`, 'latin1'));
+  lost.push(...writeExtras(fd, opts.extra));
   if (opts.soFilter.length > 0) {
     const result = tryAttachFilter(fd, Buffer.from(BigUint64Array.from(opts.soFilter).buffer));
     if (result < 0) {

@@ -61,6 +61,10 @@ function packetsOf(file: OpenFile, type: number, message: Message, dump: FileDum
 /**
  * All messages of the queue, oldest first.
  *
+ * Descriptors in a stream come with the bytes they were sent with and, in one look, with all bytes before those that
+ * brought none: the kernel does not show where they began. They are sent again with the first of these bytes; whoever
+ * reads with recvmsg(2) and a buffer larger than the message, as is usual, sees no difference.
+ *
  * A stream without descriptors shows all of itself in one look. Otherwise SO_PEEK_OFF makes each look begin where the
  * last one ended; should the engine die in between, later looks (MSG_PEEK) of the application would move on as well.
  */
