@@ -22,7 +22,7 @@ async function main(): Promise<number> {
     emit({ event: 'result', result });
     return 0;
   } catch (error) {
-    emit({ event: 'failed', failure: describeFailure(error) });
+    reporter.failed(describeFailure(error));
     return 1;
   }
 }

@@ -1,6 +1,6 @@
 // What the engine tells while it works.
 import type { Finding } from './finding.ts';
-import type { DumpStage, EngineEvent, RestoreStage } from './protocol.ts';
+import type { DumpStage, EngineEvent, EngineFailure, RestoreStage } from './protocol.ts';
 
 const PROGRESS_INTERVAL_MILLIS = 100;
 
@@ -10,6 +10,7 @@ export class Reporter {
   readonly #start = performance.now();
   readonly findings: Finding[] = [];
   #lastProgress = 0;
+  #failed = false;
 
   constructor(emit: (event: EngineEvent) => void) {
     this.#emit = emit;
@@ -30,5 +31,12 @@ export class Reporter {
   finding(finding: Finding): void {
     this.findings.push(finding);
     this.#emit({ event: 'finding', finding });
+  }
+
+  /** The last word, said before the half-built processes end: whoever sees them die must know why. Only the first counts. */
+  failed(failure: EngineFailure): void {
+    if (this.#failed) return;
+    this.#failed = true;
+    this.#emit({ event: 'failed', failure });
   }
 }

@@ -1,5 +1,6 @@
 // The story of a restore. Everything is read and judged before the first change; until the release the death of the engine
 // ends the half-built processes, and afterwards they are the application.
+import { describeFailure } from './failure.ts';
 import { RefusedError } from './finding.ts';
 import type { RestoreResult, RestoreTask, TreeReport } from './protocol.ts';
 import type { Reporter } from './reporter.ts';
@@ -36,6 +37,7 @@ export function restore(task: RestoreTask, reporter: Reporter): RestoreResult {
     for (const tree of trees) tree.bearThreads();
     for (const tree of trees) tree.finish();
   } catch (error) {
+    reporter.failed(describeFailure(error));
     for (const tree of trees) tree.abandon();
     throw error;
   }

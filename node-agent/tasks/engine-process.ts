@@ -110,10 +110,11 @@ export class EngineProcess implements Disposable {
       this.#child.stdin.end(`${JSON.stringify(task)}\n`);
       const last = await this.#follow(onEvent);
       await this.#awaitExit();
-      signal.throwIfAborted();
+      // Its own word counts more than what followed from it: half-built processes die with a failed restore.
+      if (last?.event !== 'failed') signal.throwIfAborted();
       return this.#resultOf(last);
     } catch (error) {
-      if (signal.aborted) {
+      if (signal.aborted && !(error instanceof EngineFailedError)) {
         await this.#awaitExit();
         throw signal.reason;
       }
