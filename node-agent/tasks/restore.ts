@@ -43,16 +43,21 @@ async function run(context: RestoreContext): Promise<TaskResult> {
   context.progress.stage('opening-store');
   await using opened = await openPlace(context, restore.store, false);
   await using bundle = await openExistingBundle(opened);
-  try {
-    const manifest = await verify(context, bundle, opened.signal);
-    judge(manifest, restore, containers);
-    const work = { containers, bundle, manifest, signal: opened.signal };
-    const filesReport = await restoreFiles(context, work);
-    const result = await rebuildProcesses(context, work);
-    return { ...result, report: shortReport([...filesReport, ...(result.report ?? [])]) };
-  } catch (error) {
+  const work = { containers, bundle, signal: opened.signal };
+  const { manifest, report } = await prepare(context, work).catch((error: unknown) => {
     throw endedDuring(error, containers);
-  }
+  });
+  // From here on a failure of the engine ends the placeholder: its death is no cause but a consequence.
+  const result = await rebuildProcesses(context, { ...work, manifest });
+  return { ...result, report: shortReport([...report, ...(result.report ?? [])]) };
+}
+
+/** Everything up to the first change of a process. */
+async function prepare(context: RestoreContext, work: Omit<RestoreWork, 'manifest'>) {
+  const { restore } = context.spec;
+  const manifest = await verify(context, work.bundle, work.signal);
+  judge(manifest, restore, work.containers);
+  return { manifest, report: await restoreFiles(context, { ...work, manifest }) };
 }
 
 /** Applying files can be repeated; an engine that was at work has changed the placeholder beyond repair. */
