@@ -45,16 +45,21 @@ export class HeadroomGauge {
     );
   }
 
-  /**
-   * Room in the tightest group; undefined where nothing limits. Page cache that nobody uses counts as room: the kernel
-   * takes it back before it kills.
-   */
+  /** Room in the tightest group, bytes; undefined where nothing limits. */
   read(): number | undefined {
-    const rooms = this.#directories
-      .map((directory) => room(directory, this.#version))
-      .filter((bytes) => bytes !== undefined);
-    return rooms.length === 0 ? undefined : Math.max(0, Math.min(...rooms));
+    return headroomOf(this.#directories, this.#version);
   }
+}
+
+/**
+ * Least room of several groups, undefined where none has a limit. Page cache that nobody uses counts as room: the kernel
+ * takes it back before it kills.
+ */
+export function headroomOf(directories: readonly string[], version: 1 | 2): number | undefined {
+  const rooms = directories
+    .map((directory) => room(directory, version))
+    .filter((bytes) => bytes !== undefined);
+  return rooms.length === 0 ? undefined : Math.max(0, Math.min(...rooms));
 }
 
 /**
