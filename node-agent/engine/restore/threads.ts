@@ -57,4 +57,6 @@ function endThread(thread: TracedThread, tracer: Tracer): void {
   batch.call(SYS.exit, 0);
   batch.start();
   tracer.awaitThreadEnd(thread);
+  // Probes in the same pid namespace may take many an id before we get ours.
+  thread.process.resident?.free(thread);
 }

@@ -32,7 +32,6 @@ export interface Slot {
   readonly opsAt: TraceeAddress;
   readonly dataAt: TraceeAddress;
   readonly stackTop: TraceeAddress;
-  armed: boolean;
 }
 
 export interface ResidentPlan {
@@ -67,6 +66,7 @@ export class Resident {
   readonly endSignal: number;
   readonly #plan: ResidentPlan;
   readonly #slots = new Map<number, Slot>();
+  readonly #free: Slot[] = [];
   #used = 0;
 
   private constructor(base: TraceeAddress, plan: ResidentPlan, endSignal: number) {
@@ -114,7 +114,16 @@ export class Resident {
     return slot;
   }
 
+  /** Gives the slot of a thread that has ended to the next one. */
+  free(thread: TracedThread): void {
+    const slot = this.#slots.get(thread.tid);
+    this.#slots.delete(thread.tid);
+    if (slot && thread.tid !== thread.process.pid) this.#free.push(slot);
+  }
+
   #place(leader: boolean): Slot {
+    const reused = leader ? undefined : this.#free.pop();
+    if (reused) return reused;
     const { leader: first, thread: other } = this.#plan;
     const shape = leader ? first : other;
     const offset = CODE_BYTES + (leader ? 0 : slotBytes(first) + this.#used++ * slotBytes(other));
@@ -128,7 +137,6 @@ export class Resident {
       opsAt: base + BigInt(CONTROL_SIZE),
       dataAt,
       stackTop: base + BigInt(slotBytes(shape)) - 16n,
-      armed: false,
     };
   }
 
