@@ -4,26 +4,35 @@ import type { ImageReader } from '../image/reader.ts';
 import { LinuxError } from '../linux/error.ts';
 import { allocate, type NativeMemory, release, syscall } from '../linux/ffi.ts';
 import { sizeOf, type Span } from './address-space.ts';
+import type { InheritedPages, PlacedPages } from './inherited-pages.ts';
 import { type PageBatch, readBatches, type SavedPages, type SavedRun } from './saved-pages.ts';
 
 const IOVEC_BYTES = 16;
+/** Pages of one batch; also the kernel's IOV_MAX */
 const MAX_PIECES = 1024;
 
+export interface PageSource {
+  readonly images: ImageReader;
+  readonly pages: SavedPages;
+  /** what of it is there already */
+  readonly inherited?: InheritedPages | undefined;
+}
+
 /**
- * Writes runs to where `place` says; the process may write there.
+ * Writes runs to their addresses; the process may write there.
  *
  * @param progress told after every step, bytes of that step
  */
 export function fillPages(
   pid: number,
-  source: { readonly images: ImageReader; readonly pages: SavedPages },
+  source: PageSource,
   runs: readonly SavedRun[],
   progress: (bytes: number) => void,
 ): void {
-  const vectors = allocate((MAX_PIECES + 1) * IOVEC_BYTES);
+  const vectors = allocate(2 * MAX_PIECES * IOVEC_BYTES);
   try {
     for (const batch of readBatches(source.images, source.pages, runs)) {
-      writeBatch(pid, batch, vectors);
+      write(pid, source.inherited?.changed(batch) ?? wholeBatch(batch), vectors);
       progress(batch.length);
     }
   } finally {
@@ -31,16 +40,26 @@ export function fillPages(
   }
 }
 
-function writeBatch(pid: number, { address, length, pieces }: PageBatch, vectors: NativeMemory) {
-  const { words } = vectors;
-  words[0] = address;
-  words[1] = BigInt(length);
-  pieces.forEach((piece, i) => {
-    words[2 + i * 2] = piece.start;
-    words[3 + i * 2] = sizeOf(piece);
+function wholeBatch({ address, pieces }: PageBatch): PlacedPages[] {
+  let from = address;
+  return pieces.map(({ start, end }) => {
+    const placed = { start, end, from };
+    from += end - start;
+    return placed;
   });
-  const remote = vectors.address + BigInt(IOVEC_BYTES);
-  const call = [pid, vectors.address, 1, remote, pieces.length, 0] as const;
+}
+
+function write(pid: number, pieces: readonly PlacedPages[], { words, address }: NativeMemory) {
+  if (pieces.length === 0) return;
+  let length = 0;
+  pieces.forEach((piece, i) => {
+    const bytes = sizeOf(piece);
+    words.set([piece.from, bytes], 2 * i);
+    words.set([piece.start, bytes], 2 * (MAX_PIECES + i));
+    length += Number(bytes);
+  });
+  const remote = address + BigInt(MAX_PIECES * IOVEC_BYTES);
+  const call = [pid, address, pieces.length, remote, pieces.length, 0] as const;
   const written = syscall(SYS.process_vm_writev, ...call);
   if (written === length) return;
   const at = pieceAt(pieces, Math.max(0, written));

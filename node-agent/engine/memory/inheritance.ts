@@ -1,140 +1,111 @@
-// Memory that a process still shared with its parent: it is born with it again, and only what differs is written.
-import type { ImageReader } from '../image/reader.ts';
+// Which processes get their memory from their parent by fork, and which of their areas then only have to be adjusted. Pure.
 import type { MmEntry, VmaEntry } from '../image/messages/memory.ts';
+import { VmaStatus } from '../image/messages/enums.ts';
 import type { SavedProcess } from '../state/records.ts';
-import { overlaps, type Span } from './address-space.ts';
+import { overlaps, sizeOf, type Span } from './address-space.ts';
 import { MADV, MAP } from './area.ts';
-import { isPrivate, kindOf, mappedAreas, onlyArea } from './saved-areas.ts';
-import { clipRuns, PAGE, readBatches, type SavedPages, type SavedRun } from './saved-pages.ts';
+import { memoryOf, type PageSet } from './page-set.ts';
+import { isPrivate, kindOf, mapFlagsOf, mappedAreas, onlyArea } from './saved-areas.ts';
+import { clipRuns } from './saved-pages.ts';
 
+/** Fork leaves such areas out, or empties them. */
 const NOT_INHERITED = (1n << BigInt(MADV.DONTFORK)) | (1n << BigInt(MADV.WIPEONFORK));
+/** mremap(2) makes private areas larger without cutting them in two; a stack grows at its start. */
+const NOT_ENLARGED = MAP.GROWSDOWN | MAP.DROPPABLE;
+/** A child that has fewer of its pages where its parent has pages is built from nothing. */
+const WORTHWHILE = { part: 1n, of: 4n } as const;
 
-/** Pages of a process as its pagemap names them. */
-export interface PageSet {
-  readonly pages: SavedPages;
-  readonly runs: readonly SavedRun[];
+/** An area of the child that begins inside an area of the parent with the same thing behind it. */
+export interface InheritedArea {
+  readonly area: VmaEntry;
+  /** what fork makes of it; the rest, at its end, is added */
+  readonly kept: Span;
+  /** PROT_* it is born with */
+  readonly prot: number;
+}
+
+/** @returns areas of the child that fork makes, by their entries; their pages are still the parent's */
+export function inheritedAreas(
+  parent: MmEntry,
+  child: MmEntry,
+  sameFile: SameFile,
+): Map<VmaEntry, InheritedArea> {
+  const theirs = mappedAreas(parent);
+  const guardedFor = guardsGoneIn(parent, child);
+  const inherited = new Map<VmaEntry, InheritedArea>();
+  let next = 0;
+  for (const area of mappedAreas(child)) {
+    while (next < theirs.length && theirs[next]!.end <= area.start) next++;
+    const from = theirs[next];
+    if (!from || from.start > area.start || !sameBacking(from, area, sameFile)) continue;
+    if (from.end < area.end && !canBeEnlarged(area)) continue;
+    const kept = { start: area.start, end: from.end < area.end ? from.end : area.end };
+    if (guardedFor(kept)) continue;
+    inherited.set(area, { area, kept, prot: from.prot });
+  }
+  return inherited;
+}
+
+/** Do two file ids of one tree's images lead to the same file here? */
+export type SameFile = (a: number, b: number) => boolean;
+
+function sameBacking(from: VmaEntry, area: VmaEntry, sameFile: SameFile): boolean {
+  const kind = kindOf(area);
+  if (kind !== kindOf(from) || mapFlagsOf(from) !== mapFlagsOf(area)) return false;
+  const advice = area.madv ?? 0n;
+  if (advice !== (from.madv ?? 0n) || (advice & NOT_INHERITED) !== 0n) return false;
+  if (kind === 'anonymous') return true;
+  if (from.pgoff + (area.start - from.start) !== area.pgoff) return false;
+  // What a shared mapping may become was decided by the descriptor that it was made with
+  if (!isPrivate(area) && (from.prot !== area.prot || from.fdflags !== area.fdflags)) return false;
+  if (kind === 'file') return sameFile(Number(from.shmid), Number(area.shmid));
+  const isMemfd = (one: VmaEntry): boolean => (one.status & VmaStatus.MEMFD) !== 0;
+  return from.shmid === area.shmid && isMemfd(from) === isMemfd(area);
+}
+
+const canBeEnlarged = (area: VmaEntry): boolean =>
+  isPrivate(area) && (area.flags & NOT_ENLARGED) === 0;
+
+/** Fork copies guard pages: does the parent have some in a span that the child has not? */
+function guardsGoneIn(parent: MmEntry, child: MmEntry): (span: Span) => boolean {
+  const guards = (mm: MmEntry): Span[] => mm.vmas.filter((vma) => kindOf(vma) === 'guard');
+  const own = guards(child);
+  const gone = guards(parent).filter(
+    ({ start, end }) => !own.some((guard) => guard.start <= start && end <= guard.end),
+  );
+  return (span) => gone.some((guard) => overlaps(guard, span));
+}
+
+/** Pages of two processes, of which one is the other's parent. */
+export interface Relatives {
+  readonly parent: SavedProcess;
+  readonly child: SavedProcess;
+  /** asked only where areas are in common */
+  readonly pagesOf: (saved: SavedProcess) => PageSet;
 }
 
 /**
  * Shall the child be forked when its parent has its memory, and not before? Only then are pages that both had in common
- * (a worker of a preforking server) one page again.
+ * (a worker of a preforking server) one page again. Which of them are the same is not asked here.
  */
-export function inheritsMemory(parent: SavedProcess, child: SavedProcess): boolean {
-  if (!parent.mm || !child.mm || child.zombie || parent.mm.exeFileId !== child.mm.exeFileId) {
-    return false;
-  }
-  // Another exec of the same program has other addresses
-  if (onlyArea(parent.mm, 'vdso')?.start !== onlyArea(child.mm, 'vdso')?.start) return false;
-  return inheritedAreas(parent.mm, child.mm).some(isPrivate);
+export function inheritsMemory({ parent, child, pagesOf }: Relatives, sameFile: SameFile): boolean {
+  if (child.zombie || parent.zombie) return false;
+  const [theirs, own] = [memoryOf(parent), memoryOf(child)];
+  if (!sameFile(theirs.exeFileId, own.exeFileId) || !sameVdso(theirs, own)) return false;
+  const areas = [...inheritedAreas(theirs, own, sameFile).values()];
+  const kept = areas.filter(({ area }) => isPrivate(area)).map((inherited) => inherited.kept);
+  if (kept.length === 0) return false;
+  const { runs } = pagesOf(child);
+  const common = bytesOf(clipRuns(clipRuns(runs, kept), pagesOf(parent).runs));
+  return common > 0n && common * WORTHWHILE.of >= bytesOf(runs) * WORTHWHILE.part;
 }
 
-/** Areas of the child that fork makes exactly as they were saved, but for the content of private ones. */
-export function inheritedAreas(parent: MmEntry, child: MmEntry): VmaEntry[] {
-  const guards = parent.vmas.filter((area) => kindOf(area) === 'guard');
-  const known = new Map(mappedAreas(parent).map((area) => [area.start, area]));
-  return mappedAreas(child).filter((area) => {
-    const same = known.get(area.start);
-    if (!same || !sameArea(same, area)) return false;
-    const forked = ((area.madv ?? 0n) & NOT_INHERITED) === 0n && !(area.flags & MAP.DROPPABLE);
-    return forked && !guards.some((guard) => overlaps(guard, area));
-  });
-}
-
-function sameArea(a: VmaEntry, b: VmaEntry): boolean {
-  return (
-    a.end === b.end &&
-    a.prot === b.prot &&
-    a.flags === b.flags &&
-    a.status === b.status &&
-    a.shmid === b.shmid &&
-    a.pgoff === b.pgoff &&
-    (a.madv ?? 0n) === (b.madv ?? 0n)
+/** Another exec of the same program has other addresses. */
+function sameVdso(a: MmEntry, b: MmEntry): boolean {
+  return (['vdso', 'vvar'] as const).every(
+    (kind) => onlyArea(a, kind)?.start === onlyArea(b, kind)?.start,
   );
 }
 
-/** What to do with the pages that a child was born with. */
-export interface PageDifference {
-  /** ascending: pages of the child that its parent has not, or has other bytes in */
-  readonly toWrite: readonly SavedRun[];
-  /** pages of the parent that the child has not */
-  readonly toDrop: readonly Span[];
-}
-
-/** @param kept areas that the child was born with */
-export function comparePages(
-  images: ImageReader,
-  parent: PageSet,
-  child: PageSet,
-  kept: readonly VmaEntry[],
-): PageDifference {
-  const inherited = clipRuns(parent.runs, kept.filter(isPrivate));
-  const common = clipRuns(child.runs, inherited);
-  const differing = differingPages(images, parent, child, common);
-  const own = subtract(child.runs, common);
-  const toWrite = [...own, ...differing].sort((a, b) => (a.start < b.start ? -1 : 1));
-  return { toWrite, toDrop: subtract(inherited, common) };
-}
-
-/** Runs without the parts that lie in `spans`; both ascend. */
-export function subtract(runs: readonly SavedRun[], spans: readonly Span[]): SavedRun[] {
-  const rest: SavedRun[] = [];
-  let first = 0;
-  for (const run of runs) {
-    let at = run.start;
-    const cut = (start: bigint, end: bigint): void => {
-      if (start >= end) return;
-      rest.push({ ...run, start, end, offset: run.offset + Number(start - run.start) });
-    };
-    while (first < spans.length && spans[first]!.end <= run.start) first++;
-    for (let i = first; i < spans.length && spans[i]!.start < run.end; i++) {
-      cut(at, spans[i]!.start);
-      at = spans[i]!.end;
-    }
-    cut(at, run.end);
-  }
-  return rest;
-}
-
-/** Reads both images side by side. @param common runs of the child that lie in runs of the parent */
-function differingPages(
-  images: ImageReader,
-  parent: PageSet,
-  child: PageSet,
-  common: readonly SavedRun[],
-): SavedRun[] {
-  const theirs = pagesOf(images, parent.pages, clipRuns(parent.runs, common));
-  const differing: SavedRun[] = [];
-  for (const page of pagesOf(images, child.pages, common)) {
-    const other = theirs.next().value;
-    if (other?.content.equals(page.content) === true) continue;
-    const last = differing.at(-1);
-    const { start, end, offset, inParent } = page;
-    if (last?.end === start) differing[differing.length - 1] = { ...last, end };
-    else differing.push({ start, end, offset, inParent });
-  }
-  return differing;
-}
-
-interface SavedPage extends SavedRun {
-  readonly content: Buffer;
-}
-
-function* pagesOf(
-  images: ImageReader,
-  pages: SavedPages,
-  runs: readonly SavedRun[],
-): Generator<SavedPage, undefined> {
-  const length = Number(PAGE);
-  for (const { pieces, content } of readBatches(images, pages, runs)) {
-    let from = 0;
-    for (const piece of pieces) {
-      for (let start = piece.start; start < piece.end; start += PAGE) {
-        const offset = piece.offset + Number(start - piece.start);
-        const bytes = content.subarray(from, from + length);
-        yield { start, end: start + PAGE, offset, inParent: false, content: bytes };
-        from += length;
-      }
-    }
-  }
-  return undefined;
-}
+const bytesOf = (spans: readonly Span[]): bigint =>
+  spans.reduce((sum, span) => sum + sizeOf(span), 0n);

@@ -6,6 +6,7 @@ import type { ProcessBuilder } from '../restore/builder.ts';
 import type { RemoteResult, RemoteWord } from '../tracee/remote-batch.ts';
 import { overlaps, sizeOf, type Span } from './address-space.ts';
 import { MADV, MAP, PROT } from './area.ts';
+import type { InheritedArea } from './inheritance.ts';
 import {
   advicesOf,
   isPrivate,
@@ -14,7 +15,6 @@ import {
   mappedAreas,
   protectionToFill,
 } from './saved-areas.ts';
-import { clipRuns, type SavedRun } from './saved-pages.ts';
 
 const AT_FDCWD = -100;
 const O_RDONLY = 0;
@@ -28,7 +28,8 @@ export interface AreasToMap {
   readonly mm: MmEntry;
   /** pages to be written later, ascending */
   readonly runs: readonly Span[];
-  readonly kept: ReadonlySet<VmaEntry>;
+  /** areas that the process was born with */
+  readonly inherited: ReadonlyMap<VmaEntry, InheritedArea>;
 }
 
 /** Where the content of mappings comes from. */
@@ -39,19 +40,10 @@ export interface MappingSources {
   sharedMemory(area: VmaEntry): number;
 }
 
-/** Parts of runs that lie in private areas: the only ones that are filled from the process's own image. */
-export function runsToFill(runs: readonly SavedRun[], mm: MmEntry): SavedRun[] {
-  return clipRuns(runs, mappedAreas(mm).filter(isPrivate));
-}
-
-/**
- * Maps every area; those with pages to come are writable for now.
- *
- * @param kept areas that are there already
- */
+/** Maps every area that is not there; those with pages to come are writable for now. */
 export function queueMappings(
   builder: ProcessBuilder,
-  { mm, runs, kept }: AreasToMap,
+  { mm, runs, inherited }: AreasToMap,
   sources: MappingSources,
 ): void {
   const files = new OpenedFiles(builder, sources);
@@ -62,8 +54,9 @@ export function queueMappings(
     const kind = kindOf(area);
     const flags = mapFlagsOf(area);
     builder.makeRoom(2, PATH_MAX);
-    if (kept.has(area)) {
-      if (prot !== area.prot) builder.batch.must(SYS.mprotect, start, sizeOf(area), prot);
+    const born = inherited.get(area);
+    if (born) {
+      queueAdjustment(builder, born, prot);
       continue;
     }
     if (kind === 'anonymous') {
@@ -74,6 +67,13 @@ export function queueMappings(
     builder.batch.must(SYS.mmap, start, sizeOf(area), prot, flags & ~MAP.ANONYMOUS, fd, pgoff);
   }
   files.close();
+}
+
+/** Enlarged in place, so that it stays one mapping: what lies behind it was unmapped before. */
+function queueAdjustment({ batch }: ProcessBuilder, born: InheritedArea, prot: number): void {
+  const { area, kept } = born;
+  if (prot !== born.prot) batch.must(SYS.mprotect, kept.start, sizeOf(kept), prot);
+  if (kept.end < area.end) batch.must(SYS.mremap, kept.start, sizeOf(kept), sizeOf(area), 0);
 }
 
 /** Files that several mappings of one process share are opened once. */

@@ -40,7 +40,8 @@ export function setMmFields(builder: ProcessBuilder, mm: MmEntry, exePath?: stri
     builder.flush();
   }
   builder.makeRoom(2, 0);
-  if (mm.thpDisabled === true) builder.batch.must(SYS.prctl, PR_SET_THP_DISABLE, 1, 0, 0, 0);
+  // Set either way: a process may be born with its parent's
+  builder.batch.must(SYS.prctl, PR_SET_THP_DISABLE, mm.thpDisabled === true ? 1 : 0, 0, 0, 0);
   queueDumpable(builder, mm);
   builder.flush();
 }

@@ -1,6 +1,5 @@
 // The address space of one process, rebuilt inside a half-built one: the story, in the order that works (engine.md D4 to D6).
 import { SYS } from '../arch/x86-64.ts';
-import { IMAGES } from '../image/image-files.ts';
 import type { MmEntry, VmaEntry } from '../image/messages/memory.ts';
 import type { ImageReader } from '../image/reader.ts';
 import { type Mapping, readMaps } from '../linux/procfs/maps.ts';
@@ -17,11 +16,12 @@ import { complement, findHole, sizeOf, type Span } from './address-space.ts';
 import { MADV } from './area.ts';
 import { executeFile, UNFINISHED_NAME } from './executable.ts';
 import { fillPages } from './fill.ts';
-import { comparePages, inheritedAreas, type PageSet } from './inheritance.ts';
-import { queueFinish, queueMappings, runsToFill } from './map-areas.ts';
+import { type InheritedArea, inheritedAreas, type SameFile } from './inheritance.ts';
+import { InheritedPages } from './inherited-pages.ts';
+import { queueFinish, queueMappings } from './map-areas.ts';
 import { setMmFields } from './mm-fields.ts';
-import { savedSpans } from './saved-areas.ts';
-import { readPagemap } from './saved-pages.ts';
+import { memoryOf, type PageSet, type PageSets } from './page-set.ts';
+import { isPrivate, savedSpans } from './saved-areas.ts';
 import type { MappedObjects, SharedMemoryRestore } from './shared-memory-restore.ts';
 import { findVdso, homeMoves, parkingMoves, queueMoves, type Vdso, vdsoBytes } from './vdso.ts';
 
@@ -37,63 +37,84 @@ export interface MappedPaths {
 export interface RebuildContext {
   readonly images: ImageReader;
   readonly files: MappedPaths;
+  readonly pages: PageSets;
   /** told after every step, bytes of that step */
   readonly progress: (bytes: number) => void;
-  /** the parent, if the process was forked when that had its memory already ({@link inheritsMemory}) */
-  readonly bornFrom?: SavedProcess;
 }
 
 /**
  * Gives a stopped process with one thread the saved executable, mappings, pages and address fields. Afterwards the
  * interpreter lies where neither the old nor the saved address space had anything, with slots for all saved threads.
  *
+ * @param parent whose rebuilt memory the process was forked with; undefined: it is built from nothing
  * @throws LinuxError, TraceeError: the process is then of no use and must be ended
  */
-export function rebuildMemory(builder: ProcessBuilder, context: RebuildContext): void {
+export function rebuildMemory(
+  builder: ProcessBuilder,
+  context: RebuildContext,
+  parent?: SavedProcess,
+): void {
+  const { images, files, pages, progress } = context;
   const { saved, process } = builder;
   const mm = memoryOf(saved);
-  const exePath = context.files.path(mm.exeFileId);
+  const exePath = files.path(mm.exeFileId);
   if (exePath === undefined) throw new Error(`the program of process ${saved.pid} has no path`);
-  const parent = context.bornFrom;
   const failed = parent ? undefined : executeFile(process, exePath);
-  const inherited = parent ? inheritedAreas(memoryOf(parent), mm) : [];
-  moveIn(builder, inherited);
-  const own = pageSet(context.images, saved);
-  const difference = parent
-    ? comparePages(context.images, pageSet(context.images, parent), own, inherited)
-    : { toWrite: own.runs, toDrop: [] };
-  const areas = { mm, runs: difference.toWrite, kept: new Set(inherited) };
-  using objects = context.files.sharedMemory.hand(builder, mm);
+  const inherited = inheritedBy(saved, parent, files);
+  moveIn(
+    builder,
+    [...inherited.values()].map(({ kept }) => kept),
+  );
+  const own = pages.of(saved);
+  const areas = { mm, runs: own.runs, inherited };
+  const missing = mm.vmas.filter((area) => !inherited.has(area));
+  using objects = files.sharedMemory.hand(builder, { ...mm, vmas: missing });
   queueMappings(builder, areas, sourcesOf(context, objects));
-  drop(builder, difference.toDrop);
-  objects.fill(context.progress);
-  const source = { images: context.images, pages: own.pages };
-  fillPages(process.pid, source, difference.toWrite, context.progress);
-  context.progress(bytesOf(own.runs) - bytesOf(difference.toWrite));
+  objects.fill(progress);
+  using born = parent && pagesBornWith(images, pages.of(parent), inherited);
+  if (born) queueDrops(builder, born.surplus(own.runs));
+  builder.flush();
+  fillPages(process.pid, { images, pages: own.pages, inherited: born }, own.runs, progress);
   queueFinish(builder, areas);
   setMmFields(builder, mm, failed === undefined ? undefined : exePath);
 }
 
-const bytesOf = (spans: readonly Span[]): number =>
-  Number(spans.reduce((sum, span) => sum + sizeOf(span), 0n));
-
-function memoryOf({ pid, mm }: SavedProcess): MmEntry {
-  if (!mm) throw new Error(`process ${pid} has no memory in its image`);
-  return mm;
+/** Do two saved files have one path? They are opened by it. */
+export function sameFileAs(files: Pick<MappedPaths, 'path'>): SameFile {
+  return (a, b) => {
+    const path = a === b ? undefined : files.path(a);
+    return a === b || (path !== undefined && path === files.path(b));
+  };
 }
 
-function pageSet(images: ImageReader, saved: SavedProcess): PageSet {
-  const pages = readPagemap(images, IMAGES.pagemap(saved.pid));
-  return { pages, runs: runsToFill(pages.runs, memoryOf(saved)) };
+function inheritedBy(
+  saved: SavedProcess,
+  parent: SavedProcess | undefined,
+  files: MappedPaths,
+): Map<VmaEntry, InheritedArea> {
+  if (!parent) return new Map();
+  return inheritedAreas(memoryOf(parent), memoryOf(saved), sameFileAs(files));
 }
 
-/** Pages that the parent has and the child had not. */
-function drop(builder: ProcessBuilder, spans: readonly Span[]): void {
+function pagesBornWith(
+  images: ImageReader,
+  parent: PageSet,
+  inherited: ReadonlyMap<VmaEntry, InheritedArea>,
+): InheritedPages {
+  const areas = [...inherited.values()].filter(({ area }) => isPrivate(area));
+  return new InheritedPages(
+    images,
+    parent,
+    areas.map(({ kept }) => kept),
+  );
+}
+
+/** Pages that the parent has and the process had not. */
+function queueDrops(builder: ProcessBuilder, spans: readonly Span[]): void {
   for (const span of spans) {
     builder.makeRoom(1, 0);
     builder.batch.must(SYS.madvise, span.start, sizeOf(span), MADV.DONTNEED);
   }
-  builder.flush();
 }
 
 function sourcesOf({ files }: RebuildContext, objects: MappedObjects) {

@@ -6,7 +6,7 @@ import type { PagemapEntry, PagemapHead } from '../image/messages/memory.ts';
 import type { ImageReader } from '../image/reader.ts';
 import { closeFd } from '../linux/descriptors.ts';
 import { LinuxError } from '../linux/error.ts';
-import { allocate, release, syscall } from '../linux/ffi.ts';
+import { allocate, type NativeMemory, release, syscall } from '../linux/ffi.ts';
 import { SYS } from '../arch/x86-64.ts';
 import type { Span } from './address-space.ts';
 
@@ -73,21 +73,44 @@ export function* readBatches(
   wanted: readonly SavedRun[],
 ): Generator<PageBatch> {
   if (wanted.length === 0) return;
-  const file = RAW_FILES.pages(pages.pagesId);
-  const opened = images.openRaw(file);
-  if (!opened) throw new ImageError({ file, reason: 'is missing' });
-  const memory = allocate(STEP_BYTES);
-  try {
-    for (const group of groupRuns(wanted)) {
-      const [first] = group;
-      const length = group.reduce((sum, { start, end }) => sum + Number(end - start), 0);
-      readFully(opened.fd, file, memory.address, length, first!.offset);
-      const content = memory.bytes.subarray(0, length);
-      yield { address: memory.address, content, length, pieces: group };
-    }
-  } finally {
-    release(memory);
-    closeFd(opened.fd);
+  using file = new PagesReader(images, pages);
+  for (const group of groupRuns(wanted)) {
+    const [first] = group;
+    const length = group.reduce((sum, { start, end }) => sum + Number(end - start), 0);
+    const content = file.read(first!.offset, length);
+    yield { address: file.address, content, length, pieces: group };
+  }
+}
+
+/** An open pages-N.img, and memory for one step of it. */
+export class PagesReader implements Disposable {
+  readonly #file: string;
+  readonly #fd: number;
+  readonly #memory: NativeMemory;
+
+  /** @throws ImageError when the file is missing */
+  constructor(images: ImageReader, { pagesId }: SavedPages) {
+    this.#file = RAW_FILES.pages(pagesId);
+    const opened = images.openRaw(this.#file);
+    if (!opened) throw new ImageError({ file: this.#file, reason: 'is missing' });
+    this.#fd = opened.fd;
+    this.#memory = allocate(STEP_BYTES);
+  }
+
+  [Symbol.dispose](): void {
+    release(this.#memory);
+    closeFd(this.#fd);
+  }
+
+  /** Where {@link read} puts what it reads. */
+  get address(): bigint {
+    return this.#memory.address;
+  }
+
+  /** @returns up to 4 MiB, valid until the next call */
+  read(offset: number, length: number): Buffer {
+    readFully(this.#fd, this.#file, this.#memory.address, length, offset);
+    return this.#memory.bytes.subarray(0, length);
   }
 }
 

@@ -1,9 +1,10 @@
-// Every process of the tree is born as a copy of the tiny placeholder, with its own pid, parent, session and group.
+// Every process of the tree is born as a copy of the placeholder or of its parent, with its own pid, parent, session, group.
 import { SYS } from '../arch/x86-64.ts';
-import type { SavedProcess, SavedTree } from '../state/records.ts';
+import type { SavedProcess } from '../state/records.ts';
 import { Resident, SMALL_SLOT } from '../tracee/resident.ts';
 import type { TracedProcess } from '../tracee/traced-process.ts';
 import type { Tracer } from '../tracee/tracer.ts';
+import { birthOrder, type BirthStep, type Family } from './birth-order.ts';
 import type { PidSource } from './pid-source.ts';
 import { ProcessCloner, remoteCall } from './process-cloner.ts';
 
@@ -12,72 +13,70 @@ const PR_SET_CHILD_SUBREAPER = 36;
 export interface BornProcess {
   readonly saved: SavedProcess;
   readonly process: TracedProcess;
+  /** it was forked of its parent's rebuilt memory */
+  readonly heir: boolean;
+  /** for {@link TreeBirth.bearHeirs} */
+  readonly waiting: readonly BirthStep[];
 }
 
 /**
- * Builds the tree below its root, which exists and is stopped: the placeholder itself.
- *
- * A process whose saved session is the one its parent was born into must be forked before the parent starts a session of
- * its own; all others after that. Sessions and groups whose leader had ended get one for the time of the birth.
+ * Builds the tree below its root, which exists and is stopped: the placeholder itself. In turns with the memory: whoever
+ * shared pages with its parent is forked when that has its memory.
  */
 export class TreeBirth {
-  readonly born: BornProcess[] = [];
-  readonly #tree: SavedTree;
+  readonly #family: Family;
+  readonly #members: BornProcess[] = [];
   readonly #pids: ReadonlySet<number>;
   readonly #cloner: ProcessCloner;
-  readonly #beforeChildren: (member: BornProcess) => void;
 
-  /** @param beforeChildren told of every process before it has children: what they are to inherit is made there */
-  constructor(
-    tree: SavedTree,
-    tracer: Tracer,
-    pids: PidSource,
-    beforeChildren: (member: BornProcess) => void,
-  ) {
-    this.#tree = tree;
-    this.#beforeChildren = beforeChildren;
-    this.#pids = new Set(tree.processes.map((p) => p.pid));
+  constructor(family: Family, tracer: Tracer, pids: PidSource) {
+    this.#family = family;
+    this.#pids = new Set(family.tree.processes.map((p) => p.pid));
     this.#cloner = new ProcessCloner(tracer, pids);
   }
 
-  /** @param session session of the placeholder, as its pid namespace numbers it */
-  build(root: TracedProcess, session: number): readonly BornProcess[] {
-    const saved = this.#tree.processes[0];
+  /** Everybody who is born so far, parents first; {@link bearHeirs} appends to it. */
+  get members(): Iterable<BornProcess> {
+    return this.#members;
+  }
+
+  /**
+   * Bears everybody who needs nobody's memory.
+   *
+   * @param session session of the placeholder, as its pid namespace numbers it
+   */
+  begin(root: TracedProcess, session: number): void {
+    const saved = this.#family.tree.processes[0];
     if (!saved) throw new Error('an image without processes');
     root.nsPid = saved.pid;
     root.leader.nsTid = saved.pid;
     Resident.map(root, { leader: SMALL_SLOT, thread: SMALL_SLOT, threads: 0 });
     this.#grow(saved, root, session);
-    this.#joinGroups();
-    return this.born;
+  }
+
+  /** Bears the children that waited for the memory of a process, and whoever comes with them. */
+  bearHeirs({ process, waiting }: BornProcess): void {
+    for (const step of waiting) this.#perform(step, process);
   }
 
   #grow(saved: SavedProcess, process: TracedProcess, inherited: number): void {
-    this.born.push({ saved, process });
-    this.#beforeChildren({ saved, process });
-    const children = this.#tree.processes.filter((p) => p.pstree.ppid === saved.pid);
-    const startsSession = saved.pstree.sid === saved.pid && inherited !== saved.pid;
-    const early = (child: SavedProcess): boolean =>
-      startsSession && child.pstree.sid === inherited && child.pstree.sid !== child.pid;
-    for (const child of children.filter(early)) this.#bear(child, process, inherited);
-    if (startsSession) remoteCall(process, SYS.setsid);
-    const session = startsSession ? saved.pid : inherited;
-    const late = children.filter((child) => !early(child));
-    const orphaned = (child: SavedProcess): boolean =>
-      child.pstree.sid !== session && !this.#pids.has(child.pstree.sid);
-    for (const child of late.filter((c) => !orphaned(c))) this.#bear(child, process, session);
-    const sessions = new Set(late.filter(orphaned).map((child) => child.pstree.sid));
-    for (const sid of sessions) {
-      this.#bearInDeadSession(
-        sid,
-        process,
-        late.filter((c) => c.pstree.sid === sid),
-      );
-    }
+    const { before, after } = birthOrder(this.#family, saved, inherited);
+    const heir = this.#family.heirs.has(saved.pid);
+    this.#members.push({ saved, process, heir, waiting: after });
+    for (const step of before) this.#perform(step, process);
   }
 
-  #bear(saved: SavedProcess, parent: TracedProcess, session: number): void {
-    this.#grow(saved, this.#cloner.clone(saved.pid, parent), session);
+  #perform(step: BirthStep, process: TracedProcess): void {
+    switch (step.kind) {
+      case 'fork':
+        this.#grow(step.child, this.#cloner.clone(step.child.pid, process), step.session);
+        return;
+      case 'start-session':
+        remoteCall(process, SYS.setsid);
+        return;
+      case 'fork-into-dead-session':
+        this.#bearInDeadSession(step.session, process, step.children);
+    }
   }
 
   /**
@@ -97,14 +96,16 @@ export class TreeBirth {
     for (const { saved, process } of born) this.#grow(saved, process, sid);
   }
 
-  /** Groups: leaders first, then everybody joins; a group whose leader had ended gets one for that moment. */
-  #joinGroups(): void {
+  /**
+   * When everybody is born. Leaders first, then all others join; a group whose leader had ended gets one for that moment.
+   */
+  joinGroups(): void {
     const leads = ({ saved }: BornProcess): boolean => saved.pstree.pgid === saved.pid;
-    for (const { saved, process } of this.born.filter(leads)) {
+    for (const { saved, process } of this.#members.filter(leads)) {
       if (saved.pstree.sid !== saved.pid) remoteCall(process, SYS.setpgid, 0, 0);
     }
-    const members = this.born.filter((b) => !leads(b));
-    const inherited = this.#tree.processes[0]?.pstree.pgid;
+    const members = this.#members.filter((b) => !leads(b));
+    const inherited = this.#family.tree.processes[0]?.pstree.pgid;
     for (const pgid of new Set(members.map((b) => b.saved.pstree.pgid))) {
       if (!this.#pids.has(pgid) && pgid === inherited) continue;
       this.#joinGroup(
@@ -122,20 +123,4 @@ export class TreeBirth {
     for (const { process } of members) remoteCall(process, SYS.setpgid, 0, pgid);
     if (leader && first) this.#cloner.discard(leader, first.process);
   }
-}
-
-/** Sessions that cannot be made again: their leader had ended and their members have different parents. */
-export function lostSessions(tree: SavedTree): { readonly pid: number; readonly sid: number }[] {
-  const pids = new Set(tree.processes.map((p) => p.pid));
-  const outer = tree.processes[0]?.pstree.sid;
-  const parentOf = new Map<number, number>();
-  return tree.processes.flatMap(({ pid, pstree: { sid, ppid } }) => {
-    if (pids.has(sid) || sid === outer) return [];
-    const parent = tree.processes.find((p) => p.pid === ppid);
-    // Born into it by its parent: no leader is needed.
-    if (parent?.pstree.sid === sid) return [];
-    const known = parentOf.get(sid);
-    parentOf.set(sid, known ?? ppid);
-    return known === undefined || known === ppid ? [] : [{ pid, sid }];
-  });
 }

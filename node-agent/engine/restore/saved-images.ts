@@ -6,7 +6,7 @@ import { checkMemory } from '../memory/check.ts';
 import type { RestoreTree } from '../protocol.ts';
 import type { SavedTree } from '../state/records.ts';
 import { checkFiles, targetOf } from '../state/files/check.ts';
-import { lostSessions } from './birth.ts';
+import { lostSessions } from './birth-order.ts';
 import { readTree, validateTree } from './read-tree.ts';
 
 export interface OpenedTree {

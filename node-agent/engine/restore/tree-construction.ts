@@ -1,7 +1,8 @@
 // One tree being rebuilt, stage by stage; `restore.ts` says in which order.
 import { SYS } from '../arch/x86-64.ts';
 import { inheritsMemory } from '../memory/inheritance.ts';
-import { rebuildMemory } from '../memory/rebuild.ts';
+import { type PageSet, PageSets } from '../memory/page-set.ts';
+import { rebuildMemory, sameFileAs } from '../memory/rebuild.ts';
 import type { Reporter } from '../reporter.ts';
 import type { TreeReport } from '../protocol.ts';
 import { spawnProgram, openInitProgram } from '../linux/spawn.ts';
@@ -29,17 +30,19 @@ export class TreeConstruction {
   readonly #tracer: Tracer;
   readonly #reporter: Reporter;
   readonly #files: FileOpener;
+  readonly #pages: PageSets;
   readonly #birth: Birth;
   #pids: PidSource | undefined;
   #root: TracedProcess | undefined;
+  #family: TreeBirth | undefined;
   #filledBytes = 0;
-  readonly #rebuilt = new Set<ProcessUnderConstruction>();
 
   constructor(saved: OpenedTree, tracer: Tracer, reporter: Reporter) {
     this.#saved = saved;
     this.#tracer = tracer;
     this.#reporter = reporter;
     this.#birth = saved.placeholderPid === undefined ? 'standalone' : 'morph';
+    this.#pages = new PageSets(saved.images);
     this.#files = new FileOpener(saved.images, saved.tree, targetOf(saved.placeholderPid));
   }
 
@@ -49,7 +52,7 @@ export class TreeConstruction {
     return this.#root.pid;
   }
 
-  /** Every process exists with its pid, parent, session and group, as a stopped copy of the placeholder. */
+  /** Every process that shares no memory with its parent exists, as a stopped copy of the placeholder. */
   bear(): void {
     const { tree, placeholderPid } = this.#saved;
     const rootPid = placeholderPid ?? spawnRoot(tree.processes[0]!.pid);
@@ -58,47 +61,55 @@ export class TreeConstruction {
     const taken = new Set(tree.processes.flatMap((p) => [p.pid, ...p.pstree.threads]));
     this.#pids = this.#birth === 'morph' ? LastPid.start(rootPid, taken) : new SetTid();
     const session = innermost(readStatus(rootPid).nsSids);
-    const born = new TreeBirth(tree, this.#tracer, this.#pids, (member) =>
-      this.#adopt(member),
-    ).build(this.#root, session);
-    for (const { saved, process } of born) {
+    this.#family = new TreeBirth({ tree, heirs: this.#heirs() }, this.#tracer, this.#pids);
+    this.#family.begin(this.#root, session);
+  }
+
+  #heirs(): ReadonlySet<number> {
+    const { processes } = this.#saved.tree;
+    const sameFile = sameFileAs(this.#files);
+    const pagesOf = (saved: SavedProcess): PageSet => this.#pages.of(saved);
+    const heirs = processes.filter((child) => {
+      const parent = this.#parentOf(child);
+      return parent && inheritsMemory({ parent, child, pagesOf }, sameFile);
+    });
+    return new Set(heirs.map(({ pid }) => pid));
+  }
+
+  #parentOf({ pstree }: SavedProcess): SavedProcess | undefined {
+    return this.#saved.tree.processes.find(({ pid }) => pid === pstree.ppid);
+  }
+
+  /** Executable, mappings and their content; with the memory of each process its heirs, until everybody is born. */
+  fillMemory(): void {
+    const family = this.#family;
+    if (!family) throw new Error('memory before its processes');
+    for (const member of family.members) {
+      if (member.saved.zombie) continue;
+      this.#rebuild(member);
+      family.bearHeirs(member);
+    }
+    family.joinGroups();
+    for (const { saved, process } of family.members) {
       if (!saved.zombie) continue;
       endAs(saved.core.tc?.exitStatus ?? saved.core.tc?.exitCode ?? 0, process, this.#tracer);
     }
   }
 
-  /** A process whose children share pages with it has its memory before they are forked. */
-  #adopt({ saved, process }: BornProcess): void {
-    if (saved.zombie) return;
+  #rebuild({ saved, process, heir }: BornProcess): void {
     const report = this.#reporter.finding.bind(this.#reporter);
     const builder = new ProcessUnderConstruction(saved, process, this.#birth, report);
     this.processes.push(builder);
-    const { processes } = this.#saved.tree;
-    const parent = processes.find((p) => p.pid === saved.pstree.ppid);
-    const children = processes.filter((p) => p.pstree.ppid === saved.pid);
-    const inherits = parent !== undefined && inheritsMemory(parent, saved);
-    if (inherits) this.#rebuild(builder, parent);
-    else if (children.some((child) => inheritsMemory(saved, child))) this.#rebuild(builder);
-  }
-
-  #rebuild(builder: ProcessUnderConstruction, bornFrom?: SavedProcess): void {
-    rebuildMemory(builder, {
+    const context = {
       images: this.#saved.images,
       files: this.#files,
-      progress: (bytes) => {
+      pages: this.#pages,
+      progress: (bytes: number): void => {
         this.#filledBytes += bytes;
         this.#reporter.progress(this.#filledBytes, this.#saved.memoryBytes);
       },
-      ...(bornFrom && { bornFrom }),
-    });
-    this.#rebuilt.add(builder);
-  }
-
-  /** Executable, mappings and their content, of all who have them not yet. */
-  fillMemory(): void {
-    for (const builder of this.processes) {
-      if (!this.#rebuilt.has(builder)) this.#rebuild(builder);
-    }
+    };
+    rebuildMemory(builder, context, heir ? this.#parentOf(saved) : undefined);
   }
 
   openFiles(): void {
@@ -115,9 +126,10 @@ export class TreeConstruction {
     const root = this.#files.path(fs.rootId);
     const cwd = this.#files.path(fs.cwdId);
     builder.makeRoom(2, 16384);
+    // Both paths start at the root of the mount namespace: the directory first, it stays through a change of root.
+    if (cwd !== undefined) builder.batch.must(SYS.chdir, builder.batch.text(cwd));
     if (root !== undefined && root !== '/')
       builder.batch.must(SYS.chroot, builder.batch.text(root));
-    if (cwd !== undefined) builder.batch.must(SYS.chdir, builder.batch.text(cwd));
   }
 
   bearThreads(): void {
