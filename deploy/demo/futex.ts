@@ -7,7 +7,8 @@ import { retry } from './retry.ts';
 const PATIENCE_MILLIS = 40_000;
 
 export interface FutexFacts extends SelfReport {
-  readonly host: string;
+  /** of its pod */
+  readonly address: string;
   readonly token: string;
   /** calls that answered EINTR */
   readonly interrupted: number;
@@ -37,7 +38,7 @@ export function futex(): Application<FutexFacts> {
       const afterDeath = await kubectl.ask<FutexFacts>(podName, ['/app/futex', 'owners-die']);
       return [
         ...judgeWaiting(before, restored),
-        ...judgeMoved(restored, podName),
+        ...judgeMoved(before, restored),
         ...judgeOwnersDead(afterDeath),
       ];
     },
@@ -60,10 +61,10 @@ export function judgeWaiting(before: FutexFacts, after: FutexFacts): readonly Ch
   ];
 }
 
-export function judgeMoved(restored: FutexFacts, podName: string): readonly Check[] {
+export function judgeMoved(before: FutexFacts, restored: FutexFacts): readonly Check[] {
   return [
     check('waits from before ended in time', allMoved(restored), restored.rounds),
-    check('runs in the new pod', restored.host === podName, restored.host),
+    check('runs in the new pod', restored.address !== before.address, restored.address),
   ];
 }
 

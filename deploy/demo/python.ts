@@ -9,7 +9,8 @@ const CHECK = ['/usr/bin/python3', '/app/check.py'];
 const PATIENCE_MILLIS = 40_000;
 
 export interface PythonFacts extends SelfReport {
-  readonly host: string;
+  /** of its pod */
+  readonly address: string;
   readonly tokens: Readonly<Record<string, string>>;
   readonly counters: Readonly<Record<string, number>>;
   readonly rounds: { readonly sleep: { readonly done: number; readonly moved: number } };
@@ -45,7 +46,7 @@ export function python(): Application<PythonFacts> {
       ]);
       return [
         ...judgeAlike(before, restored),
-        ...judgeMoved(restored, podName),
+        ...judgeMoved(before, restored),
         check('new pod has another environment', greeting.trim() === 'after', greeting.trim()),
       ];
     },
@@ -71,11 +72,11 @@ export function judgeAlike(before: PythonFacts, after: PythonFacts): readonly Ch
   ];
 }
 
-/** Its host name is the pod's, so it notices itself that it is elsewhere. */
-export function judgeMoved(restored: PythonFacts, podName: string): readonly Check[] {
+/** It sees its pod's address, so it notices itself that it is elsewhere. */
+export function judgeMoved(before: PythonFacts, restored: PythonFacts): readonly Check[] {
   const { moved } = restored.rounds.sleep;
   return [
     check('sleep from before ended in time', moved > 0, `${moved} sleeps spanned the restore`),
-    check('runs in the new pod', restored.host === podName, restored.host),
+    check('runs in the new pod', restored.address !== before.address, restored.address),
   ];
 }

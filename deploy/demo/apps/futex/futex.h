@@ -13,7 +13,7 @@
 #define ROUND_MILLIS 12000 // a restore that takes less falls within a round that began before the checkpoint
 #define PATIENCE_MILLIS 20000
 #define ANSWER_BYTES 16384
-#define HOST_NAME_BYTES 65
+#define ADDRESS_BYTES 65
 
 // ---- report.c
 
@@ -23,14 +23,14 @@ void note_gap(int64_t micros);
 void describe(char text[ANSWER_BYTES]);
 void make_token(void);
 void print_line(int64_t second);
-void host_name(char name[HOST_NAME_BYTES]);
+void pod_address(char address[ADDRESS_BYTES]); // the host name stays that of the saved pod, its address does not
 
 // ---- waits.c: threads that block, each in one kind of call
 
 typedef struct {
     const char *name;
     int64_t rounds;
-    int64_t moved; // rounds that began under one host name and ended under another: restored in between
+    int64_t moved; // rounds that began in one pod and ended in another: restored in between
 } waiter;
 
 #define WAITERS 3

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/utsname.h>
 
 #define GAPS 128
 
@@ -62,10 +61,16 @@ void make_token(void) {
     }
 }
 
-void host_name(char name[HOST_NAME_BYTES]) {
-    struct utsname facts;
-    uname(&facts);
-    memcpy(name, facts.nodename, HOST_NAME_BYTES);
+void pod_address(char address[ADDRESS_BYTES]) {
+    char line[256];
+    FILE *hosts = fopen("/etc/hosts", "r"); // written by the kubelet, the pod's own address last
+    address[0] = 0;
+    while (hosts != NULL && fgets(line, sizeof(line), hosts) != NULL) {
+        sscanf(line, "%63[0-9a-f.:]", address);
+    }
+    if (hosts != NULL) {
+        fclose(hosts);
+    }
 }
 
 static int count_threads(void) {
@@ -93,15 +98,15 @@ static int describe_gaps(char *text, size_t room) {
 
 void describe(char text[ANSWER_BYTES]) {
     static const char *const states[] = {"held", "owner-dead", "wrong"};
-    char name[HOST_NAME_BYTES];
-    host_name(name);
+    char address[ADDRESS_BYTES];
+    pod_address(address);
     const int children = owner_process > 0;
     const int threads = count_threads() + children;
     pthread_mutex_lock(&lock);
     int used = snprintf(text, ANSWER_BYTES,
-                        "{\"app\":\"futex\",\"host\":\"%s\",\"token\":\"%s\",\"processes\":%d,\"threads\":%d,"
+                        "{\"app\":\"futex\",\"address\":\"%s\",\"token\":\"%s\",\"processes\":%d,\"threads\":%d,"
                         "\"interrupted\":%ld,\"forever\":\"%s\",\"robust\":{\"%s\":\"%s\",\"%s\":\"%s\"},\"rounds\":{",
-                        name, token, 1 + children, threads, interrupted, forever, heirs[0].owner,
+                        address, token, 1 + children, threads, interrupted, forever, heirs[0].owner,
                         states[heirs[0].state], heirs[1].owner, states[heirs[1].state]);
     for (int i = 0; i < WAITERS; i++) {
         used += snprintf(text + used, (size_t)(ANSWER_BYTES - used), "%s\"%s\":{\"done\":%ld,\"moved\":%ld}",

@@ -96,10 +96,10 @@ static void (*const one_round[WAITERS])(void) = {wait_relative, wait_absolute, s
 static void *repeat(void *self) {
     waiter *const one = self;
     for (;;) {
-        char before[HOST_NAME_BYTES], after[HOST_NAME_BYTES];
-        host_name(before);
+        char before[ADDRESS_BYTES], after[ADDRESS_BYTES];
+        pod_address(before);
         one_round[one - waiters]();
-        host_name(after);
+        pod_address(after);
         one->rounds++;
         one->moved += strcmp(before, after) != 0;
     }
