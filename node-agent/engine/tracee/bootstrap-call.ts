@@ -20,6 +20,8 @@ export function bootstrapAddress(process: TracedProcess): TraceeAddress {
 
 function findInstruction(process: TracedProcess): TraceeAddress {
   const vdso = readMaps(process.pid).find((m) => m.name === '[vdso]');
+  // A program may have unmapped it; then the one in its C library must do
+  if (!vdso && process.wayBack) return process.wayBack.syscallRet;
   if (!vdso) throw new Error(`process ${process.pid} has no vDSO to make system calls with`);
   const code = readMemory(process.pid, vdso.start, Number(vdso.end - vdso.start));
   const at = code.indexOf(SYSCALL_INSTRUCTION);
