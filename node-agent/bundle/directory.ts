@@ -6,7 +6,7 @@ import * as fs from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { errnoOf, TaskFailure } from '../task-failure.ts';
 
-const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_DIRECTORY } = constants;
+const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_DIRECTORY, O_DIRECT } = constants;
 const OWNER_ONLY_FILE = 0o600;
 const OWNER_ONLY_DIRECTORY = 0o700;
 
@@ -127,8 +127,10 @@ export class Directory implements AsyncDisposable {
     return await this.#use(undefined, (path) => fs.readdir(path, { withFileTypes: true }));
   }
 
-  async openForReading(name: string): Promise<FileHandle> {
-    const handle = await this.#use(name, (path) => fs.open(path, O_RDONLY | O_NOFOLLOW));
+  /** @param way `direct`: past the page cache; EINVAL where the file system cannot */
+  async openForReading(name: string, way: 'cached' | 'direct' = 'cached'): Promise<FileHandle> {
+    const flags = O_RDONLY | O_NOFOLLOW | (way === 'direct' ? O_DIRECT : 0);
+    const handle = await this.#use(name, (path) => fs.open(path, flags));
     return this.#lease.keep(handle);
   }
 

@@ -1,6 +1,6 @@
 // A bundle being written. Until `seal` nobody sees it under its own name, and after it nobody sees half of one.
 import { errnoOf, messageOf, TaskFailure } from '../task-failure.ts';
-import { digestFile, type OnBytes } from './digest.ts';
+import { Digester, type OnBytes } from './digest.ts';
 import type { Directory } from './directory.ts';
 import { MANIFEST_FILE, ORIGIN_FILE, STAGING_PREFIX, stagingName } from './layout.ts';
 import { encodeManifest, type Manifest, type ManifestFile, manifestDigest } from './manifest.ts';
@@ -55,10 +55,11 @@ export class Staging implements AsyncDisposable {
   /** Digests of everything written so far. Reads the disk, not what we believe to have written. */
   async digests(signal: AbortSignal, onBytes?: OnBytes): Promise<ManifestFile[]> {
     try {
+      const digester = new Digester(signal, onBytes);
       const files: ManifestFile[] = [];
       for (const { path } of await listFiles(this.directory)) {
         if (path !== MANIFEST_FILE) {
-          files.push({ path, ...(await digestAt(this.directory, path, signal, onBytes)) });
+          files.push({ path, ...(await digester.digest(this.directory, path)) });
         }
       }
       return files;
@@ -151,19 +152,4 @@ async function readOrigin(folder: Directory, name: string): Promise<Origin | und
     }
     throw error instanceof Error ? error : new Error(messageOf(error));
   }
-}
-
-/** Digest of a file further down. @param path components, checked */
-export async function digestAt(
-  root: Directory,
-  path: string,
-  signal: AbortSignal,
-  onBytes?: OnBytes,
-): Promise<{ sha256: string; sizeBytes: number }> {
-  const slash = path.indexOf('/');
-  if (slash < 0) {
-    return await digestFile(root, path, signal, onBytes);
-  }
-  await using child = await root.directory(path.slice(0, slash));
-  return await digestAt(child, path.slice(slash + 1), signal, onBytes);
 }

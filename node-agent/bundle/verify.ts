@@ -1,6 +1,6 @@
 // Is a bundle, byte for byte, the one that was sealed? Asked before anything is restored from it.
 import { errnoOf, TaskFailure } from '../task-failure.ts';
-import type { OnBytes } from './digest.ts';
+import { Digester, type OnBytes } from './digest.ts';
 import type { Directory } from './directory.ts';
 import { MANIFEST_FILE } from './layout.ts';
 import {
@@ -11,7 +11,6 @@ import {
   manifestDigest,
   MAX_MANIFEST_BYTES,
 } from './manifest.ts';
-import { digestAt } from './staging.ts';
 import { storeFailure } from './store-error.ts';
 import { listFiles } from './tree.ts';
 
@@ -79,18 +78,18 @@ async function verifyFiles(
     }
   }
   onStart?.(bundleBytes(manifest));
+  const digester = new Digester(signal, onBytes);
   for (const file of manifest.files) {
-    await verifyFile(bundle, file, signal, onBytes);
+    await verifyFile(bundle, file, digester);
   }
 }
 
 async function verifyFile(
   bundle: Directory,
   file: ManifestFile,
-  signal: AbortSignal,
-  onBytes?: OnBytes,
+  digester: Digester,
 ): Promise<void> {
-  const { sha256 } = await digestAt(bundle, file.path, signal, onBytes);
+  const { sha256 } = await digester.digest(bundle, file.path);
   if (sha256 !== file.sha256) {
     throw corrupt(bundle, file.path, `its sha256 is ${sha256} instead of ${file.sha256}`);
   }

@@ -1,8 +1,11 @@
 // The containers of a task, all found and held, or none.
 import type { TaskContainer, TaskPod } from '../../crds/node-task.ts';
 import type { FoundContainer } from '../container/find-container.ts';
-import { TaskFailure } from '../task-failure.ts';
+import { messageOf, TaskFailure } from '../task-failure.ts';
 import type { TaskContext } from './task-context.ts';
+
+/** Failures that have their own reason whatever became of the containers. */
+const DELIBERATE = ['Canceled', 'TimedOut', 'HolderLost', 'FreezeLimitExceeded'] as const;
 
 export class HeldContainers implements Disposable {
   readonly all: readonly FoundContainer[];
@@ -18,15 +21,22 @@ export class HeldContainers implements Disposable {
     }
   }
 
-  /** The failure that explains all others once a container has ended. */
-  endedFailure(): TaskFailure | undefined {
+  /**
+   * The failure that explains another one once a container has ended; that one itself while all live.
+   *
+   * @param error what was thrown
+   */
+  explain(error: unknown): unknown {
     const ended = this.all.find(({ process }) => !process.alive);
-    return ended === undefined
-      ? undefined
-      : new TaskFailure(
-          'ContainerNotRunning',
-          `container ${ended.name} ended during the work: its pod was deleted, or it crashed`,
-        );
+    const deliberate =
+      error instanceof TaskFailure && DELIBERATE.some((code) => code === error.code);
+    if (ended === undefined || deliberate) {
+      return error;
+    }
+    const facts = `container ${ended.name} ended during the work: its pod was deleted, or it crashed`;
+    return new TaskFailure('ContainerNotRunning', `${facts} (${messageOf(error)})`, {
+      cause: error,
+    });
   }
 
   [Symbol.dispose](): void {

@@ -115,15 +115,13 @@ async function undoneOnFailure(
       throw error;
     }
     // Asked before the handles are given back: a container that ended explains every other failure.
-    const ended = containers?.endedFailure();
+    const explained = containers?.explain(error) ?? error;
     await undoDump(context);
     if (error instanceof HandOver) {
       await context.journal.restart();
       throw error;
     }
-    const deliberate =
-      error instanceof TaskFailure && ['Canceled', 'TimedOut'].includes(error.code);
-    throw deliberate ? error : (ended ?? error);
+    throw explained;
   }
 }
 

@@ -45,7 +45,8 @@ async function run(context: RestoreContext): Promise<TaskResult> {
   await using bundle = await openExistingBundle(opened);
   const work = { containers, bundle, signal: opened.signal };
   const { manifest, report } = await prepare(context, work).catch((error: unknown) => {
-    throw endedDuring(error, containers);
+    // An engine that fails takes the half-built processes, the placeholder's among them, with it.
+    throw context.journal.step === 'engine' ? error : containers.explain(error);
   });
   // From here on a failure of the engine ends the placeholder: its death is no cause but a consequence.
   const result = await rebuildProcesses(context, { ...work, manifest });
@@ -138,10 +139,4 @@ async function restoreFiles(
 
 function hasRootfsDiff({ files }: Manifest, container: string): boolean {
   return files.some(({ path }) => path === `${container}/${CONTAINER_FILES.rootfsDiff}`);
-}
-
-function endedDuring(error: unknown, containers: HeldContainers): unknown {
-  const deliberate =
-    error instanceof TaskFailure && ['Canceled', 'TimedOut', 'HolderLost'].includes(error.code);
-  return deliberate ? error : (containers.endedFailure() ?? error);
 }

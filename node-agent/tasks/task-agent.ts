@@ -183,6 +183,7 @@ export class TaskAgent {
   }
 
   async #do(task: NodeTask, shutdown: AbortSignal): Promise<QueueOutcome> {
+    const { log, metrics } = this.#options;
     const { namespace = '', name, uid = '' } = task.metadata;
     const left = this.#left.get(uid);
     if (left === undefined && this.#isWithAnother(task.status)) {
@@ -205,12 +206,14 @@ export class TaskAgent {
       tools: this.#tools,
       clock: this.#clock,
       onError: (error) => this.#logError(error, { task: name }),
+      onEnded: ({ state, error }, stageMillis) =>
+        log.info({ task: name, state, error, stageMillis }, 'task ended'),
     });
+    log.info({ task: name, owner: task.spec.owner, resumedAt: left?.step }, 'task begun');
     this.#runs.set(uid, run);
     if (task.spec.cancel === true) {
       run.cancel(new TaskFailure('Canceled', 'cancelled as asked for'));
     }
-    const { metrics } = this.#options;
     metrics?.began();
     try {
       const done = await run.run(shutdown);

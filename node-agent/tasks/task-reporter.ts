@@ -30,7 +30,9 @@ export interface ReporterOptions {
 /** Progress of one running task. Failures to write are told and forgotten: the next heartbeat says it all again. */
 export class TaskReporter implements Progress, Disposable {
   readonly #options: ReporterOptions;
+  readonly #stageMillis: Record<string, number> = {};
   #stage = 'starting';
+  #stageSince: number;
   #bytesDone = 0;
   #bytesTotal = 0;
   #timer: Timer | undefined;
@@ -39,6 +41,13 @@ export class TaskReporter implements Progress, Disposable {
 
   constructor(options: ReporterOptions) {
     this.#options = options;
+    this.#stageSince = options.clock.monotonicMillis();
+  }
+
+  /** How long each stage lasted, for the log. */
+  get stageMillis(): Readonly<Record<string, number>> {
+    this.#endStage();
+    return this.#stageMillis;
   }
 
   /** Tells at once that the task runs, and from then on that it still does. */
@@ -47,6 +56,7 @@ export class TaskReporter implements Progress, Disposable {
   }
 
   stage(name: string, bytesTotal = 0): void {
+    this.#endStage();
     this.#stage = name;
     this.#bytesDone = 0;
     this.#bytesTotal = bytesTotal;
@@ -67,6 +77,13 @@ export class TaskReporter implements Progress, Disposable {
   [Symbol.dispose](): void {
     this.#stopped = true;
     this.#timer?.cancel();
+  }
+
+  #endStage(): void {
+    const now = this.#options.clock.monotonicMillis();
+    const millis = (this.#stageMillis[this.#stage] ?? 0) + now - this.#stageSince;
+    this.#stageMillis[this.#stage] = Math.round(millis);
+    this.#stageSince = now;
   }
 
   #schedule(delayMillis: number): void {

@@ -23,6 +23,8 @@ export interface TaskRunOptions {
   readonly tools: Tools;
   readonly clock: Clock;
   readonly onError: (error: unknown) => void;
+  /** told once, when the work has ended; `stageMillis` says what took how long */
+  readonly onEnded: (outcome: Outcome, stageMillis: Readonly<Record<string, number>>) => void;
 }
 
 export class TaskRun {
@@ -59,7 +61,7 @@ export class TaskRun {
       const outcome = entry.facts.status === undefined ? await this.#work() : ended(entry);
       timer.cancel();
       this.#outcome = outcome;
-      await entry.note('ended', { status: outcome });
+      await this.#journalEnd(outcome);
       const told = await reportOutcome(this.#options, outcome, shutdown);
       if (told) {
         await entry.remove();
@@ -75,9 +77,24 @@ export class TaskRun {
     }
   }
 
+  /** A journal that cannot be written must not keep the outcome from being told. */
+  async #journalEnd(outcome: Outcome): Promise<void> {
+    try {
+      await this.#options.entry.note('ended', { status: outcome });
+    } catch (error) {
+      this.#options.onError(error);
+    }
+  }
+
   async #work(): Promise<Outcome> {
     using reporter = new TaskReporter(this.#options);
     reporter.start();
+    const outcome = await this.#outcomeOf(reporter);
+    this.#options.onEnded(outcome, reporter.stageMillis);
+    return outcome;
+  }
+
+  async #outcomeOf(reporter: TaskReporter): Promise<Outcome> {
     try {
       return succeeded(await this.#handle(reporter));
     } catch (error) {
