@@ -46,6 +46,23 @@ export function complement(keep: readonly Span[]): Span[] {
   return rest;
 }
 
+/** What of the first spans lies outside of the second; both ascend. */
+export function subtract(spans: readonly Span[], without: readonly Span[]): Span[] {
+  const rest: Span[] = [];
+  let first = 0;
+  for (const span of spans) {
+    let at = span.start;
+    while (first < without.length && without[first]!.end <= span.start) first++;
+    for (let i = first; i < without.length && without[i]!.start < span.end; i++) {
+      const { start, end } = without[i]!;
+      if (at < start) rest.push({ start: at, end: start });
+      if (at < end) at = end;
+    }
+    if (at < span.end) rest.push({ start: at, end: span.end });
+  }
+  return rest;
+}
+
 export const overlaps = (a: Span, b: Span): boolean => a.start < b.end && b.start < a.end;
 
 export const sizeOf = ({ start, end }: Span): bigint => end - start;

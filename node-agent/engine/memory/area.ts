@@ -58,6 +58,7 @@ export const MADV = {
   WIPEONFORK: 18,
   KEEPONFORK: 19,
   GUARD_INSTALL: 102,
+  GUARD_REMOVE: 103,
 } as const;
 
 /** VmFlags that mmap(2) set. */

@@ -2,7 +2,7 @@
 import type { MmEntry, VmaEntry } from '../image/messages/memory.ts';
 import { VmaStatus } from '../image/messages/enums.ts';
 import type { SavedProcess } from '../state/records.ts';
-import { overlaps, sizeOf, type Span } from './address-space.ts';
+import { sizeOf, type Span, subtract } from './address-space.ts';
 import { MADV, MAP } from './area.ts';
 import { memoryOf, type PageSet } from './page-set.ts';
 import { isPrivate, kindOf, mapFlagsOf, mappedAreas, onlyArea } from './saved-areas.ts';
@@ -31,7 +31,6 @@ export function inheritedAreas(
   sameFile: SameFile,
 ): Map<VmaEntry, InheritedArea> {
   const theirs = mappedAreas(parent);
-  const guardedFor = guardsGoneIn(parent, child);
   const inherited = new Map<VmaEntry, InheritedArea>();
   let next = 0;
   for (const area of mappedAreas(child)) {
@@ -40,7 +39,6 @@ export function inheritedAreas(
     if (!from || from.start > area.start || !sameBacking(from, area, sameFile)) continue;
     if (from.end < area.end && !canBeEnlarged(area)) continue;
     const kept = { start: area.start, end: from.end < area.end ? from.end : area.end };
-    if (guardedFor(kept)) continue;
     inherited.set(area, { area, kept, prot: from.prot });
   }
   return inherited;
@@ -66,14 +64,12 @@ function sameBacking(from: VmaEntry, area: VmaEntry, sameFile: SameFile): boolea
 const canBeEnlarged = (area: VmaEntry): boolean =>
   isPrivate(area) && (area.flags & NOT_ENLARGED) === 0;
 
-/** Fork copies guard pages: does the parent have some in a span that the child has not? */
-function guardsGoneIn(parent: MmEntry, child: MmEntry): (span: Span) => boolean {
+/** Guard pages that fork copies and the child had no longer. */
+export function surplusGuards(parent: MmEntry, child: MmEntry, kept: readonly Span[]): Span[] {
   const guards = (mm: MmEntry): Span[] => mm.vmas.filter((vma) => kindOf(vma) === 'guard');
-  const own = guards(child);
-  const gone = guards(parent).filter(
-    ({ start, end }) => !own.some((guard) => guard.start <= start && end <= guard.end),
-  );
-  return (span) => gone.some((guard) => overlaps(guard, span));
+  const theirs = guards(parent);
+  const copied = subtract(theirs, subtract(theirs, kept));
+  return subtract(copied, guards(child));
 }
 
 /** Pages of two processes, of which one is the other's parent. */

@@ -1,6 +1,6 @@
 // Pages that a process was born with: those with other bytes in its image are written, those that it had not are dropped.
 import type { ImageReader } from '../image/reader.ts';
-import { sizeOf, type Span } from './address-space.ts';
+import { sizeOf, type Span, subtract } from './address-space.ts';
 import type { PageSet } from './page-set.ts';
 import { clipRuns, PAGE, type PageBatch, PagesReader, type SavedRun } from './saved-pages.ts';
 
@@ -94,21 +94,4 @@ export function* differences(
   const middle = start + Math.ceil((end - start) / PAGE_BYTES / 2) * PAGE_BYTES;
   yield* differences(a, b, start, middle);
   yield* differences(a, b, middle, end);
-}
-
-/** What of the first spans lies outside of the second; both ascend. */
-export function subtract(spans: readonly Span[], without: readonly Span[]): Span[] {
-  const rest: Span[] = [];
-  let first = 0;
-  for (const span of spans) {
-    let at = span.start;
-    while (first < without.length && without[first]!.end <= span.start) first++;
-    for (let i = first; i < without.length && without[i]!.start < span.end; i++) {
-      const { start, end } = without[i]!;
-      if (at < start) rest.push({ start: at, end: start });
-      if (at < end) at = end;
-    }
-    if (at < span.end) rest.push({ start: at, end: span.end });
-  }
-  return rest;
 }

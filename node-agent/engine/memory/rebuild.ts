@@ -16,7 +16,7 @@ import { complement, findHole, sizeOf, type Span } from './address-space.ts';
 import { MADV } from './area.ts';
 import { executeFile, UNFINISHED_NAME } from './executable.ts';
 import { fillPages } from './fill.ts';
-import { type InheritedArea, inheritedAreas, type SameFile } from './inheritance.ts';
+import { type InheritedArea, inheritedAreas, type SameFile, surplusGuards } from './inheritance.ts';
 import { InheritedPages } from './inherited-pages.ts';
 import { queueFinish, queueMappings } from './map-areas.ts';
 import { setMmFields } from './mm-fields.ts';
@@ -61,10 +61,8 @@ export function rebuildMemory(
   if (exePath === undefined) throw new Error(`the program of process ${saved.pid} has no path`);
   const failed = parent ? undefined : executeFile(process, exePath);
   const inherited = inheritedBy(saved, parent, files);
-  moveIn(
-    builder,
-    [...inherited.values()].map(({ kept }) => kept),
-  );
+  const kept = [...inherited.values()].map((area) => area.kept);
+  moveIn(builder, kept);
   const own = pages.of(saved);
   const areas = { mm, runs: own.runs, inherited };
   const missing = mm.vmas.filter((area) => !inherited.has(area));
@@ -72,7 +70,8 @@ export function rebuildMemory(
   queueMappings(builder, areas, sourcesOf(context, objects));
   objects.fill(progress);
   using born = parent && pagesBornWith(images, pages.of(parent), inherited);
-  if (born) queueDrops(builder, born.surplus(own.runs));
+  if (born) queueAdvice(builder, born.surplus(own.runs), MADV.DONTNEED);
+  if (parent) queueAdvice(builder, surplusGuards(memoryOf(parent), mm, kept), MADV.GUARD_REMOVE);
   builder.flush();
   fillPages(process.pid, { images, pages: own.pages, inherited: born }, own.runs, progress);
   queueFinish(builder, areas);
@@ -109,11 +108,10 @@ function pagesBornWith(
   );
 }
 
-/** Pages that the parent has and the process had not. */
-function queueDrops(builder: ProcessBuilder, spans: readonly Span[]): void {
+function queueAdvice(builder: ProcessBuilder, spans: readonly Span[], advice: number): void {
   for (const span of spans) {
     builder.makeRoom(1, 0);
-    builder.batch.must(SYS.madvise, span.start, sizeOf(span), MADV.DONTNEED);
+    builder.batch.must(SYS.madvise, span.start, sizeOf(span), advice);
   }
 }
 
