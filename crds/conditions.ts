@@ -52,7 +52,7 @@ const PROGRESS = define('progress', {
   PreparingStore: ['the volume holder is starting on the node', ''],
   Freezing: ['the agent is stopping the processes and reading their state', ''],
   Dumping: ['the agent is at work', ''],
-  Storing: ['the application runs again; its memory is being written to the store', ''],
+  Storing: ['memory, state and files are being written to the store', ''],
   Restoring: ['the agent is rebuilding the processes inside the new pod', ''],
   StartingPlaceholder: ['the new pod is starting; its containers wait for the processes', ''],
   WaitingForPodReady: ['the processes run; the new pod is not ready yet', ''],

@@ -7,16 +7,9 @@ import { formatMillis, reported, StatusBuilder } from '../cluster/status-builder
 import { bundlePathOf, isDryRun } from './dump-task.ts';
 import type { CheckpointStep } from './facts.ts';
 
-/** Stages of the engine after which the application runs again. */
-const CAPTURED_STAGES = [
-  'thawed',
-  'saving-pages',
-  'saving-state',
-  'saving-files',
-  'sealing',
-  'done',
-];
+/** Stages of agent and engine; others are on the way to these. */
 const FREEZING_STAGES = ['seizing', 'preparing', 'frozen'];
+const STORING_STAGES = ['thawed', 'saving-pages', 'saving-state', 'saving-files', 'done'];
 
 export function checkpointStatus(
   checkpoint: Checkpoint,
@@ -117,12 +110,15 @@ function progressed(next: Builder, task: NodeTask): void {
     return;
   }
   next.set({ progress: { stage, bytesDone, bytesTotal } });
-  if (CAPTURED_STAGES.includes(stage)) {
-    next.condition('Captured', 'True', 'Captured');
-    next.condition('Ready', 'False', 'Storing');
-  } else {
-    next.condition('Ready', 'False', FREEZING_STAGES.includes(stage) ? 'Freezing' : 'Dumping');
+  if (!STORING_STAGES.includes(stage)) {
+    const reason = FREEZING_STAGES.includes(stage) ? 'Freezing' : 'Dumping';
+    return next.condition('Ready', 'False', reason);
   }
+  // A source that is kept frozen is written as it stands: all is taken only at the end.
+  if (task.spec.type === 'Dump' && task.spec.dump.afterDump === 'Resume') {
+    next.condition('Captured', 'True', 'Captured');
+  }
+  next.condition('Ready', 'False', 'Storing');
 }
 
 function stored(next: Builder, checkpoint: Checkpoint, task: NodeTask): void {
