@@ -9,7 +9,14 @@ import type { CheckpointStep } from './facts.ts';
 
 /** Stages of agent and engine; others are on the way to these. */
 const FREEZING_STAGES = ['seizing', 'preparing', 'frozen'];
-const STORING_STAGES = ['thawed', 'saving-pages', 'saving-state', 'saving-files', 'done'];
+const STORING_STAGES = [
+  'thawed',
+  'saving-pages',
+  'saving-state',
+  'done',
+  'saving-files',
+  'sealing',
+];
 
 export function checkpointStatus(
   checkpoint: Checkpoint,
