@@ -135,10 +135,16 @@ export function openPath(path: string, flags: number, dirfd = AT_FDCWD, mode = 0
   return check(syscall(SYS.openat, ...args), 'open', { object: path });
 }
 
-/** mkfifo(3). @throws LinuxError */
-export function makeFifo(path: Uint8Array, mode: number): void {
-  const args = [AT_FDCWD, bytesAddress(path), S.IFIFO | mode, 0] as const;
-  check(syscall(SYS.mknodat, ...args), 'mkfifo', { object: decodeText(path) });
+/**
+ * mknod(2).
+ *
+ * @param device `major << 20 | minor`, the kernel's own form; the call takes an older one
+ */
+export function makeNode(path: Uint8Array, mode: number, device: number): void {
+  const [major, minor] = [device >>> 20, device & 0xfffff];
+  const encoded = (minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12);
+  const args = [AT_FDCWD, bytesAddress(path), mode, encoded] as const;
+  check(syscall(SYS.mknodat, ...args), 'mknod', { object: decodeText(path) });
 }
 
 /** Whole content of a proc file as Latin-1. */
@@ -164,7 +170,9 @@ function readWhole(path: string, dirfd: number): string {
  */
 export function openBelow(root: OwnedFd, path: string, flags: number): number {
   const how = statArea;
-  how.words[0] = BigInt(flags | O.CLOEXEC);
+  // Unlike open(2), this call refuses what it would ignore.
+  const known = flags & O.PATH ? flags & (O.PATH | O.DIRECTORY | O.NOFOLLOW) : flags;
+  how.words[0] = BigInt(known | O.CLOEXEC);
   how.words[1] = 0n;
   how.words[2] = BigInt(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
   return syscall(SYS.openat2, root.fd, pathAddress(path), how.address, 24);

@@ -17,13 +17,14 @@ import { SavedFiles } from './saved-files.ts';
  */
 export function targetOf(placeholderPid: number | undefined): FileTargetOptions {
   if (placeholderPid === undefined) {
-    return { root: '/', networkPid: process.pid, fileSizes: 'exact' };
+    return { root: '/', networkPid: process.pid, fileSizes: 'exact', connections: 'closed' };
   }
   // The source runs on and writes while its files are copied: a size that differs is told, not refused.
   return {
     root: `/proc/${placeholderPid}/root`,
     networkPid: placeholderPid,
     fileSizes: 'tolerant',
+    connections: 'reset',
   };
 }
 

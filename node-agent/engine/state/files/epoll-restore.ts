@@ -15,8 +15,16 @@ const EVENT_BYTES = 12;
  */
 export function watchAgain(set: EventpollFileEntry, opening: FileOpening): void {
   const [holder] = opening.wantedOf(set.id);
-  if (!holder) return;
-  for (const watch of set.tfd) addWatch(holder.builder, holder.fd, watch, opening);
+  if (holder) {
+    for (const watch of set.tfd) addWatch(holder.builder, holder.fd, watch, opening);
+    return;
+  }
+  // A set that only travels in a queue: the root process holds it for the moment.
+  const { root } = opening;
+  const [number] = opening.push(root, [opening.engineFd(set.id)]) as [number];
+  for (const watch of set.tfd) addWatch(root, number, watch, opening);
+  root.makeRoom(1, 0);
+  root.batch.must(SYS.close, number);
 }
 
 function addWatch(

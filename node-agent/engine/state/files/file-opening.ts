@@ -19,6 +19,11 @@ export interface FileTargetOptions {
    * writing after the checkpoint
    */
   readonly fileSizes: 'exact' | 'tolerant';
+  /**
+   * what established TCP connections become. reset: as if the other side had reset them, which no program takes for the
+   * regular end of a stream; closed: shut in both directions (CRIU's --tcp-close)
+   */
+  readonly connections: 'reset' | 'closed';
 }
 
 /** Before the first change: the images and the place where they are to live. */
@@ -40,6 +45,7 @@ export interface WantedDescriptor {
 
 export interface FileOpening {
   readonly saved: SavedFiles;
+  readonly options: FileTargetOptions;
   readonly sharedMemory: SharedMemoryRestore;
   /** the root directory of the tree's mount namespace */
   readonly target: OwnedFd;

@@ -7,6 +7,7 @@ import {
   mkdirSync,
   openSync,
   rmdirSync,
+  symlinkSync,
   unlinkSync,
   utimesSync,
   writeSync,
@@ -15,13 +16,12 @@ import { IMAGES } from '../../image/image-files.ts';
 import type { GhostFileEntry } from '../../image/messages/files.ts';
 import type { ImageReader } from '../../image/reader.ts';
 import { encodeText } from '../../image/text.ts';
-import { closeFd, OwnedFd } from '../../linux/descriptors.ts';
-import { LinuxError } from '../../linux/error.ts';
-import { makeFifo, O, openBelow, S } from '../../linux/file-facts.ts';
+import { closeFd, type OwnedFd } from '../../linux/descriptors.ts';
+import { makeNode, O, S } from '../../linux/file-facts.ts';
+import { pathIn, splitPath, TemporaryDirectories } from './temporary-directories.ts';
 
 const PERMISSIONS = 0o7777;
 const OWNER_READ_WRITE = 0o600;
-const MAX_DEPTH = 64;
 
 /** One unlinked file that stands at a path for now. */
 export interface LivingGhost {
@@ -40,14 +40,13 @@ interface Undo {
 /** The unlinked files of one restored tree. */
 export class GhostFiles {
   readonly #images: ImageReader;
-  readonly #root: OwnedFd;
   readonly #living = new Map<number, LivingGhost & { readonly head: GhostFileEntry }>();
   readonly #undo: Undo[] = [];
-  readonly #directories: OwnedFd[] = [];
+  readonly #directories: TemporaryDirectories;
 
   constructor(images: ImageReader, root: OwnedFd) {
     this.#images = images;
-    this.#root = root;
+    this.#directories = new TemporaryDirectories(root);
   }
 
   /**
@@ -59,53 +58,34 @@ export class GhostFiles {
     const known = this.#living.get(ghostId);
     if (known) return known;
     const head = this.#images.head(IMAGES.ghostFile(ghostId));
-    const slash = name.lastIndexOf('/');
-    const parent = this.#parent(name.slice(0, slash) || '/');
-    const base = name.slice(slash + 1);
+    const { directory, base } = splitPath(name);
+    const parent = this.#directories.open(directory);
     const other = `${base}.diapause-${ghostId}`;
     const made = this.#make(parent, base, head) ?? this.#make(parent, other, head);
     if (!made) throw new Error(`${name}: ${other} exists too; remove what a failed restore left`);
-    const path = `${name.slice(0, slash)}/${made.base}`;
+    const path = `${directory === '/' ? '' : directory}/${made.base}`;
     if ((head.mode & S.IFMT) === S.IFREG) this.#fill(ghostId, head, made.fd);
     const link = `/proc/self/fd/${made.fd}`;
-    chownSync(link, head.uid, head.gid);
-    // Whoever owned it could open it once; until everybody has, its mode must not stand in the way.
-    chmodSync(link, (head.mode & PERMISSIONS) | OWNER_READ_WRITE);
+    if ((head.mode & S.IFMT) !== S.IFLNK) {
+      chownSync(link, head.uid, head.gid);
+      // Whoever owned it could open it once; until everybody has, its mode must not stand in the way.
+      chmodSync(link, (head.mode & PERMISSIONS) | OWNER_READ_WRITE);
+    }
     const ghost = { path, fd: made.fd, head };
     this.#living.set(ghostId, ghost);
     return ghost;
-  }
-
-  /** The directory it stood in; one that is gone too is made again for the moment. */
-  #parent(path: string, depth = 0): OwnedFd {
-    const fd = openBelow(this.#root, path, O.PATH | O.DIRECTORY);
-    if (fd >= 0) return this.#keep(fd);
-    const error = new LinuxError('open', -fd, { object: path });
-    if (error.errno !== 'ENOENT' || depth > MAX_DEPTH) throw error;
-    const slash = path.lastIndexOf('/');
-    const above = this.#parent(path.slice(0, slash) || '/', depth + 1);
-    const at = pathIn(above, path.slice(slash + 1));
-    mkdirSync(at, 0o700);
-    this.#undo.push({ at, directory: true });
-    return this.#keep(openSync(at, O.PATH | O.DIRECTORY | O.NOFOLLOW));
-  }
-
-  #keep(fd: number): OwnedFd {
-    const owned = new OwnedFd(fd);
-    this.#directories.push(owned);
-    return owned;
   }
 
   /** @returns undefined when the name is taken */
   #make(
     parent: OwnedFd,
     base: string,
-    { mode }: GhostFileEntry,
+    head: GhostFileEntry,
   ): { readonly base: string; readonly fd: number } | undefined {
     const at = pathIn(parent, base);
     try {
-      const fd = makeObject(at, mode & S.IFMT);
-      this.#undo.push({ at, directory: (mode & S.IFMT) === S.IFDIR });
+      const fd = makeObject(at, head);
+      this.#undo.push({ at, directory: (head.mode & S.IFMT) === S.IFDIR });
       return { base, fd };
     } catch (error) {
       if (isTaken(error)) return undefined;
@@ -129,6 +109,7 @@ export class GhostFiles {
   /** Takes the names away again, and gives the files their true modes and times. Everybody has opened them. */
   unlink(): void {
     for (const { fd, head } of this.#living.values()) {
+      if ((head.mode & S.IFMT) === S.IFLNK) continue;
       const link = `/proc/self/fd/${fd}`;
       chmodSync(link, head.mode & PERMISSIONS);
       if (head.atim && head.mtim) utimesSync(link, seconds(head.atim), seconds(head.mtim));
@@ -141,7 +122,6 @@ export class GhostFiles {
     this.#remove();
     for (const { fd } of this.#living.values()) closeFd(fd);
     this.#living.clear();
-    for (const directory of this.#directories.splice(0)) directory[Symbol.dispose]();
   }
 
   #remove(): void {
@@ -149,19 +129,22 @@ export class GhostFiles {
       if (directory) rmdirSync(at);
       else unlinkSync(at);
     }
+    this.#directories[Symbol.dispose]();
   }
 }
 
-const pathIn = (directory: OwnedFd, base: string): Buffer =>
-  Buffer.concat([Buffer.from(`/proc/self/fd/${directory.fd}/`), encodeText(base)]);
-
-function makeObject(at: Buffer, kind: number): number {
+function makeObject(at: Buffer, { mode, rdev, symlnkTarget }: GhostFileEntry): number {
+  const kind = mode & S.IFMT;
+  if (kind === S.IFLNK) {
+    symlinkSync(Buffer.from(encodeText(symlnkTarget ?? '')), at);
+    return openSync(at, O.PATH | O.NOFOLLOW);
+  }
   if (kind === S.IFDIR) {
     mkdirSync(at, 0o700);
     return openSync(at, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
   }
-  if (kind === S.IFIFO) {
-    makeFifo(at, OWNER_READ_WRITE);
+  if (kind === S.IFIFO || kind === S.IFCHR) {
+    makeNode(at, kind | OWNER_READ_WRITE, rdev ?? 0);
     return openSync(at, O.PATH | O.NOFOLLOW);
   }
   const { O_CREAT, O_EXCL, O_RDWR, O_NOFOLLOW } = constants;

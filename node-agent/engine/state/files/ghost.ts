@@ -16,7 +16,18 @@ interface Chunk {
 interface Ghost {
   readonly id: number;
   readonly stat: FileStat;
+  /** of a symbolic link */
+  readonly target: string | undefined;
   readonly chunks: readonly Chunk[];
+}
+
+/** An unlinked file that is still there. */
+export interface GhostSource {
+  readonly stat: FileStat;
+  /** opens it though it has no name */
+  readonly magicLink: string;
+  /** what a symbolic link says */
+  readTarget(): string;
 }
 
 /** Why an unlinked file cannot be kept. */
@@ -25,7 +36,8 @@ export interface GhostRefusal {
   readonly advice: string;
 }
 
-const RESTORABLE: ReadonlySet<number> = new Set([S.IFREG, S.IFDIR, S.IFIFO]);
+/** Of devices only the harmless ones get here. */
+const RESTORABLE: ReadonlySet<number> = new Set([S.IFREG, S.IFDIR, S.IFIFO, S.IFLNK, S.IFCHR]);
 const CHUNK_BYTES = 1 << 20;
 
 /** The unlinked files of one saved tree, each once however often it is open. */
@@ -41,17 +53,19 @@ export class GhostStore {
   /**
    * Copies the content now: the application may change it as soon as it runs again.
    *
-   * @param magicLink opens the file though it has no name
    * @returns why not, when it cannot be kept
    */
-  keep(fileId: number, stat: FileStat, magicLink: string): GhostRefusal | undefined {
+  keep(fileId: number, source: GhostSource): GhostRefusal | undefined {
+    const { stat, magicLink } = source;
     const key = `${stat.dev}:${stat.ino}`;
     let ghost = this.#ghosts.get(key);
     if (!ghost) {
       const refused = this.#judge(stat);
       if (refused) return refused;
-      const chunks = (stat.mode & S.IFMT) === S.IFREG ? readChunks(magicLink, stat.size) : [];
-      ghost = { id: this.#ghosts.size + 1, stat, chunks };
+      const kind = stat.mode & S.IFMT;
+      const chunks = kind === S.IFREG ? readChunks(magicLink, stat.size) : [];
+      const target = kind === S.IFLNK ? source.readTarget() : undefined;
+      ghost = { id: this.#ghosts.size + 1, stat, target, chunks };
       this.#ghosts.set(key, ghost);
     }
     this.#uses.push({ fileId, ghostId: ghost.id });
@@ -71,9 +85,9 @@ export class GhostStore {
   }
 
   save(images: ImageWriter): void {
-    for (const { id, stat, chunks } of this.#ghosts.values()) {
+    for (const { id, stat, target, chunks } of this.#ghosts.values()) {
       const image = IMAGES.ghostFile(id);
-      images.head(image, ghostHead(stat));
+      images.head(image, ghostHead(stat, target));
       for (const { offset, content } of chunks) {
         images.append(image, { len: BigInt(content.length), off: offset }, content);
       }
@@ -89,8 +103,8 @@ export class GhostStore {
   }
 }
 
-function ghostHead(stat: FileStat): GhostFileEntry {
-  const regular = (stat.mode & S.IFMT) === S.IFREG;
+function ghostHead(stat: FileStat, target: string | undefined): GhostFileEntry {
+  const kind = stat.mode & S.IFMT;
   return {
     uid: stat.uid,
     gid: stat.gid,
@@ -99,7 +113,9 @@ function ghostHead(stat: FileStat): GhostFileEntry {
     ino: stat.ino,
     atim: timeval(stat.accessed),
     mtim: timeval(stat.modified),
-    ...(regular && { chunks: true, size: stat.size }),
+    ...(kind === S.IFREG && { chunks: true, size: stat.size }),
+    ...(kind === S.IFCHR && { rdev: (stat.rdevMajor << 20) | stat.rdevMinor }),
+    ...(target !== undefined && { symlnkTarget: target }),
   };
 }
 

@@ -1,6 +1,15 @@
 // Where an open file stands in the tree of names: at its path, nowhere any more, or only where nobody says.
-import { OwnedFd } from '../../linux/descriptors.ts';
-import { type FileStat, O, openPath, readLink, statBelow } from '../../linux/file-facts.ts';
+import { readdirSync } from 'node:fs';
+import { closeFd, OwnedFd } from '../../linux/descriptors.ts';
+import {
+  type FileStat,
+  O,
+  openBelow,
+  openPath,
+  readLink,
+  statBelow,
+} from '../../linux/file-facts.ts';
+import { decodeText } from '../../image/text.ts';
 
 export interface Location {
   /** absolute, as the mount namespace of the process knows it */
@@ -17,6 +26,9 @@ export interface Location {
 
 /** What d_path of the kernel appends to the name of an unlinked file; a file may also truly be called so. */
 const DELETED = ' (deleted)';
+
+/** Directories with more names are not searched. */
+const MAX_NAMES = 4096;
 
 /** Decides from the link's text, the file's facts and what the name leads to now. */
 export function locate(
@@ -56,11 +68,36 @@ export class NamespaceRoots {
 
   locate(pid: number, link: string, stat: FileStat): Location {
     const root = this.of(pid);
-    return locate(link, stat, (path) => statBelow(root, path));
+    const location = locate(link, stat, (path) => statBelow(root, path));
+    if (location.state !== 'other-name') return location;
+    const name = findNeighbour(root, location.name, stat);
+    return name === undefined ? location : { name, state: 'present' };
   }
 
   [Symbol.dispose](): void {
     for (const root of this.#roots.values()) root[Symbol.dispose]();
     this.#roots.clear();
+  }
+}
+
+/**
+ * Another name of the same file in the same directory: `link("x.tmp", "x"); unlink("x.tmp")` is how files are put into
+ * place without overwriting.
+ */
+function findNeighbour(root: OwnedFd, path: string, stat: FileStat): string | undefined {
+  const directory = path.slice(0, path.lastIndexOf('/')) || '/';
+  const fd = openBelow(root, directory, O.RDONLY | O.DIRECTORY);
+  if (fd < 0) return undefined;
+  try {
+    const names = readdirSync(`/proc/self/fd/${fd}`, { encoding: 'buffer' });
+    return names
+      .slice(0, MAX_NAMES)
+      .map((name) => `${directory === '/' ? '' : directory}/${decodeText(name)}`)
+      .find((candidate) => {
+        const found = statBelow(root, candidate);
+        return found?.dev === stat.dev && found.ino === stat.ino;
+      });
+  } finally {
+    closeFd(fd);
   }
 }

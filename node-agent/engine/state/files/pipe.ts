@@ -2,7 +2,7 @@
 import { IMAGES } from '../../image/image-files.ts';
 import { FdType } from '../../image/messages/enums.ts';
 import type { PipeEntry } from '../../image/messages/pipes.ts';
-import { closeFd, makePipe } from '../../linux/descriptors.ts';
+import { closeFd, fcntl, FCNTL, makePipe } from '../../linux/descriptors.ts';
 import { O, openPath } from '../../linux/file-facts.ts';
 import type { FileDump } from './file-dump.ts';
 import type { FileKind } from './file-kind.ts';
@@ -12,10 +12,9 @@ import { ownerOf } from './owner.ts';
 import { copyPipe, fillPipe, type PipeCopy } from './pipe-content.ts';
 import { externalEnd, openStandard, standardNumber } from './stdio.ts';
 
-/** Access modes: may it be read, may it be written? */
-export const reads = (flags: number): boolean => (flags & O.ACCMODE) !== O.WRONLY;
-export const writes = (flags: number): boolean => (flags & O.ACCMODE) !== O.RDONLY;
+const reads = (flags: number): boolean => (flags & O.ACCMODE) !== O.WRONLY;
 
+const F_DUPFD_CLOEXEC = 1030;
 const PIPE_LINK = 'pipe:[';
 
 /** CRIU's number of a pipe is its inode, cut to 32 bits. */
@@ -84,14 +83,22 @@ interface PipePair {
   readonly write: number;
 }
 
-function openEnd({ id: fileId, pipeId: id, flags }: PipeEntry, opening: FileOpening): number {
-  const pair = opening.once(`pipe ${id}`, () => makePair(fileId, id, opening));
-  // A file of its own for each open file of the application: flags and owner are not shared.
-  const fd = openPath(`/proc/self/fd/${pair.read}`, flags & (O.ACCMODE | O.NONBLOCK));
-  return fd;
+/**
+ * An end as pipe(2) makes it does not have O_LARGEFILE, one that was opened through /proc has. The application sees the
+ * difference (F_GETFL), and of the first kind there is one reader and one writer at most.
+ */
+function openEnd(saved: PipeEntry, opening: FileOpening): number {
+  const { pipeId: id, flags } = saved;
+  const pair = opening.once(`pipe ${id}`, () => makePair(saved, opening));
+  if (flags & O.LARGEFILE) {
+    return openPath(`/proc/self/fd/${pair.read}`, flags & (O.ACCMODE | O.NONBLOCK));
+  }
+  const end = reads(flags) ? pair.read : pair.write;
+  fcntl(end, FCNTL.F_SETFL, flags & ~O.ASYNC);
+  return fcntl(end, F_DUPFD_CLOEXEC, 0);
 }
 
-function makePair(fileId: number, id: number, opening: FileOpening): PipePair {
+function makePair({ id: fileId, pipeId: id }: PipeEntry, opening: FileOpening): PipePair {
   const [read, write] = makePipe();
   opening.giveTo(fileId, read);
   opening.whenPlaced(() => {

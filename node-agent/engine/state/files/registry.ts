@@ -25,6 +25,8 @@ export interface PathFacts {
   readonly flags: number;
   readonly pos: bigint;
   readonly owner: FownEntry;
+  /** text of the symbolic link that is open (O_PATH) */
+  readTarget(): string;
   refuse(code: string, advice: string): undefined;
 }
 
@@ -89,6 +91,7 @@ export class FileRegistry {
       flags: openFlags & ~O.CLOEXEC,
       pos: 0n,
       owner: NO_OWNER,
+      readTarget: () => readLink(magicLink),
       refuse: (code, advice) => {
         report(refusal(code, process.nsPid, `${magicLink} -> ${link}`, advice));
       },
@@ -110,11 +113,11 @@ export class FileRegistry {
     return { type: FdType.REG, id, reg: regEntry(id, location, facts) };
   }
 
-  #keepGhost(id: number, { stat, link, magicLink }: PathFacts) {
-    if (link.startsWith('/memfd:')) {
+  #keepGhost(id: number, facts: PathFacts) {
+    if (facts.link.startsWith('/memfd:')) {
       return { code: 'MemfdPath', advice: 'run the program from a file that has a name' };
     }
-    return this.#ghosts.keep(id, stat, magicLink);
+    return this.#ghosts.keep(id, facts);
   }
 
   /** Writes files.img and everything of unlinked files. */

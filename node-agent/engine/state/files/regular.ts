@@ -2,7 +2,7 @@
 import { type Finding, refusal } from '../../finding.ts';
 import type { FileEntry, RegFileEntry } from '../../image/messages/files.ts';
 import { fcntl, FCNTL } from '../../linux/descriptors.ts';
-import { O, S } from '../../linux/file-facts.ts';
+import { O, readLink, S } from '../../linux/file-facts.ts';
 import { seekTo } from '../../linux/sparse.ts';
 import type { FileKind, Opened } from './file-kind.ts';
 import type { FileOpening, FileTarget } from './file-opening.ts';
@@ -58,6 +58,7 @@ export function pathFacts(file: OpenFile): PathFacts {
     flags: file.info.flags,
     pos: file.info.pos,
     owner: ownerOf(file),
+    readTarget: () => readLink('', file.duplicate),
     refuse: (code, advice) => file.refuse(code, advice),
   };
 }

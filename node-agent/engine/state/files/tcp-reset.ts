@@ -12,6 +12,7 @@ import {
   LEVEL,
   listenSocket,
   localAddress,
+  SHUT,
   SO,
   SOCK,
   tryAddress,
@@ -51,6 +52,14 @@ export function resetConnection(fd: number, family: number, opening: FileOpening
   if (tryAddress('connect', fd, address) === 0) abort(acceptSocket(loopback.listener));
   if (linger) trySetOption(fd, LEVEL.SOCKET, SO.LINGER, linger);
   fcntl(fd, FCNTL.F_SETFL, flags);
+}
+
+/**
+ * Shuts a socket that never was connected: poll says hang-up, reads give end of file, writes EPIPE. The kernel does it
+ * although it answers ENOTCONN.
+ */
+export function closeUnconnected(fd: number): void {
+  syscall(SYS.shutdown, fd, SHUT.RDWR);
 }
 
 /** Closing with a linger time of zero sends a reset. */

@@ -1,8 +1,9 @@
 // TCP: listeners and unconnected sockets come back as they were; connections come back reset (sockets.established: Close).
-import { FdType } from '../../image/messages/enums.ts';
+import { FdType, SkShutdown } from '../../image/messages/enums.ts';
 import type { InetSkEntry } from '../../image/messages/sockets.ts';
 import { type Finding, refusal } from '../../finding.ts';
-import { LinuxError } from '../../linux/error.ts';
+import { check, LinuxError } from '../../linux/error.ts';
+import { POLL, pollNow, readableBytes } from '../../linux/readiness.ts';
 import { AF, getOption, intOption, LEVEL, listenSocket, SO, SOCK } from '../../linux/sockets.ts';
 import type { ProcessSubject } from '../state-kind.ts';
 import type { FileDump } from './file-dump.ts';
@@ -12,7 +13,7 @@ import { addressText } from './inet-address.ts';
 import { readTcpOptions, writeTcpOptions } from './inet-options.ts';
 import { bindAgain, checkAddress, describeInet, makeInetSocket } from './inet-socket.ts';
 import type { OpenFile } from './open-file.ts';
-import { resetConnection } from './tcp-reset.ts';
+import { closeUnconnected, resetConnection } from './tcp-reset.ts';
 import { domainOf } from './unix-socket.ts';
 
 const IPPROTO_TCP = 6;
@@ -54,6 +55,7 @@ export const tcp: FileKind = {
         backlog: listens ? info.readUInt32LE(INFO.sacked) : 0,
       }),
       ...readTcpOptions(file.duplicate),
+      ...(state === TCP_CLOSE && ending(file)),
     };
     return { type: FdType.INETSK, id: file.id, isk };
   },
@@ -69,6 +71,16 @@ export const tcp: FileKind = {
     return () => openTcp(entry.isk!, opening);
   },
 };
+
+/** A socket without connection: was there one before? It reads the end then, or first the error that ended it. */
+function ending(file: OpenFile): { shutdown?: number } {
+  const events = pollNow(file.duplicate, POLL.IN | POLL.RDHUP);
+  if (!(events & POLL.RDHUP)) return {};
+  if (readableBytes(file.duplicate) > 0) {
+    file.report('loss', 'TcpUnread', 'what the ended connection had still to read is not restored');
+  }
+  return { shutdown: events & POLL.ERR ? SkShutdown.NONE : SkShutdown.BOTH };
+}
 
 function reportWaiting(file: OpenFile, waiting: number, dump: FileDump): void {
   const severity = dump.options.establishedSockets === 'Fail' ? 'refusal' : 'loss';
@@ -109,21 +121,38 @@ function connectionsLost({ process }: ProcessSubject, count: number): Finding {
 }
 
 function openTcp(entry: InetSkEntry, opening: FileOpening): number {
-  const { state, srcPort, backlog } = entry;
+  const { state, srcPort, backlog, shutdown } = entry;
   const fd = makeInetSocket(entry, opening);
   writeTcpOptions(fd, entry);
-  if (state !== TCP_LISTEN && state !== TCP_CLOSE) {
-    resetConnection(fd, entry.family, opening);
+  if (state !== TCP_LISTEN && (state !== TCP_CLOSE || shutdown !== undefined)) {
+    const { connections } = opening.options;
+    const error = state === TCP_CLOSE ? shutdown === SkShutdown.NONE : connections === 'reset';
+    if (error) resetConnection(fd, entry.family, opening);
+    else closeUnconnected(fd);
     return fd;
   }
-  if (srcPort === 0) return fd;
-  const listen = (): void => {
-    if (state === TCP_LISTEN) listenSocket(fd, backlog);
-  };
-  const result = bindAgain(fd, entry, listen);
-  if (result < 0) {
+  if (state === TCP_LISTEN) {
+    const result = bindAgain(fd, entry, () => listenSocket(fd, backlog));
     const object = `${addressText(entry.srcAddr)}:${srcPort}`;
-    throw new LinuxError('bind', -result, { pid: opening.ownerOf(entry.id).saved.pid, object });
-  }
+    check(result, 'bind', { pid: opening.ownerOf(entry.id).saved.pid, object });
+  } else if (srcPort !== 0) opening.whenPlaced(() => bindUnconnected(fd, entry, opening));
   return fd;
+}
+
+/**
+ * After the listeners have their ports: a connection that was reset shows the port of its listener without being bound
+ * to it, and nothing tells the two apart.
+ */
+function bindUnconnected(fd: number, entry: InetSkEntry, opening: FileOpening): void {
+  const result = bindAgain(fd, entry, () => undefined);
+  if (result >= 0) return;
+  const { errno } = new LinuxError('bind', -result);
+  const builder = opening.ownerOf(entry.id);
+  builder.report({
+    code: 'TcpUnbound',
+    severity: 'loss',
+    pid: builder.saved.pid,
+    object: `unconnected TCP socket of ${addressText(entry.srcAddr)}:${entry.srcPort}`,
+    advice: `its port is taken (${errno}); a later connection uses another one`,
+  });
 }

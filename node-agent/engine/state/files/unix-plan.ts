@@ -5,7 +5,7 @@ import { decodeText } from '../../image/text.ts';
 import { SOCK } from '../../linux/sockets.ts';
 
 export type UnixPlan =
-  /** socketpair(2), both without a name that anybody else could use */
+  /** socketpair(2); datagram sockets may have names besides */
   | { readonly kind: 'pair'; readonly a: UnixSkEntry; readonly b: UnixSkEntry }
   /** `server` was accepted from a listener whose name it still shows; without `client` its other side is closed */
   | {
@@ -44,16 +44,13 @@ export function planUnixSockets(
     const plan = mutual ? planMutual(entry, peer, entries) : planAlone(entry, hasQueue(entry));
     plans.push(plan);
     done.add(entry);
-    if (mutual && plan.kind !== 'single') done.add(peer);
+    if (mutual) done.add(peer);
   }
   return plans;
 }
 
 function planMutual(a: UnixSkEntry, b: UnixSkEntry, all: readonly UnixSkEntry[]): UnixPlan {
-  if (a.type === SOCK.DGRAM) {
-    // Both named: each connects to the other's name. Otherwise only a pair can reach the nameless one.
-    return isNamed(a) && isNamed(b) ? { kind: 'single', socket: a } : { kind: 'pair', a, b };
-  }
+  if (a.type === SOCK.DGRAM) return { kind: 'pair', a, b };
   if (!isNamed(a) && !isNamed(b)) return { kind: 'pair', a, b };
   const listens = (name: Uint8Array): boolean =>
     all.some((e) => e.state === UnixState.LISTEN && Buffer.compare(e.name, name) === 0);

@@ -5,7 +5,7 @@ import { closeFd, fcntl, FCNTL } from '../../linux/descriptors.ts';
 import { O } from '../../linux/file-facts.ts';
 import { SHUT, shutdownSocket, SOCK } from '../../linux/sockets.ts';
 import type { FileOpening } from './file-opening.ts';
-import { removeSocketFile, setSocketPermissions } from './socket-file.ts';
+import { SocketFiles } from './socket-file.ts';
 import { writeOptions } from './socket-options.ts';
 import { isNamed, planUnixSockets, socketPath, type UnixPlan } from './unix-plan.ts';
 import { type MadeSocket, RemoteSockets } from './unix-remote.ts';
@@ -17,6 +17,7 @@ const BACKLOG = 16;
 export class UnixSockets {
   readonly #opening: FileOpening;
   readonly #remote: RemoteSockets;
+  readonly #files: SocketFiles;
   readonly #entries: readonly UnixSkEntry[];
   readonly #byIno: ReadonlyMap<number, UnixSkEntry>;
   readonly #made = new Map<UnixSkEntry, MadeSocket>();
@@ -28,6 +29,7 @@ export class UnixSockets {
   private constructor(opening: FileOpening) {
     this.#opening = opening;
     this.#remote = new RemoteSockets(opening);
+    this.#files = new SocketFiles(opening.target);
     this.#entries = [...opening.saved.entries.values()].flatMap(({ usk }) => (usk ? [usk] : []));
     this.#byIno = new Map(this.#entries.map((entry) => [entry.ino, entry]));
   }
@@ -58,18 +60,31 @@ export class UnixSockets {
     const plans = planUnixSockets(this.#entries, ({ id }) => saved.queueOf(id).length > 0);
     for (const plan of plans) this.#create(plan);
     const accepted = plans.filter((plan) => plan.kind === 'accepted');
-    // What has lost its name goes first: its name may be somebody else's by now.
-    for (const deleted of [true, false]) {
-      const named = this.#entries.filter((e) => isNamed(e) && (e.deleted === true) === deleted);
-      for (const entry of named) this.#bind(entry);
-      for (const plan of accepted) {
-        if ((plan.server.deleted === true) === deleted) this.#accept(plan);
-      }
-      for (const entry of this.#entries) this.#connectDatagrams(entry, deleted);
-      for (const entry of named) this.#addSender(entry);
-      if (deleted) for (const entry of named) this.#unlink(entry);
-    }
+    const named = this.#entries.filter((entry) => isNamed(entry));
+    // What has lost its name goes first, one at a time: the name may be somebody else's by now.
+    for (const entry of named.filter(isDeleted)) this.#bringToLife([entry], accepted);
+    this.#bringToLife(
+      named.filter((entry) => !isDeleted(entry)),
+      accepted,
+    );
     this.#finish();
+  }
+
+  /** Binds sockets, then lets everybody connect to them that did. */
+  #bringToLife(named: readonly UnixSkEntry[], accepted: readonly Accepted[]): void {
+    for (const entry of named) this.#bind(entry);
+    for (const plan of accepted) {
+      if (!this.#made.has(plan.server) && this.#isServed(plan.server, named)) this.#accept(plan);
+    }
+    for (const entry of this.#entries) this.#connectDatagrams(entry, named);
+    for (const entry of named) this.#addSender(entry);
+    this.#files.forget();
+  }
+
+  /** Is this the moment for an accepted socket: does its listener stand now, or is it gone and the name its own? */
+  #isServed(server: UnixSkEntry, named: readonly UnixSkEntry[]): boolean {
+    const listener = this.#entries.find((entry) => isListenerOf(entry, server));
+    return named.includes(listener ?? server);
   }
 
   #owner(entry: UnixSkEntry) {
@@ -96,16 +111,23 @@ export class UnixSockets {
     const made = this.#made.get(entry);
     if (!made || this.#bound.has(entry)) return;
     this.#bound.add(entry);
-    const path = socketPath(entry);
-    if (path !== undefined) removeSocketFile(this.#opening.target, path);
-    this.#remote.bind(made, entry);
-    if (path !== undefined && entry.filePerms) {
-      setSocketPermissions(this.#opening.target, path, entry.filePerms);
-    }
+    this.#bindTo(made, entry);
     if (entry.state === UnixState.LISTEN) this.#remote.listen(made, entry.backlog);
   }
 
-  #accept({ server, client }: UnixPlan & { kind: 'accepted' }): void {
+  #bindTo(made: MadeSocket, entry: UnixSkEntry): void {
+    const path = socketPath(entry);
+    if (path !== undefined) {
+      if (entry.deleted === true) this.#files.borrow(path);
+      else this.#files.removeStale(path);
+    }
+    this.#remote.bind(made, entry);
+    if (path !== undefined && entry.filePerms) {
+      this.#files.setPermissions(path, entry.filePerms);
+    }
+  }
+
+  #accept({ server, client }: Accepted): void {
     const owner = this.#owner(client ?? server);
     const connecting =
       (client && this.#made.get(client)) ?? this.#remote.socket(owner, server.type);
@@ -113,36 +135,28 @@ export class UnixSockets {
     const { listener, temporary } = this.#listenerOf(server);
     this.#remote.connect(connecting, server);
     this.#made.set(server, this.#remote.accept(listener));
+    this.#bound.add(server);
     if (!client) this.#helpers.set(server, connecting.fd);
     if (temporary) closeFd(listener.fd);
   }
 
   /** The tree's own listener of that name; where it is gone, one for the moment. */
   #listenerOf(server: UnixSkEntry): { listener: MadeSocket; temporary: boolean } {
-    const own = this.#entries.find(
-      (e) => e.state === UnixState.LISTEN && Buffer.compare(e.name, server.name) === 0,
-    );
-    const made = own && this.#bound.has(own) ? this.#made.get(own) : undefined;
+    const own = this.#entries.find((entry) => isListenerOf(entry, server));
+    const made = own && this.#made.get(own);
     if (made) return { listener: made, temporary: false };
     const listener = this.#remote.socket(this.#owner(server), server.type);
-    const path = socketPath(server);
-    if (path !== undefined) removeSocketFile(this.#opening.target, path);
-    this.#remote.bind(listener, server);
-    if (path !== undefined && server.filePerms) {
-      setSocketPermissions(this.#opening.target, path, server.filePerms);
-    }
+    this.#bindTo(listener, server);
     this.#remote.listen(listener, BACKLOG);
     return { listener, temporary: true };
   }
 
   /** Datagram sockets that send to a name, unless they came to be as a pair. */
-  #connectDatagrams(entry: UnixSkEntry, deleted: boolean): void {
+  #connectDatagrams(entry: UnixSkEntry, named: readonly UnixSkEntry[]): void {
     const peer = entry.peer === 0 ? undefined : this.#byIno.get(entry.peer);
     const made = this.#made.get(entry);
-    if (entry.type !== SOCK.DGRAM || !peer || !made || !isNamed(peer)) return;
-    if ((peer.deleted === true) !== deleted) return;
-    const pair = peer.peer === entry.ino && !(isNamed(entry) && isNamed(peer));
-    if (!pair) this.#remote.connect(made, peer);
+    if (entry.type !== SOCK.DGRAM || !peer || !made || !named.includes(peer)) return;
+    if (peer.peer !== entry.ino) this.#remote.connect(made, peer);
   }
 
   /** Somebody must send again what lies in the queue of a named datagram socket. */
@@ -152,11 +166,6 @@ export class UnixSockets {
     const sender = this.#remote.socket(this.#owner(entry), entry.type);
     this.#remote.connect(sender, entry);
     this.#helpers.set(entry, sender.fd);
-  }
-
-  #unlink(entry: UnixSkEntry): void {
-    const path = socketPath(entry);
-    if (path !== undefined) removeSocketFile(this.#opening.target, path);
   }
 
   #finish(): void {
@@ -211,6 +220,16 @@ export class UnixSockets {
     if (made && listener?.state === UnixState.LISTEN) this.#remote.connect(made, listener);
   }
 }
+
+type Accepted = Extract<UnixPlan, { readonly kind: 'accepted' }>;
+
+const isDeleted = ({ deleted }: UnixSkEntry): boolean => deleted === true;
+
+/** A listener of the same name, deleted like the other; of several with one name nobody can tell which it was. */
+const isListenerOf = (entry: UnixSkEntry, server: UnixSkEntry): boolean =>
+  entry.state === UnixState.LISTEN &&
+  isDeleted(entry) === isDeleted(server) &&
+  Buffer.compare(entry.name, server.name) === 0;
 
 function shutDown(fd: number, bits: number): void {
   if (bits === SkShutdown.BOTH) shutdownSocket(fd, SHUT.RDWR);

@@ -1,0 +1,190 @@
+// The opening of all files of one tree: each once, held by the engine, then handed to every process that had it.
+import { check } from '../../linux/error.ts';
+import type { FileEntry } from '../../image/messages/files.ts';
+import { closeFd, type OwnedFd } from '../../linux/descriptors.ts';
+import { openBelow } from '../../linux/file-facts.ts';
+import type { SharedMemoryRestore } from '../../memory/shared-memory-restore.ts';
+import type { ProcessBuilder } from '../../restore/builder.ts';
+import { DescriptorTable } from './descriptor-table.ts';
+import type { FileKind, Opened } from './file-kind.ts';
+import type { FileOpening, FileTargetOptions, WantedDescriptor } from './file-opening.ts';
+import type { GhostFiles } from './ghost-restore.ts';
+import { FILE_KINDS } from './kinds.ts';
+import { restoreOwner } from './owner.ts';
+import { giveTo, queueOpen } from './remote-open.ts';
+import type { SavedFiles } from './saved-files.ts';
+
+/** What is saved, and where it is to live. */
+export interface FilePlace {
+  readonly saved: SavedFiles;
+  readonly options: FileTargetOptions;
+  /** root directory of the tree's mount namespace */
+  readonly target: OwnedFd;
+  readonly ghosts: GhostFiles;
+  readonly sharedMemory: SharedMemoryRestore;
+}
+
+/** Path of a file in the tree; of an unlinked one the name that it has for now. Undefined for what has no path. */
+export function pathOf(id: number, { saved, ghosts }: FilePlace): string | undefined {
+  const { reg } = saved.entry(id);
+  if (!reg) return undefined;
+  const ghost = saved.ghostOf(id);
+  return ghost === undefined ? reg.name : ghosts.materialise(ghost, reg.name).path;
+}
+
+/** The opening of all files of one tree. */
+export class TreeOpening implements FileOpening {
+  readonly #place: FilePlace;
+  readonly #builders: readonly ProcessBuilder[];
+  readonly #tables: ReadonlyMap<ProcessBuilder, DescriptorTable>;
+  readonly #wanted = new Map<number, WantedDescriptor[]>();
+  readonly #opened = new Map<number, Opened>();
+  readonly #fds = new Map<number, number>();
+  readonly #shared = new Map<string, unknown>();
+  readonly #steps: (() => void)[] = [];
+
+  constructor(builders: readonly ProcessBuilder[], place: FilePlace) {
+    this.#place = place;
+    this.#builders = builders;
+    for (const builder of builders) {
+      for (const { id, fd, flags } of builder.saved.fdinfo) {
+        const holders = this.#wanted.get(id) ?? [];
+        holders.push({ builder, fd, closeOnExec: flags !== 0 });
+        this.#wanted.set(id, holders);
+      }
+    }
+    this.#tables = new Map(builders.map((builder) => [builder, new DescriptorTable(builder)]));
+  }
+
+  get saved(): SavedFiles {
+    return this.#place.saved;
+  }
+
+  get options(): FileTargetOptions {
+    return this.#place.options;
+  }
+
+  get target(): OwnedFd {
+    return this.#place.target;
+  }
+
+  get sharedMemory(): SharedMemoryRestore {
+    return this.#place.sharedMemory;
+  }
+
+  get root(): ProcessBuilder {
+    const [root] = this.#builders;
+    if (!root) throw new Error('a tree without processes');
+    return root;
+  }
+
+  ownerOf(id: number): ProcessBuilder {
+    return this.#wanted.get(id)?.[0]?.builder ?? this.root;
+  }
+
+  wantedOf(id: number): readonly WantedDescriptor[] {
+    return this.#wanted.get(id) ?? [];
+  }
+
+  pathOf(id: number): string {
+    const path = pathOf(id, this.#place);
+    if (path === undefined) throw new Error(`file ${id} has no path`);
+    return path;
+  }
+
+  engineFd(id: number): number {
+    let fd = this.#fds.get(id);
+    if (fd === undefined) {
+      const opened = this.#opened.get(id) ?? this.#queue(this.saved.entry(id));
+      fd = opened();
+      this.#fds.set(id, fd);
+    }
+    return fd;
+  }
+
+  /** @throws Error for a file that no kind opens */
+  #queue(entry: FileEntry): Opened {
+    const opened = kindOf(entry).open(entry, this);
+    this.#opened.set(entry.id, opened);
+    return opened;
+  }
+
+  pull(builder: ProcessBuilder, fd: number): number {
+    return this.#tableOf(builder).pull(fd);
+  }
+
+  push(builder: ProcessBuilder, fds: readonly number[]): number[] {
+    return this.#tableOf(builder).push(fds);
+  }
+
+  #tableOf(builder: ProcessBuilder): DescriptorTable {
+    const table = this.#tables.get(builder);
+    if (!table) throw new Error(`process ${builder.saved.pid} has no table`);
+    return table;
+  }
+
+  withNumber(builder: ProcessBuilder, id: number, number: number, use: () => void): void {
+    this.#tableOf(builder).withNumber(this.engineFd(id), number, use);
+  }
+
+  openRemotely(id: number, flags: number, builder: ProcessBuilder): Opened {
+    if (this.saved.ghostOf(id) !== undefined) return () => this.openAsEngine(id, flags);
+    return queueOpen(this, builder, this.pathOf(id), flags);
+  }
+
+  openAsEngine(id: number, flags: number): number {
+    const path = this.pathOf(id);
+    return check(openBelow(this.target, path, flags), 'open', { object: path });
+  }
+
+  giveTo(id: number, fd: number): void {
+    giveTo(this.ownerOf(id), fd);
+  }
+
+  once<T>(key: string, make: () => T): T {
+    if (!this.#shared.has(key)) this.#shared.set(key, make());
+    return this.#shared.get(key) as T;
+  }
+
+  whenPlaced(step: () => void): void {
+    this.#steps.push(step);
+  }
+
+  openAll(): void {
+    // First everything is queued, so that each process opens all its files in one batch.
+    for (const id of this.#wanted.keys())
+      if (!this.#opened.has(id)) this.#queue(this.saved.entry(id));
+    for (const id of this.#wanted.keys()) this.engineFd(id);
+    for (const table of this.#tables.values()) table.place((id) => this.engineFd(id));
+    for (const step of this.#steps.splice(0)) step();
+  }
+
+  finish(): void {
+    for (const kind of FILE_KINDS) {
+      if (!kind.finish) continue;
+      for (const id of this.#fds.keys()) {
+        const entry = this.saved.entry(id);
+        if (kindOf(entry) === kind) kind.finish(entry, this);
+      }
+    }
+    for (const [id, fd] of this.#fds) restoreOwner(this.saved.entry(id), fd, this);
+    for (const builder of this.#builders) builder.flush();
+  }
+
+  /** Takes our channels out of the processes. */
+  close(): void {
+    for (const table of this.#tables.values()) table.close();
+  }
+
+  closeEngineFds(): void {
+    for (const fd of this.#fds.values()) closeFd(fd);
+    this.#fds.clear();
+  }
+}
+
+/** @throws Error for a file that no kind opens; `checkFiles` says so before the first change */
+function kindOf(entry: FileEntry): FileKind {
+  const kind = FILE_KINDS.find((candidate) => candidate.restores(entry));
+  if (!kind) throw new Error(`files.img has a file of type ${entry.type} that cannot be opened`);
+  return kind;
+}
