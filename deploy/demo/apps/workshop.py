@@ -6,7 +6,6 @@ import collections
 import hashlib
 import os
 import secrets
-import socket
 import sys
 import tempfile
 import threading
