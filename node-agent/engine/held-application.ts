@@ -1,9 +1,11 @@
 // The trees of one dump while the engine holds them: traced, then stopped, then given back, whatever happens.
 import { type PreparedMappings, prepareMappings } from './memory/mappings.ts';
+import type { Mapping } from './linux/procfs/maps.ts';
 import { FreezeClock } from './freeze-limit.ts';
 import type { DumpTree } from './protocol.ts';
 import { settle } from './tracee/bootstrap-call.ts';
 import { sleepMillis } from './tracee/deadline.ts';
+import { findLeftovers, removeLeftovers } from './tracee/leftovers.ts';
 import { DUMP_LEADER, Resident, SMALL_SLOT } from './tracee/resident.ts';
 import type { TracedProcess } from './tracee/traced-process.ts';
 import { Tracer, UnstoppableError } from './tracee/tracer.ts';
@@ -24,6 +26,7 @@ export class HeldApplication {
   readonly trees: readonly DumpTree[];
   #mappings: ReadonlyMap<TracedProcess, PreparedMappings> = new Map();
   #clock: FreezeClock | undefined;
+  readonly #leftovers = new Map<TracedProcess, Mapping[]>();
   #freezeMillis = 0;
 
   private constructor(trees: readonly DumpTree[]) {
@@ -53,6 +56,9 @@ export class HeldApplication {
         this.tracer.pump();
         const prepared = prepareMappings(process);
         observeWaits(process);
+        const leftovers = findLeftovers(process.pid, prepared.mappings);
+        process.homesTaken = leftovers.length;
+        this.#leftovers.set(process, leftovers);
         process.wayBack = findWayBack(process.pid, prepared.mappings);
         return [process, prepared];
       }),
@@ -74,6 +80,7 @@ export class HeldApplication {
     for (const process of this.processes) {
       const threads = process.threads.size - 1;
       Resident.map(process, { leader: DUMP_LEADER, thread: SMALL_SLOT, threads });
+      removeLeftovers(process, this.#leftovers.get(process) ?? []);
       this.checkLimit();
     }
   }

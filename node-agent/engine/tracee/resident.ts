@@ -78,9 +78,10 @@ export class Resident {
 
   /** Maps the interpreter through the leader; `at` fixes the address (restore: free in the old and the new layout). */
   static map(process: TracedProcess, plan: ResidentPlan, at?: TraceeAddress): Resident {
+    // Without a fixed place a wish: there a later engine finds what this one leaves behind if it is killed at once.
     const flags = MAP_PRIVATE_ANONYMOUS | (at === undefined ? 0 : MAP_FIXED_NOREPLACE);
     const endSignal = freeEndSignal(process);
-    const args = [at ?? 0n, residentBytes(plan), PROT_ALL, flags, -1, 0];
+    const args = [at ?? nextHome(process), residentBytes(plan), PROT_ALL, flags, -1, 0];
     const base = mustBootstrap(process.leader, SYS.mmap, args);
     const resident = new Resident(base, plan, endSignal);
     writeMemory(process.pid, base, Buffer.from(interpreter.bytesBase64, 'base64'));
@@ -155,6 +156,14 @@ export class Resident {
     block.writeBigUInt64LE(slot.opsAt, CONTROL.ops);
     return block;
   }
+}
+
+/** Places that we ask for, one after the other: no program maps there by itself. */
+export const HOME = { first: 0x2d1a00000000n, step: 1n << 24n, count: 64n } as const;
+
+/** The kernel takes another place where the wish is taken. */
+function nextHome(process: TracedProcess): TraceeAddress {
+  return HOME.first + BigInt(process.homesTaken) * HOME.step;
 }
 
 /** Registers in the control block, by their names there. */

@@ -113,6 +113,17 @@ export function resumableInPlace(registers: Registers): Registers {
 }
 
 /**
+ * The same for a thread that comes back by rt_sigreturn(2), which makes the kernel forget a restart block: the call is made
+ * again as it was. A relative wait then lasts longer, which is no wrong answer; EINTR would be one.
+ */
+export function resumableBySigreturn(registers: Registers): Registers {
+  const state = interruption(registers);
+  return state.kind === 'restart-block'
+    ? reexecute(registers, state.call)
+    : resumableInPlace(registers);
+}
+
+/**
  * Registers as a CRIU image holds them: interrupted calls are executed again, a call with a restart block ends with
  * EINTR because its remaining time is kernel state that no other process can inherit.
  */

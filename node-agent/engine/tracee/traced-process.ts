@@ -13,6 +13,8 @@ export class TracedProcess {
   bootstrapAddress: bigint | undefined;
   /** how the leader finds back by itself if the engine dies during a bootstrap call */
   wayBack: WayBack | undefined;
+  /** places for the interpreter that engines before us have left taken */
+  homesTaken = 0;
   /** forked by us and invisible to its parent's wait(2) */
   snapshot = false;
   #nsPid: number | undefined;
