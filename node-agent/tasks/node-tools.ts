@@ -36,12 +36,13 @@ export function nodeTools(
     rootfs,
     engines: {
       async take() {
-        try {
-          return await engines.take();
-        } finally {
-          // The next task shall not wait for its engine either.
-          engines.warm();
-        }
+        const engine = await engines.take();
+        // The next task shall not wait for its engine either; two at a time would cost too much memory.
+        engine.ended.then(
+          () => engines.warm(),
+          () => engines.warm(),
+        );
+        return engine;
       },
     },
     findContainer: ({ ...wanted }, { pod, ...options }) =>
