@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { DumpPayload, NodeTaskStatus } from '../../crds/node-task.ts';
+import type { NodeTaskStatus } from '../../crds/node-task.ts';
 import { until } from '../../kube/testing/until.ts';
 import type { JournalRecord, JournalStep } from './journal.ts';
 import type { AgentUnderTest } from './testing/agent-under-test.ts';
@@ -34,9 +34,8 @@ async function endAgent(agent: ChildProcess): Promise<void> {
 async function crashAndRestart(
   bench: Bench,
   killAt: NonNullable<AgentUnderTest['killAt']>,
-  payload: Partial<DumpPayload> = {},
+  task: string,
 ): Promise<NodeTaskStatus> {
-  const task = bench.giveDump(payload);
   const first = startAgent(bench, killAt);
   const [, signal] = (await once(first, 'exit')) as [number | null, string | null];
   assert.equal(signal, 'SIGKILL', 'the agent died where it should');
@@ -79,7 +78,7 @@ const CRASHES: readonly Crash[] = [
 for (const [when, step, end] of CRASHES) {
   test(`killed ${when} "${step}": ${end}`, async () => {
     await using bench = await Bench.start();
-    const status = await crashAndRestart(bench, { when, step });
+    const status = await crashAndRestart(bench, { when, step }, bench.giveDump());
     assert.equal(status.error?.code ?? status.state, end, JSON.stringify(status));
     assert.deepEqual(bench.bundles(), end === 'Succeeded' ? [BUNDLE_NAME] : []);
   });
@@ -87,10 +86,35 @@ for (const [when, step, end] of CRASHES) {
   test(`killed ${when} "${step}" with a source to be kept frozen`, async () => {
     await using bench = await Bench.start();
     bench.scenario(KEPT_FROZEN);
-    const status = await crashAndRestart(bench, { when, step }, { afterDump: 'KeepFrozen' });
+    const status = await crashAndRestart(
+      bench,
+      { when, step },
+      bench.giveDump({ afterDump: 'KeepFrozen' }),
+    );
     assert.equal(status.error?.code ?? status.state, end, JSON.stringify(status));
     // Frozen exactly if the object says that its dump is complete.
     assert.equal(bench.frozen, end === 'Succeeded');
+  });
+}
+
+/** Files may be applied again; processes half-built by a dead engine make the placeholder useless. */
+for (const [when, step, end] of [
+  ['before', 'engine', 'Succeeded'],
+  ['after', 'engine', 'AgentRestarted'],
+  ['before', 'sealing', 'AgentRestarted'],
+  ['after', 'sealing', 'Succeeded'],
+  ['after', 'ended', 'Succeeded'],
+] as const satisfies readonly Crash[]) {
+  test(`a restore killed ${when} "${step}": ${end}`, async () => {
+    await using bench = await Bench.start('diapause-init');
+    const first = startAgent(bench);
+    const { result } = await bench.untilEnded(bench.giveDump());
+    await endAgent(first);
+    bench.scenario([{ do: 'result' }]);
+    const task = bench.giveRestore(result?.bundleDigest ?? '');
+    const status = await crashAndRestart(bench, { when, step }, task);
+    assert.equal(status.error?.code ?? status.state, end, JSON.stringify(status));
+    assert.deepEqual(bench.bundles(), [BUNDLE_NAME]);
   });
 }
 

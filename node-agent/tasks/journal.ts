@@ -19,7 +19,7 @@ const LOCK_PAUSE_MILLIS = 500;
 /**
  * Where a task stands. `begun`: nothing outside this node's memory has changed. `staging`: a directory may lie on
  * the store. `engine`: an engine may hold the application. `saved`: its images are complete. `sealing`: the bundle
- * is complete but for its name. `ended`: only the report is missing.
+ * is complete but for its name, or the restored processes run. `ended`: only the report is missing.
  */
 export type JournalStep = 'begun' | 'staging' | 'engine' | 'saved' | 'sealing' | 'ended';
 
@@ -37,7 +37,7 @@ export interface JournalFacts {
   readonly freezerFiles?: readonly string[];
   readonly saved?: SavedDump;
   readonly sealed?: SealedBundle;
-  /** what will be reported once the bundle has its name */
+  /** what will be reported once the bundle has its name, or of the processes that run */
   readonly result?: TaskResult;
   /** the last word on the task */
   readonly status?: NodeTaskStatus;

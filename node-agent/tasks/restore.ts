@@ -49,8 +49,11 @@ async function run(context: RestoreContext): Promise<TaskResult> {
     throw context.journal.step === 'engine' ? error : containers.explain(error);
   });
   // From here on a failure of the engine ends the placeholder: its death is no cause but a consequence.
-  const result = await rebuildProcesses(context, { ...work, manifest });
-  return { ...result, report: shortReport([...report, ...(result.report ?? [])]) };
+  const rebuilt = await rebuildProcesses(context, { ...work, manifest });
+  const result = { ...rebuilt, report: shortReport([...report, ...(rebuilt.report ?? [])]) };
+  // The processes run: an agent that ends now has only its report left to make.
+  await context.journal.note('sealing', { result });
+  return result;
 }
 
 /** Everything up to the first change of a process. */
@@ -63,9 +66,13 @@ async function prepare(context: RestoreContext, work: Omit<RestoreWork, 'manifes
 
 /** Applying files can be repeated; an engine that was at work has changed the placeholder beyond repair. */
 async function resume(context: RestoreContext): Promise<TaskResult> {
-  if (context.journal.step === 'engine') {
-    const facts = 'the agent of this node ended while the processes were being rebuilt';
-    throw new TaskFailure('AgentRestarted', facts);
+  const { step, facts } = context.journal;
+  if (step === 'sealing' && facts.result !== undefined) {
+    return facts.result;
+  }
+  if (step === 'engine') {
+    const message = 'the agent of this node ended while the processes were being rebuilt';
+    throw new TaskFailure('AgentRestarted', message);
   }
   return await run(context);
 }

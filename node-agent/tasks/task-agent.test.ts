@@ -288,7 +288,7 @@ test('a restore is refused unless the container waits as a placeholder', async (
   const { result } = await bench.untilEnded(bench.giveDump());
   const status = await bench.untilEnded(bench.giveRestore(result?.bundleDigest ?? ''));
   assert.equal(status.error?.code, 'ContainerMismatch');
-  assert.match(status.error?.message ?? '', /runs sleep, not the placeholder/);
+  assert.match(status.error?.message ?? '', /runs victim, not the placeholder/);
 });
 
 test('tasks of other nodes and of another living agent are left alone', async () => {

@@ -1,6 +1,6 @@
 // A folder of the machine that plays the part of a volume, for tests.
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { arch, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Requirements } from '../../engine/protocol.ts';
 import { Directory, Lease } from '../directory.ts';
@@ -27,7 +27,7 @@ export async function makeVolume(): Promise<TestVolume> {
 }
 
 export const TEST_REQUIREMENTS: Requirements = {
-  arch: 'x86-64',
+  arch: arch(),
   kernelRelease: '5.10.0',
   vdsoBytes: 4096,
   vdsoDigest: 'none',

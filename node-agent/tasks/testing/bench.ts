@@ -1,7 +1,7 @@
 // A node with an API server for tests of tasks: a folder, a volume, a victim, and NodeTasks to put before an agent.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +12,7 @@ import type {
   NodeTask,
   NodeTaskSpec,
   NodeTaskStatus,
+  RestorePayload,
 } from '../../../crds/node-task.ts';
 import { FakeApiServer } from '../../../kube/testing/fake-api-server.ts';
 import { until } from '../../../kube/testing/until.ts';
@@ -27,7 +28,7 @@ const STORE = {
   mountPath: '/store',
   bundlePath: `team/${BUNDLE_NAME}`,
 };
-const CONTAINERS = [
+export const CONTAINERS = [
   {
     name: 'app',
     containerID: `containerd://${'ab'.repeat(32)}`,
@@ -47,12 +48,14 @@ export class Bench implements FakeNode, AsyncDisposable {
     this.victim = victim;
   }
 
-  static async start(): Promise<Bench> {
+  /** @param victimName what the victim calls itself; `diapause-init` makes it a placeholder */
+  static async start(victimName = 'victim'): Promise<Bench> {
     const api = await FakeApiServer.start({
       kinds: [{ ...NODE_TASKS, kind: 'NodeTask', selectable: ['spec.nodeName'] }],
     });
     const folder = await mkdtemp(join(tmpdir(), 'diapause-tasks-'));
-    const victim = spawn('sleep', ['300'], { stdio: 'ignore' });
+    copyFileSync('/bin/sleep', join(folder, victimName));
+    const victim = spawn(join(folder, victimName), ['300'], { stdio: 'ignore' });
     await once(victim, 'spawn');
     const bench = new Bench(api, folder, victim);
     mkdirSync(bench.volume);
@@ -114,13 +117,9 @@ export class Bench implements FakeNode, AsyncDisposable {
     return this.give({ type: 'Dump', dump } as never, extra);
   }
 
-  giveRestore(bundleDigest: string): string {
-    const restore = {
-      pod: { ...POD, uid: 'pod-2' },
-      containers: CONTAINERS,
-      store: STORE,
-      bundleDigest,
-    };
+  giveRestore(bundleDigest: string, payload: Partial<RestorePayload> = {}): string {
+    const pod = { ...POD, uid: 'pod-2' };
+    const restore = { pod, containers: CONTAINERS, store: STORE, bundleDigest, ...payload };
     return this.give({ type: 'Restore', restore } as never);
   }
 
