@@ -7,12 +7,10 @@ import { seekTo } from '../../linux/sparse.ts';
 import type { FileKind, Opened } from './file-kind.ts';
 import type { FileOpening, FileTarget } from './file-opening.ts';
 import type { OpenFile } from './open-file.ts';
+import { isMemoryDevice } from './outside-open.ts';
 import { ownerOf } from './owner.ts';
 import type { PathFacts } from './registry.ts';
 
-/** /dev/null, zero, full, random, urandom, kmsg: the same everywhere. */
-const MEMORY_DEVICES_MAJOR = 1;
-const HARMLESS_MINORS: ReadonlySet<number> = new Set([3, 5, 7, 8, 9, 11]);
 /** Memory that only looks like an unlinked file. */
 const MEMORY_FILES = /^\/(memfd:|secretmem\b)/;
 /** O_ASYNC needs the owner first; O_NOATIME a right that the owner may not have. */
@@ -23,13 +21,7 @@ function openable({ link, stat, info }: OpenFile): boolean {
   if (!link.startsWith('/') || (stat.links === 0 && MEMORY_FILES.test(link))) return false;
   if (info.flags & O.PATH) return true;
   const kind = stat.mode & S.IFMT;
-  return (
-    kind === S.IFREG ||
-    kind === S.IFDIR ||
-    (kind === S.IFCHR &&
-      stat.rdevMajor === MEMORY_DEVICES_MAJOR &&
-      HARMLESS_MINORS.has(stat.rdevMinor))
-  );
+  return kind === S.IFREG || kind === S.IFDIR || isMemoryDevice(stat);
 }
 
 export const regular: FileKind = {

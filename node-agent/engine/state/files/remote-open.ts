@@ -13,12 +13,24 @@ const AT_FDCWD = -100;
 /** Place of the file-system ids in the lines `Uid:` and `Gid:` of /proc/PID/status. */
 const FS_ID = 3;
 
-/** Queues open(2); once it has run, the engine takes the descriptor over and the process closes its own. */
+/** Answers to a process that lost the rights it once opened the file with. */
+const DENIED: ReadonlySet<string> = new Set(['EACCES', 'EPERM']);
+
+/** A file to be opened by its path. */
+export interface PathToOpen {
+  readonly path: string;
+  readonly flags: number;
+}
+
+/**
+ * Queues open(2); once it has run, the engine takes the descriptor over and the process closes its own. What the process
+ * may not open any more, since it became another user or lives in a pod without rights, `asEngine` opens.
+ */
 export function queueOpen(
   opening: FileOpening,
   builder: ProcessBuilder,
-  path: string,
-  flags: number,
+  { path, flags }: PathToOpen,
+  asEngine: Opened,
 ): Opened {
   const bytes = Buffer.concat([encodeText(path), Buffer.alloc(1)]);
   builder.makeRoom(1, bytes.length + 16);
@@ -27,7 +39,10 @@ export function queueOpen(
   return () => {
     builder.flush();
     if (result.number < 0) {
-      throw new LinuxError('open', -result.number, { pid: builder.saved.pid, object: path });
+      const facts = { pid: builder.saved.pid, object: path };
+      const error = new LinuxError('open', -result.number, facts);
+      if (DENIED.has(error.errno)) return asEngine();
+      throw error;
     }
     const fd = opening.pull(builder, result.number);
     builder.makeRoom(1, 0);

@@ -1,8 +1,6 @@
 // The opening of all files of one tree: each once, held by the engine, then handed to every process that had it.
-import { check } from '../../linux/error.ts';
 import type { FileEntry } from '../../image/messages/files.ts';
 import { closeFd, type OwnedFd } from '../../linux/descriptors.ts';
-import { openBelow } from '../../linux/file-facts.ts';
 import type { SharedMemoryRestore } from '../../memory/shared-memory-restore.ts';
 import type { ProcessBuilder } from '../../restore/builder.ts';
 import { DescriptorTable } from './descriptor-table.ts';
@@ -10,6 +8,7 @@ import type { FileKind, Opened } from './file-kind.ts';
 import type { FileOpening, FileTargetOptions, WantedDescriptor } from './file-opening.ts';
 import type { GhostFiles } from './ghost-restore.ts';
 import { FILE_KINDS } from './kinds.ts';
+import { openFromOutside } from './outside-open.ts';
 import { restoreOwner } from './owner.ts';
 import { giveTo, queueOpen } from './remote-open.ts';
 import type { SavedFiles } from './saved-files.ts';
@@ -128,13 +127,13 @@ export class TreeOpening implements FileOpening {
   }
 
   openRemotely(id: number, flags: number, builder: ProcessBuilder): Opened {
-    if (this.saved.ghostOf(id) !== undefined) return () => this.openAsEngine(id, flags);
-    return queueOpen(this, builder, this.pathOf(id), flags);
+    const asEngine = (): number => this.openAsEngine(id, flags);
+    if (this.saved.ghostOf(id) !== undefined) return asEngine;
+    return queueOpen(this, builder, { path: this.pathOf(id), flags }, asEngine);
   }
 
   openAsEngine(id: number, flags: number): number {
-    const path = this.pathOf(id);
-    return check(openBelow(this.target, path, flags), 'open', { object: path });
+    return openFromOutside(this.target, this.pathOf(id), flags);
   }
 
   giveTo(id: number, fd: number): void {

@@ -2,7 +2,9 @@
 import { SYS } from '../../arch/x86-64.ts';
 import type { UnixSkEntry } from '../../image/messages/sockets.ts';
 import { encodeText } from '../../image/text.ts';
-import { AF, SOCK } from '../../linux/sockets.ts';
+import { LinuxError } from '../../linux/error.ts';
+import { changeDirectory, inMountsOf } from '../../linux/mount-namespace.ts';
+import { AF, bindSocket, SOCK } from '../../linux/sockets.ts';
 import type { ProcessBuilder } from '../../restore/builder.ts';
 import type { RemoteBatch } from '../../tracee/remote-batch.ts';
 import type { FileOpening } from './file-opening.ts';
@@ -54,8 +56,17 @@ export class RemoteSockets {
     return [this.#take(builder, both.int32(0)), this.#take(builder, both.int32(4))];
   }
 
+  /** Where the process may not make the name any more, the engine makes it. */
   bind(socket: MadeSocket, name: SocketName): void {
-    callWithName(SYS.bind, socket, name);
+    try {
+      callWithName(SYS.bind, socket, name);
+    } catch (error) {
+      if (!(error instanceof LinuxError) || error.errno !== 'EACCES') throw error;
+      inMountsOf(socket.builder.process.pid, () => {
+        if (name.nameDir !== undefined) changeDirectory(name.nameDir);
+        bindSocket(socket.fd, addressOf(name));
+      });
+    }
   }
 
   connect(socket: MadeSocket, name: SocketName): void {
@@ -85,10 +96,13 @@ export class RemoteSockets {
   }
 }
 
+const addressOf = ({ name }: SocketName): Buffer =>
+  Buffer.concat([Buffer.from([AF.UNIX, 0]), name]);
+
 function callWithName(nr: number, { builder, number }: MadeSocket, name: SocketName): void {
   builder.makeRoom(CALLS, ROOM_BYTES);
   const { batch } = builder;
-  const address = Buffer.concat([Buffer.from([AF.UNIX, 0]), name.name]);
+  const address = addressOf(name);
   const data = batch.bytes(address);
   const call = (): void => void batch.must(nr, number, data, address.length);
   const relative = name.name[0] !== 0 && name.name[0] !== 0x2f;
