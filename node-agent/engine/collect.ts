@@ -12,6 +12,7 @@ import {
   type Collected as CollectedDescriptors,
   collectDescriptors,
 } from './state/files/descriptors.ts';
+import type { FileOptions } from './state/files/file-dump.ts';
 import { FileRegistry } from './state/files/registry.ts';
 import { processKinds, threadKinds } from './state/kinds.ts';
 import {
@@ -40,9 +41,7 @@ export interface CollectedTree {
   readonly findings: readonly Finding[];
 }
 
-export interface CollectOptions {
-  readonly establishedSockets: 'Fail' | 'Close';
-  readonly maxGhostBytes: number;
+export interface CollectOptions extends FileOptions {
   readonly mappings: ReadonlyMap<TracedProcess, PreparedMappings>;
 }
 

@@ -9,6 +9,9 @@ export type AfterDump = 'Resume' | 'KeepFrozen' | 'Kill';
 /** What to do with established TCP connections: refuse, or let the restored side find them reset. */
 export type EstablishedSockets = 'Fail' | 'Close';
 
+/** What to do with file locks: take them again at the restore, or refuse the dump. */
+export type FileLocks = 'Keep' | 'Refuse';
+
 /** One process tree to save, in most cases one container. */
 export interface DumpTree {
   readonly name: string;
@@ -27,6 +30,8 @@ export interface DumpTask {
   /** longest time the application may stand still; past it the engine thaws and fails */
   readonly freezeLimitMillis: number;
   readonly establishedSockets: EstablishedSockets;
+  /** absent: kept */
+  readonly fileLocks?: FileLocks;
   /** unlinked files above this size are refused */
   readonly maxGhostBytes: number;
   /** bytes of pages after which the dump fails, 0 for no limit */

@@ -14,7 +14,7 @@ const OFFERED: ReadonlySet<string> = new Set([
   'get_rseq_conf',
   'membarrier_get_registrations',
   'timer_cr_ids',
-  'kcmp_epoll',
+  'fdinfo_lock',
   'pagemap_scan',
   'breakpoints',
 ]);

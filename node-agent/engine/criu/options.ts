@@ -15,6 +15,7 @@ export interface CriuOptions {
   readonly restoreDetached: boolean;
   readonly tcpEstablished: boolean;
   readonly tcpClose: boolean;
+  readonly fileLocks: boolean;
   readonly ghostLimitBytes: number;
   readonly features: readonly string[];
   readonly timeoutMillis: number;
@@ -46,6 +47,7 @@ const DESCRIPTION = {
   'restore-sibling': { ...flag, short: 'S' },
   'tcp-established': flag,
   'tcp-close': flag,
+  'file-locks': { ...flag, short: 'l' },
   'ghost-limit': value,
   feature: values,
   timeout: value,
@@ -60,7 +62,6 @@ const DESCRIPTION = {
   'file-validation': value,
   'force-irmap': flag,
   'link-remap': flag,
-  'file-locks': { ...flag, short: 'l' },
   'ext-unix-sk': flag,
   'skip-in-flight': flag,
   external: values,
@@ -75,7 +76,8 @@ type Flag =
   | 'leave-stopped'
   | 'restore-detached'
   | 'tcp-established'
-  | 'tcp-close';
+  | 'tcp-close'
+  | 'file-locks';
 
 /**
  * Parses the arguments behind the program's name.
@@ -103,6 +105,7 @@ export function parseCommandLine(argv: readonly string[]): CriuOptions {
     restoreDetached: on('restore-detached'),
     tcpEstablished: on('tcp-established'),
     tcpClose: on('tcp-close'),
+    fileLocks: on('file-locks'),
     ghostLimitBytes: size(given['ghost-limit']) ?? DEFAULT_GHOST_LIMIT_BYTES,
     features: given.feature ?? [],
     timeoutMillis: positive(given.timeout ?? String(DEFAULT_TIMEOUT_SECONDS), '--timeout') * 1000,

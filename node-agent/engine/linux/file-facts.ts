@@ -135,6 +135,11 @@ export function openPath(path: string, flags: number, dirfd = AT_FDCWD, mode = 0
   return check(syscall(SYS.openat, ...args), 'open', { object: path });
 }
 
+/** open(2), close-on-exec. @returns descriptor, or -errno */
+export function tryOpenPath(path: string, flags: number): number {
+  return syscall(SYS.openat, AT_FDCWD, pathAddress(path), flags | O.CLOEXEC, 0);
+}
+
 /**
  * mknod(2).
  *

@@ -9,7 +9,7 @@ const F_SETOWN_EX = 15;
 const F_GETOWN_EX = 16;
 const F_GETOWNER_UIDS = 17;
 
-export const OWNER_COMMAND = { F_SETSIG, F_SETOWN_EX } as const;
+export const OWNER_COMMAND = { F_SETOWN: 8, F_SETSIG, F_SETOWN_EX } as const;
 
 const scratch = allocate(4096);
 

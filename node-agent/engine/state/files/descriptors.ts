@@ -8,7 +8,7 @@ import type { ProcessSubject } from '../state-kind.ts';
 import { parseFdInfo } from './fdinfo.ts';
 import type { FileDump, FileOptions } from './file-dump.ts';
 import { FILE_KINDS } from './kinds.ts';
-import { refuseLocks } from './locks.ts';
+import { LockCollection } from './locks.ts';
 import { type DescriptorAt, type Holder, OpenFile, type OpenFileFacts } from './open-file.ts';
 import type { FileRegistry } from './registry.ts';
 import { refuseSharedTables } from './shared-tables.ts';
@@ -56,6 +56,7 @@ class DescriptorCollection implements FileDump, Collected {
   readonly #shared = new Map<string, unknown>();
   /** open files that look the same from outside, ordered by kcmp(2) */
   readonly #alike = new Map<string, OpenFile[]>();
+  readonly #locks = new LockCollection();
   readonly #types = new Map<number, number>();
   /** descriptors of the engine's own that were found in queues */
   readonly #taken: number[] = [];
@@ -97,6 +98,7 @@ class DescriptorCollection implements FileDump, Collected {
       refuseSharedTables(this.subjects);
       const tables = this.subjects.map((subject) => this.#collectTable(subject));
       for (const step of this.#steps) step();
+      this.#locks.finish(this);
       this.subjects.forEach(({ process }, i) => {
         this.fdinfo.set(process.pid, this.#messages(tables[i] ?? []));
       });
@@ -127,6 +129,7 @@ class DescriptorCollection implements FileDump, Collected {
       const file = this.#identify({ pid, fd }, subject, facts);
       const holder = { subject, fd, closeOnExec: facts.info.closeOnExec };
       file.holders.push(holder);
+      this.#locks.add(file, holder, facts);
       return { file, holder };
     });
   }
@@ -147,7 +150,6 @@ class DescriptorCollection implements FileDump, Collected {
   }
 
   #collectFile(file: OpenFile): void {
-    if (refuseLocks(file)) return;
     const kind = FILE_KINDS.find((candidate) => candidate.recognises(file));
     const entry = kind ? kind.collect(file, this) : refuseUnsupported(file);
     if (!entry) return;

@@ -55,6 +55,10 @@ export interface FileOpening {
   ownerOf(id: number): ProcessBuilder;
   /** everybody who shall have it */
   wantedOf(id: number): readonly WantedDescriptor[];
+  /** who has a descriptor, by the saved pid */
+  descriptor(pid: number, fd: number): (WantedDescriptor & { readonly id: number }) | undefined;
+  /** saved open flags of a file */
+  flagsOf(id: number): number;
   /** path under which a file can be opened; of an unlinked one the name that it has for now */
   pathOf(id: number): string;
   /** the engine's descriptor of a file, opened now if it was not yet */

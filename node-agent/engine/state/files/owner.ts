@@ -50,7 +50,8 @@ interface OwnedMember {
 const isOwned = (member: object | number | undefined): member is OwnedMember =>
   typeof member === 'object' && 'fown' in member;
 
-function ownedMember(entry: FileEntry): OwnedMember | undefined {
+/** The part of a file's message that has its owner and flags. */
+export function ownedMember(entry: FileEntry): OwnedMember | undefined {
   const members: readonly (object | number | undefined)[] = Object.values(entry);
   return members.find(isOwned);
 }

@@ -19,6 +19,7 @@ interface Subject {
 
 const SUBJECTS: readonly Subject[] = [
   { program: 'files-regular', args: [] },
+  { program: 'files-locks', args: [] },
   { program: 'files-pipe', args: [] },
   { program: 'files-events', args: [] },
   { program: 'files-unix', args: [] },

@@ -1,7 +1,7 @@
 // The files of a saved tree as its images have them, each image read once.
 import { IMAGES } from '../../image/image-files.ts';
 import { RemapType } from '../../image/messages/enums.ts';
-import type { FileEntry } from '../../image/messages/files.ts';
+import type { FileEntry, FileLockEntry } from '../../image/messages/files.ts';
 import type { SkPacketEntry } from '../../image/messages/sockets.ts';
 import type { ImageReader } from '../../image/reader.ts';
 import type { PipeContent } from './pipe-content.ts';
@@ -42,6 +42,10 @@ export class SavedFiles {
   /** Ghost id of a file that was unlinked. */
   ghostOf(id: number): number | undefined {
     return this.#ghosts.get(id);
+  }
+
+  locks(): readonly FileLockEntry[] {
+    return this.images.records(IMAGES.filelocks);
   }
 
   pipeContent(pipeId: number): PipeContent | undefined {

@@ -8,8 +8,9 @@ import type { FileKind, Opened } from './file-kind.ts';
 import type { FileOpening, FileTargetOptions, WantedDescriptor } from './file-opening.ts';
 import type { GhostFiles } from './ghost-restore.ts';
 import { FILE_KINDS } from './kinds.ts';
+import { restoreLocks } from './locks-restore.ts';
 import { openFromOutside } from './outside-open.ts';
-import { restoreOwner } from './owner.ts';
+import { ownedMember, restoreOwner } from './owner.ts';
 import { giveTo, queueOpen } from './remote-open.ts';
 import type { SavedFiles } from './saved-files.ts';
 
@@ -83,6 +84,17 @@ export class TreeOpening implements FileOpening {
 
   wantedOf(id: number): readonly WantedDescriptor[] {
     return this.#wanted.get(id) ?? [];
+  }
+
+  descriptor(pid: number, fd: number) {
+    const builder = this.#builders.find(({ saved }) => saved.pid === pid);
+    const entry = builder?.saved.fdinfo.find((candidate) => candidate.fd === fd);
+    if (!builder || !entry) return undefined;
+    return { builder, fd, closeOnExec: entry.flags !== 0, id: entry.id };
+  }
+
+  flagsOf(id: number): number {
+    return ownedMember(this.saved.entry(id))?.flags ?? 0;
   }
 
   pathOf(id: number): string {
@@ -166,6 +178,7 @@ export class TreeOpening implements FileOpening {
         if (kindOf(entry) === kind) kind.finish(entry, this);
       }
     }
+    restoreLocks(this);
     for (const [id, fd] of this.#fds) restoreOwner(this.saved.entry(id), fd, this);
     for (const builder of this.#builders) builder.flush();
   }
