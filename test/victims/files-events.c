@@ -4,6 +4,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <time.h>
 
@@ -15,6 +16,8 @@ static int counter, semaphore, empty;
 static int set, nested, pipe_in[2], pipe_moved[2], pipe_gone[2], once_event, edge_event;
 static int relative, absolute, interval, disarmed, expired, realtime;
 static int signals;
+static int own, of_child, of_zombie, of_ended;
+static pid_t child, zombie;
 
 static void watch(int epoll, int fd, uint32_t events, uint64_t data) {
     struct epoll_event event = {.events = events, .data.u64 = data};
@@ -46,6 +49,35 @@ static void set_up_epoll(void) {
 
 static struct itimerspec every(time_t first, time_t then) {
     return (struct itimerspec){.it_value.tv_sec = first, .it_interval.tv_sec = then};
+}
+
+static int handle_of(pid_t pid) { return (int)must(syscall(SYS_pidfd_open, pid, 0)); }
+
+static void set_up_handles(void) {
+    own = handle_of(getpid());
+    child = (pid_t)must(fork());
+    if (child == 0)
+        for (;;) pause();
+    of_child = handle_of(child);
+    zombie = (pid_t)must(fork());
+    if (zombie == 0) _exit(7);
+    of_zombie = (int)must(syscall(SYS_pidfd_open, zombie, O_NONBLOCK));
+    const pid_t ended = (pid_t)must(fork());
+    if (ended == 0) _exit(0);
+    of_ended = handle_of(ended);
+    must(waitpid(ended, NULL, 0));
+}
+
+static int send_by(int handle, int signal) { return (int)syscall(SYS_pidfd_send_signal, handle, signal, NULL, 0); }
+
+static void verify_handles(void) {
+    expect(send_by(own, 0) == 0 && send_by(of_child, 0) == 0 && events_of(of_child, POLLIN) == 0);
+    expect(send_by(of_ended, 0) < 0 && errno == ESRCH);
+    expect(fcntl(of_zombie, F_GETFL) & O_NONBLOCK && events_of(of_zombie, POLLIN) & POLLIN);
+    siginfo_t info = {0};
+    expect(waitid(P_PIDFD, (id_t)of_zombie, &info, WEXITED) == 0 && info.si_pid == zombie && info.si_status == 7);
+    expect(send_by(of_child, SIGKILL) == 0);
+    expect(waitid(P_PIDFD, (id_t)of_child, &info, WEXITED) == 0 && info.si_pid == child);
 }
 
 static void set_up_timers(void) {
@@ -154,10 +186,12 @@ static void verify_timers(void) {
 int main(void) {
     block_term();
     set_up();
+    set_up_handles();
     wait_for_term();
     verify_eventfds();
     verify_epoll();
     verify_signals();
     verify_timers();
+    verify_handles();
     return verdict();
 }

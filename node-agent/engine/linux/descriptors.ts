@@ -34,9 +34,9 @@ export class OwnedFd {
   }
 }
 
-/** Handle of a process (Linux 5.3). */
-export function pidfdOpen(pid: number): OwnedFd {
-  return new OwnedFd(check(syscall(SYS.pidfd_open, pid, 0), 'pidfd_open', { pid }));
+/** Handle of a process (Linux 5.3). @param flags PIDFD_NONBLOCK, PIDFD_THREAD */
+export function pidfdOpen(pid: number, flags = 0): OwnedFd {
+  return new OwnedFd(check(syscall(SYS.pidfd_open, pid, flags), 'pidfd_open', { pid }));
 }
 
 /** Copies descriptor `fd` of the process behind `pidfd` into this one (Linux 5.6). */

@@ -4,6 +4,7 @@ import { eventfd } from './eventfd.ts';
 import { fifo } from './fifo.ts';
 import type { FileKind } from './file-kind.ts';
 import { memfd } from './memfd.ts';
+import { pidfd } from './pidfd.ts';
 import { pipe } from './pipe.ts';
 import { regular } from './regular.ts';
 import { signalfd } from './signalfd.ts';
@@ -20,6 +21,7 @@ export const FILE_KINDS: readonly FileKind[] = [
   pipe,
   eventfd,
   signalfd,
+  pidfd,
   unixSocket,
   tcp,
   udp,

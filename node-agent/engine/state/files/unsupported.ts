@@ -42,8 +42,6 @@ const KNOWN: readonly Unsupported[] = [
   anonymous('userfaultfd', 'Userfaultfd', 'a userfaultfd'),
   anonymous('perf_event', 'PerfEvent', 'a performance counter'),
   linked(/^anon_inode:(\[bpf|bpf|btf|\[btf)/, 'BpfObject', 'a BPF object'),
-  anonymous('pidfd', 'Pidfd', 'a pidfd'),
-  linked(/^pidfd:\[/, 'Pidfd', 'a pidfd'),
   linked(/^(net|mnt|ipc|uts|pid|user|time|cgroup):\[/, 'NamespaceFd', 'a handle of a namespace'),
   linked(/^\/memfd:/, 'Memfd', 'a memfd'),
   linked(/^\/secretmem\b/, 'MemfdSecret', 'secret memory'),
