@@ -5,6 +5,7 @@
 #define PIPE_BYTES 131072
 
 static int full[2], plain[2], half_read, half_write, both, fifo_read, fifo_write, fifo_both, to_child[2], from_child[2];
+static int packets[2], packets_later[2], packets_alone;
 static pid_t child;
 
 static void set_up(void) {
@@ -33,6 +34,17 @@ static void set_up(void) {
     close(ends[0]);
     close(ends[1]);
     must(write(both, "both", 4));
+    must(pipe2(packets, O_DIRECT));
+    must(write(packets[1], "one", 3));
+    must(write(packets[1], "second", 6));
+    must(write(packets[1], "3", 1));
+    must(pipe2(packets_later, O_DIRECT));
+    must(write(packets_later[1], "first", 5));
+    must(write(packets_later[1], "last", 4));
+    close(packets_later[1]);
+    packets_alone = packets_later[0];
+    must(pipe(packets_later));
+    must(fcntl(packets_later[1], F_SETFL, O_DIRECT));
     must(mkfifo("fifo", 0600));
     fifo_both = (int)must(open("fifo", O_RDWR));
     fifo_read = (int)must(open("fifo", O_RDONLY | O_NONBLOCK));
@@ -73,6 +85,20 @@ static void verify_content(void) {
     expect(fstat(plain[0], &(struct stat){0}) == 0);
 }
 
+static void verify_packets(void) {
+    char text[16] = {0};
+    expect(!(fcntl(packets[0], F_GETFL) & O_DIRECT) && (fcntl(packets[1], F_GETFL) & O_DIRECT));
+    expect(read(packets[0], text, sizeof text) == 3 && !memcmp(text, "one", 3));
+    // What does not fit is thrown away, as ever.
+    expect(read(packets[0], text, 2) == 2 && !memcmp(text, "se", 2));
+    expect(read(packets[0], text, sizeof text) == 1 && text[0] == '3');
+    expect(read(packets_alone, text, sizeof text) == 5 && read(packets_alone, text, sizeof text) == 4);
+    expect(read(packets_alone, text, 1) == 0);
+    expect(!(fcntl(packets_later[0], F_GETFL) & O_DIRECT) && (fcntl(packets_later[1], F_GETFL) & O_DIRECT));
+    expect(write(packets_later[1], "a", 1) == 1 && write(packets_later[1], "b", 1) == 1);
+    expect(read(packets_later[0], text, sizeof text) == 1);
+}
+
 static void verify_fifo(void) {
     char text[64] = {0};
     expect(read(fifo_read, text, sizeof text) == 12 && !memcmp(text, "fifo content", 12));
@@ -107,6 +133,7 @@ int main(void) {
     close(from_child[1]);
     wait_for_term();
     verify_content();
+    verify_packets();
     verify_fifo();
     verify_child();
     return verdict();

@@ -87,9 +87,9 @@ test('more than is buffered arrives in order', () => {
   using scratch = new ScratchDirectory();
   const writer = new ImageWriter(scratch.path);
   const content = Buffer.alloc(3 << 20, 'abcdefg');
-  writer.append(IMAGES.pipesData, { pipeId: 1, bytes: 5 }, Buffer.from('first'));
-  writer.append(IMAGES.pipesData, { pipeId: 2, bytes: content.length }, content);
-  writer.append(IMAGES.pipesData, { pipeId: 3, bytes: 4 }, Buffer.from('last'));
+  writer.append(IMAGES.pipesData, { pipeId: 1, bytes: 5, packets: [] }, Buffer.from('first'));
+  writer.append(IMAGES.pipesData, { pipeId: 2, bytes: content.length, packets: [] }, content);
+  writer.append(IMAGES.pipesData, { pipeId: 3, bytes: 4, packets: [] }, Buffer.from('last'));
   for (let tid = 1; tid <= 300; tid++) writer.write(IMAGES.fs(tid), [{ ...FS, cwdId: tid }]);
   const { bytes, files } = writer.seal();
   assert.equal(files.length, 301);
@@ -150,7 +150,10 @@ test('a value that cannot be written leaves no trace of itself', () => {
   writer.write(IMAGES.fs(1), [FS]);
   const error = refusal(() => writer.write(IMAGES.fs(1), [{ ...FS, umask: -1 }]));
   assert.deepStrictEqual([error.file, error.record, error.field], ['fs-1.img', 1, 'umask']);
-  assert.equal(refusal(() => writer.append(IMAGES.pipesData, { pipeId: 1, bytes: 2 })).record, 0);
+  assert.equal(
+    refusal(() => writer.append(IMAGES.pipesData, { pipeId: 1, bytes: 2, packets: [] })).record,
+    0,
+  );
   writer.write(IMAGES.fs(1), [FS]);
   writer.seal();
   using reader = new ImageReader(scratch.path);

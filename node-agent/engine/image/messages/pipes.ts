@@ -1,5 +1,5 @@
 // Pipes and FIFOs: members of files.img, pipes-data.img and fifo-data.img.
-import { type Infer, message, optional, required, u32 } from '../codec.ts';
+import { type Infer, message, optional, repeated, required, u32 } from '../codec.ts';
 import { fownEntry } from './file-owner.ts';
 
 export const pipeEntry = message('pipe_entry', {
@@ -27,5 +27,7 @@ export const pipeDataEntry = message('pipe_data_entry', {
   bytes: required(2, u32),
   /** F_GETPIPE_SZ */
   size: optional(3, u32),
+  /** ours: lengths of the packets of a pipe in packet mode, in order */
+  packets: repeated(5000, u32),
 });
 export type PipeDataEntry = Infer<typeof pipeDataEntry>;

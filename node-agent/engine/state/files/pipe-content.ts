@@ -21,8 +21,10 @@ export interface PipeCopy {
   readonly id: number;
   /** F_GETPIPE_SZ */
   readonly size: number;
-  /** the bytes; only once */
-  read(): Buffer;
+  /** has it a writer in packet mode (O_DIRECT)? */
+  readonly packetMode: boolean;
+  /** the bytes, packet by packet; of a pipe without packets in one piece; only once */
+  read(): Buffer[];
 }
 
 /** One pipe in the images: its size and bytes. */
@@ -30,8 +32,6 @@ export interface PipeContent {
   readonly entry: PipeDataEntry;
   readonly bytes: Uint8Array;
 }
-
-const NOTHING = Buffer.alloc(0);
 
 /**
  * Copies references to the pipe's pages (tee(2)): nothing is consumed, and what the application reads or writes after
@@ -47,7 +47,8 @@ export function copyPipe(ends: readonly OpenFile[]): PipeCopy {
   const reader = ends.find((end) => (end.info.flags & O.ACCMODE) !== O.WRONLY);
   // Without a reader nobody will ever see what is in it.
   const bytes = reader ? readableBytes(reader.duplicate) : 0;
-  if (!reader || bytes === 0) return { id, size, read: () => NOTHING };
+  const packetMode = ends.some((end) => (end.info.flags & O.DIRECT) !== 0);
+  if (!reader || bytes === 0) return { id, size, packetMode, read: () => [] };
   const [ours, target] = makePipe();
   setPipeSize(target, size);
   const copied = tee(reader.duplicate, target, bytes);
@@ -56,18 +57,21 @@ export function copyPipe(ends: readonly OpenFile[]): PipeCopy {
     closeFd(ours);
     throw new Error(`${reader.description}: ${copied} of ${bytes} bytes could be copied`);
   }
-  return { id, size, read: () => drain(ours, bytes) };
+  return { id, size, packetMode, read: () => drain(ours, bytes) };
 }
 
-function drain(fd: number, bytes: number): Buffer {
-  const content = Buffer.allocUnsafe(bytes);
+/** Copied packets keep their ends: reading stops there, though more is to come. */
+function drain(fd: number, bytes: number): Buffer[] {
+  const pieces: Buffer[] = [];
   for (let done = 0; done < bytes; ) {
-    const length = readSync(fd, content, done, bytes - done, null);
+    const piece = Buffer.allocUnsafe(bytes - done);
+    const length = readSync(fd, piece, 0, piece.length, null);
     if (length === 0) throw new Error(`the copy of a pipe ended after ${done} of ${bytes} bytes`);
+    pieces.push(piece.subarray(0, length));
     done += length;
   }
   closeFd(fd);
-  return content;
+  return pieces;
 }
 
 /**
@@ -84,6 +88,9 @@ export function fillPipe(write: number, content: PipeContent | undefined): void 
       throw new LinuxError('fcntl(F_SETPIPE_SZ)', -result, { object: `${entry.size} bytes` });
     }
   }
-  fcntl(write, FCNTL.F_SETFL, O.WRONLY | O.NONBLOCK);
-  for (let done = 0; done < bytes.length; ) done += writeSync(write, bytes, done);
+  const { packets } = entry;
+  fcntl(write, FCNTL.F_SETFL, O.WRONLY | O.NONBLOCK | (packets.length > 0 ? O.DIRECT : 0));
+  let at = 0;
+  for (const packet of packets) at += writeSync(write, bytes, at, packet);
+  while (at < bytes.length) at += writeSync(write, bytes, at);
 }

@@ -26,9 +26,6 @@ export const pipe: FileKind = {
   recognises: (file) => file.link.startsWith(PIPE_LINK),
 
   collect(file, dump) {
-    if (file.info.flags & O.DIRECT) {
-      return file.refuse('PacketPipe', 'pipes in packet mode (O_DIRECT) cannot be saved yet');
-    }
     const entry: PipeEntry = {
       id: file.id,
       pipeId: pipeId(file),
@@ -73,7 +70,10 @@ export function saveContent(copy: PipeCopy, image: typeof IMAGES.pipesData, dump
   dump.afterThaw((images) => {
     const content = copy.read();
     const { id, size } = copy;
-    images.append(image, { pipeId: id, bytes: content.length, size }, content);
+    const bytes = Buffer.concat(content);
+    const packets =
+      copy.packetMode || content.length > 1 ? content.map((packet) => packet.length) : [];
+    images.append(image, { pipeId: id, bytes: bytes.length, size, packets }, bytes);
   });
 }
 
@@ -91,7 +91,7 @@ function openEnd(saved: PipeEntry, opening: FileOpening): number {
   const { pipeId: id, flags } = saved;
   const pair = opening.once(`pipe ${id}`, () => makePair(saved, opening));
   if (flags & O.LARGEFILE) {
-    return openPath(`/proc/self/fd/${pair.read}`, flags & (O.ACCMODE | O.NONBLOCK));
+    return openPath(`/proc/self/fd/${pair.read}`, flags & (O.ACCMODE | O.NONBLOCK | O.DIRECT));
   }
   const end = reads(flags) ? pair.read : pair.write;
   fcntl(end, FCNTL.F_SETFL, flags & ~O.ASYNC);
