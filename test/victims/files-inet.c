@@ -7,7 +7,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-static int listener, listener6, bound, fresh, udp, udp_sender, udp_unbound, server[2], client[2], set;
+static int listener, listener6, go_listener, bound, fresh, udp, udp_sender, udp_unbound, server[2], client[2], set;
 static struct sockaddr_in at, udp_at;
 
 static struct sockaddr_in loopback(void) {
@@ -47,6 +47,12 @@ static void set_up_tcp(void) {
         option(listener6, IPPROTO_IPV6, IPV6_V6ONLY, 1);
         must(bind(listener6, (struct sockaddr *)&any, sizeof any));
         must(listen(listener6, 4));
+    }
+    go_listener = socket(AF_INET6, SOCK_STREAM, IPPROTO_MPTCP);
+    if (go_listener >= 0) {
+        struct sockaddr_in6 any = {.sin6_family = AF_INET6};
+        must(bind(go_listener, (struct sockaddr *)&any, sizeof any));
+        must(listen(go_listener, 9));
     }
     bound = (int)must(socket(AF_INET, SOCK_STREAM, 0));
     must(bind(bound, (struct sockaddr *)&name, sizeof name));
@@ -91,6 +97,15 @@ static void verify_tcp(void) {
     const int other = accept(listener, NULL, NULL);
     expect(write(fd, "hello", 5) == 5 && read(other, text, 5) == 5 && !strcmp(text, "hello"));
     if (listener6 >= 0) expect(value_of(listener6, IPPROTO_IPV6, IPV6_V6ONLY) == 1 && value_of(listener6, SOL_SOCKET, SO_ACCEPTCONN) == 1);
+    if (go_listener >= 0) {
+        expect(value_of(go_listener, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_MPTCP);
+        struct sockaddr_in go_at = loopback();
+        go_at.sin_port = local(go_listener).sin_port;
+        const int plain = (int)must(socket(AF_INET, SOCK_STREAM, 0));
+        expect(!connect(plain, (struct sockaddr *)&go_at, sizeof go_at));
+        const int accepted = accept(go_listener, NULL, NULL);
+        expect(write(plain, "go", 2) == 2 && read(accepted, text, 2) == 2);
+    }
     expect(local(bound).sin_port != 0 && !listen(bound, 1));
     expect(fcntl(fresh, F_GETFL) & O_NONBLOCK && local(fresh).sin_port == 0);
     expect(connect(fresh, (struct sockaddr *)&at, sizeof at) < 0 && errno == EINPROGRESS);

@@ -17,6 +17,8 @@ import { closeUnconnected, resetConnection } from './tcp-reset.ts';
 import { domainOf } from './unix-socket.ts';
 
 const IPPROTO_TCP = 6;
+/** What every Go server since 1.24 listens with; to whoever speaks plain TCP it is a plain TCP socket. */
+const IPPROTO_MPTCP = 262;
 const TCP_INFO = 11;
 const TCP_CLOSE = 7;
 const TCP_LISTEN = 10;
@@ -24,17 +26,20 @@ const TCP_LISTEN = 10;
 const INFO = { state: 0, unacked: 24, sacked: 28 } as const;
 const INFO_BYTES = 32;
 
-export const isInet = (file: OpenFile, type: number, proto: number): boolean => {
+/** Transport protocol of an internet socket, IPPROTO_*; undefined for any other file or type. */
+export function inetProtocol(file: OpenFile, type: number): number | undefined {
   const domain = domainOf(file);
-  if (domain !== AF.INET && domain !== AF.INET6) return false;
+  if (domain !== AF.INET && domain !== AF.INET6) return undefined;
   const option = (name: number): number => intOption(file.duplicate, LEVEL.SOCKET, name);
-  return option(SO.TYPE) === type && option(SO.PROTOCOL) === proto;
-};
+  return option(SO.TYPE) === type ? option(SO.PROTOCOL) : undefined;
+}
+
+const PROTOCOLS: ReadonlySet<number | undefined> = new Set([IPPROTO_TCP, IPPROTO_MPTCP]);
 
 export const tcp: FileKind = {
   name: 'tcp',
 
-  recognises: (file) => isInet(file, SOCK.STREAM, IPPROTO_TCP),
+  recognises: (file) => PROTOCOLS.has(inetProtocol(file, SOCK.STREAM)),
 
   collect(file, dump) {
     const info = getOption(file.duplicate, LEVEL.TCP, TCP_INFO, INFO_BYTES);
@@ -50,7 +55,7 @@ export const tcp: FileKind = {
       ...describeInet(file, {
         family: domainOf(file),
         type: SOCK.STREAM,
-        proto: IPPROTO_TCP,
+        proto: inetProtocol(file, SOCK.STREAM) ?? IPPROTO_TCP,
         state,
         backlog: listens ? info.readUInt32LE(INFO.sacked) : 0,
       }),
@@ -60,7 +65,7 @@ export const tcp: FileKind = {
     return { type: FdType.INETSK, id: file.id, isk };
   },
 
-  restores: ({ isk }) => isk?.proto === IPPROTO_TCP,
+  restores: ({ isk }) => isk !== undefined && PROTOCOLS.has(isk.proto),
 
   check(entry, target) {
     const { state } = entry.isk!;

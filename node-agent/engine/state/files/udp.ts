@@ -14,7 +14,7 @@ import {
   destinationOf,
   makeInetSocket,
 } from './inet-socket.ts';
-import { isInet } from './tcp.ts';
+import { inetProtocol } from './tcp.ts';
 import { domainOf } from './unix-socket.ts';
 
 const IPPROTO_UDP = 17;
@@ -25,7 +25,7 @@ const CLOSE = 7;
 export const udp: FileKind = {
   name: 'udp',
 
-  recognises: (file) => isInet(file, SOCK.DGRAM, IPPROTO_UDP),
+  recognises: (file) => inetProtocol(file, SOCK.DGRAM) === IPPROTO_UDP,
 
   collect(file) {
     const fd = file.duplicate;
