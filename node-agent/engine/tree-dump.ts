@@ -68,8 +68,9 @@ export class TreeDump {
     return this.#bytes;
   }
 
-  /** Shared memory keeps changing in a snapshot: it is copied still in the freeze. */
+  /** Shared memory and files keep changing beside a snapshot: they are copied still in the freeze. */
   copyVolatile(): void {
+    this.#collected.descriptors.copyVolatile(this.#images);
     this.#collected.sharedMemory.copy(this.#images, this.#pagesIds);
   }
 
@@ -148,6 +149,7 @@ export class TreeDump {
   /** Gives back what the dump still holds of the tree. */
   [Symbol.dispose](): void {
     this.#collected.sharedMemory[Symbol.dispose]();
+    this.#collected.descriptors[Symbol.dispose]();
     this.#images[Symbol.dispose]();
   }
 }

@@ -3,9 +3,11 @@
 #include "descriptors.h"
 
 #define GHOST_BYTES (1 << 20)
+// More than one piece of an image
+#define LARGE_BYTES ((5 << 20) + 3)
 
 static int rw, same, other, append, path_only, directory, null_device, high, moved;
-static int ghost, ghost_again, temporary, taken, lost_directory, in_lost_directory, strange, second_name;
+static int large, ghost, ghost_again, temporary, taken, lost_directory, in_lost_directory, strange, second_name;
 
 static void set_up_plain(void) {
     rw = (int)must(open("plain", O_RDWR | O_CREAT | O_CLOEXEC, 0640));
@@ -27,6 +29,28 @@ static void set_up_plain(void) {
     must(symlink("plain", "link"));
     strange = (int)must(open("na\xffme \xc3\xa4 (deleted)", O_RDWR | O_CREAT, 0600));
     must(write(strange, "strange", 7));
+}
+
+static char pattern(int i) { return (char)(i * 31 + (i >> 12)); }
+
+static void set_up_large(void) {
+    large = (int)must(open("large", O_RDWR | O_CREAT, 0600));
+    must(unlink("large"));
+    char *bytes = malloc(LARGE_BYTES);
+    for (int i = 0; i < LARGE_BYTES; i++) bytes[i] = pattern(i);
+    must(write(large, bytes, LARGE_BYTES));
+    free(bytes);
+}
+
+static void verify_large(void) {
+    struct stat st;
+    expect(fstat(large, &st) == 0 && st.st_size == LARGE_BYTES && st.st_nlink == 0);
+    char *bytes = malloc(LARGE_BYTES);
+    expect(pread(large, bytes, LARGE_BYTES, 0) == LARGE_BYTES);
+    int wrong = 0;
+    for (int i = 0; i < LARGE_BYTES; i++) wrong += bytes[i] != pattern(i);
+    expect(wrong == 0);
+    free(bytes);
 }
 
 static void set_up_unlinked(void) {
@@ -103,8 +127,10 @@ int main(void) {
     block_term();
     set_up_plain();
     set_up_unlinked();
+    set_up_large();
     wait_for_term();
     verify_plain();
     verify_unlinked();
+    verify_large();
     return verdict();
 }

@@ -21,11 +21,13 @@ interface Held {
 }
 
 /** The descriptors of a tree; what they hold that can wait is still to be written. */
-export interface Collected {
+export interface Collected extends Disposable {
   /** messages of each process, by pid as the engine numbers processes: fdinfo-FILESID.img */
   readonly fdinfo: ReadonlyMap<number, readonly FdinfoEntry[]>;
+  /** Writes ghost-file-*, in the freeze. */
+  copyVolatile(images: ImageWriter): void;
   /**
-   * Writes everything but fdinfo: files.img, pipes-data, fifo-data, sk-queues, ghost-file-*, remap-fpath. The
+   * Writes everything else but fdinfo: files.img, pipes-data, fifo-data, sk-queues, remap-fpath, filelocks. The
    * application may run.
    */
   save(images: ImageWriter): void;
@@ -106,6 +108,14 @@ class DescriptorCollection implements FileDump, Collected {
       for (const file of this.#files) file.closeDuplicate();
       for (const fd of this.#taken) closeFd(fd);
     }
+  }
+
+  copyVolatile(images: ImageWriter): void {
+    this.registry.copyUnlinked(images);
+  }
+
+  [Symbol.dispose](): void {
+    this.registry[Symbol.dispose]();
   }
 
   save(images: ImageWriter): void {

@@ -7,18 +7,13 @@ import type { ImageWriter } from '../../image/writer.ts';
 import { type FileStat, type FileTime, S } from '../../linux/file-facts.ts';
 import { type Extent, dataExtents } from '../../linux/sparse.ts';
 
-/** A piece of an unlinked file that is not a hole. */
-interface Chunk {
-  readonly offset: bigint;
-  readonly content: Buffer;
-}
-
 interface Ghost {
   readonly id: number;
   readonly stat: FileStat;
   /** of a symbolic link */
   readonly target: string | undefined;
-  readonly chunks: readonly Chunk[];
+  /** the engine's own descriptor of a regular file, until it is copied */
+  readonly fd: number | undefined;
 }
 
 /** An unlinked file that is still there. */
@@ -51,7 +46,7 @@ export class GhostStore {
   }
 
   /**
-   * Copies the content now: the application may change it as soon as it runs again.
+   * Notes a file; {@link copy} reads it.
    *
    * @returns why not, when it cannot be kept
    */
@@ -63,9 +58,9 @@ export class GhostStore {
       const refused = this.#judge(stat);
       if (refused) return refused;
       const kind = stat.mode & S.IFMT;
-      const chunks = kind === S.IFREG ? readChunks(magicLink, stat.size) : [];
+      const fd = kind === S.IFREG ? openSync(magicLink, 'r') : undefined;
       const target = kind === S.IFLNK ? source.readTarget() : undefined;
-      ghost = { id: this.#ghosts.size + 1, stat, target, chunks };
+      ghost = { id: this.#ghosts.size + 1, stat, target, fd };
       this.#ghosts.set(key, ghost);
     }
     this.#uses.push({ fileId, ghostId: ghost.id });
@@ -84,14 +79,30 @@ export class GhostStore {
     };
   }
 
-  save(images: ImageWriter): void {
-    for (const { id, stat, target, chunks } of this.#ghosts.values()) {
+  /**
+   * Copies all content in the freeze, piece by piece and without its holes: the application may change it as soon as it
+   * runs again.
+   */
+  copy(images: ImageWriter): void {
+    for (const { id, stat, target, fd } of this.#ghosts.values()) {
       const image = IMAGES.ghostFile(id);
       images.head(image, ghostHead(stat, target));
-      for (const { offset, content } of chunks) {
-        images.append(image, { len: BigInt(content.length), off: offset }, content);
-      }
+      if (fd === undefined) continue;
+      for (const extent of dataExtents(fd, stat.size)) copyExtent(fd, extent, image, images);
     }
+    this[Symbol.dispose]();
+  }
+
+  /** Closes what was not copied. */
+  [Symbol.dispose](): void {
+    for (const [key, { fd, ...ghost }] of this.#ghosts) {
+      if (fd === undefined) continue;
+      closeSync(fd);
+      this.#ghosts.set(key, { ...ghost, fd: undefined });
+    }
+  }
+
+  save(images: ImageWriter): void {
     images.write(
       IMAGES.remapFpath,
       this.#uses.map(({ fileId, ghostId }) => ({
@@ -124,23 +135,17 @@ const timeval = ({ seconds, nanos }: FileTime) => ({
   tvUsec: BigInt(Math.floor(nanos / 1000)),
 });
 
-function readChunks(magicLink: string, size: bigint): Chunk[] {
-  const fd = openSync(magicLink, 'r');
-  try {
-    return dataExtents(fd, size).flatMap((extent) => readExtent(fd, extent));
-  } finally {
-    closeSync(fd);
-  }
-}
-
-function readExtent(fd: number, { start, end }: Extent): Chunk[] {
-  const chunks: Chunk[] = [];
+function copyExtent(
+  fd: number,
+  { start, end }: Extent,
+  image: ReturnType<typeof IMAGES.ghostFile>,
+  images: ImageWriter,
+): void {
+  const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, Number(end - start)));
   for (let offset = start; offset < end; ) {
-    const content = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, Number(end - offset)));
-    const length = readSync(fd, content, 0, content.length, offset);
-    if (length === 0) break;
-    chunks.push({ offset, content: content.subarray(0, length) });
+    const length = readSync(fd, buffer, 0, Math.min(buffer.length, Number(end - offset)), offset);
+    if (length === 0) return;
+    images.append(image, { len: BigInt(length), off: offset }, buffer.subarray(0, length));
     offset += BigInt(length);
   }
-  return chunks;
 }

@@ -46,6 +46,7 @@ export class FileRegistry {
 
   [Symbol.dispose](): void {
     this.roots[Symbol.dispose]();
+    this.#ghosts[Symbol.dispose]();
   }
 
   /** A new file id. */
@@ -120,7 +121,12 @@ export class FileRegistry {
     return this.#ghosts.keep(id, facts);
   }
 
-  /** Writes files.img and everything of unlinked files. */
+  /** Copies the content of unlinked files; in the freeze. */
+  copyUnlinked(images: ImageWriter): void {
+    this.#ghosts.copy(images);
+  }
+
+  /** Writes files.img and the names of unlinked files. */
   save(images: ImageWriter): void {
     images.write(IMAGES.files, this.#entries.values());
     this.#ghosts.save(images);

@@ -28,8 +28,9 @@ const SUBJECTS: readonly Subject[] = [
 ];
 
 async function dump(victim: Victim, imagesDir: string, afterDump: AfterDump): Promise<void> {
-  const { failure, result } = await startEngine(dumpTask(victim.pid, imagesDir, { afterDump }))
-    .ended;
+  const { failure, result } = await startEngine(
+    dumpTask(victim.pid, imagesDir, { afterDump, maxGhostBytes: 1 << 30 }),
+  ).ended;
   assert.ok(result, JSON.stringify(failure));
 }
 
