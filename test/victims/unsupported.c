@@ -1,5 +1,5 @@
 // Holds one open file that no dump can save, and goes on counting.
-// usage: unsupported io_uring | inotify | userfaultfd; "unavailable" when the kernel has no such thing
+// usage: unsupported io_uring | userfaultfd; "unavailable" when the kernel has no such thing
 // SIGUSR1 prints "report N wrong W ticks ...", SIGTERM too, and ends it.
 #define _GNU_SOURCE
 #include <errno.h>
@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -21,9 +20,8 @@ static int open_kind(const char *kind) {
     struct io_uring_params params = {0};
     if (!strcmp(kind, "io_uring")) return (int)syscall(SYS_io_uring_setup, 4, &params);
     if (!strcmp(kind, "userfaultfd")) return (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-    const int fd = inotify_init1(IN_CLOEXEC);
-    if (fd >= 0) inotify_add_watch(fd, ".", IN_CREATE);
-    return fd;
+    errno = EINVAL;
+    return -1;
 }
 
 static void *count(void *unused) {

@@ -95,6 +95,8 @@ export const inotifyWdEntry = message('inotify_wd_entry', {
   /** watch descriptor, which the application knows */
   wd: required(6, u32),
   fHandle: required(7, fhEntry),
+  /** ours: what it watches has no name; the file id of an opening of it */
+  fileId: optional(5000, u32),
 });
 export type InotifyWdEntry = Infer<typeof inotifyWdEntry>;
 

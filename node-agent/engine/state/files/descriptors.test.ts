@@ -113,7 +113,6 @@ test('connections are refused each, or told as one loss', async () => {
 });
 
 for (const [kind, code] of [
-  ['inotify', 'Inotify'],
   ['userfaultfd', 'Userfaultfd'],
   ['io_uring', 'IoUring'],
 ] as const) {

@@ -77,6 +77,8 @@ export interface FileOpening {
   giveTo(id: number, fd: number): void;
   /** what several files share, made once */
   once<T>(key: string, make: () => T): T;
+  /** runs last of all, when no file is opened, changed or unlinked any more */
+  whenFilesAreDone(step: () => void): void;
   /** runs when every descriptor stands at its number, before `finish` of the kinds */
   whenPlaced(step: () => void): void;
 }

@@ -3,6 +3,7 @@ import { epoll } from './epoll.ts';
 import { eventfd } from './eventfd.ts';
 import { fifo } from './fifo.ts';
 import type { FileKind } from './file-kind.ts';
+import { inotify } from './inotify.ts';
 import { memfd } from './memfd.ts';
 import { pidfd } from './pidfd.ts';
 import { pipe } from './pipe.ts';
@@ -25,6 +26,7 @@ export const FILE_KINDS: readonly FileKind[] = [
   unixSocket,
   tcp,
   udp,
+  inotify,
   epoll,
   timerfd,
 ];

@@ -66,6 +66,8 @@ export class FileOpener {
     this.sharedMemory.seal();
     this.#opening?.close();
     this.#place.ghosts.unlink();
+    this.#place.ghosts[Symbol.dispose]();
+    this.#opening?.finishLast();
     this.close();
   }
 

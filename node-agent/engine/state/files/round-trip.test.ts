@@ -22,6 +22,7 @@ const SUBJECTS: readonly Subject[] = [
   { program: 'files-locks', args: [] },
   { program: 'files-pipe', args: [] },
   { program: 'files-events', args: [] },
+  { program: 'files-watches', args: [] },
   { program: 'files-unix', args: [] },
   { program: 'files-inet', args: [] },
   { program: 'files-inet', args: ['connections'] },

@@ -42,6 +42,7 @@ export class TreeOpening implements FileOpening {
   readonly #fds = new Map<number, number>();
   readonly #shared = new Map<string, unknown>();
   readonly #steps: (() => void)[] = [];
+  readonly #lastSteps: (() => void)[] = [];
 
   constructor(builders: readonly ProcessBuilder[], place: FilePlace) {
     this.#place = place;
@@ -161,6 +162,10 @@ export class TreeOpening implements FileOpening {
     this.#steps.push(step);
   }
 
+  whenFilesAreDone(step: () => void): void {
+    this.#lastSteps.push(step);
+  }
+
   openAll(): void {
     // First everything is queued, so that each process opens all its files in one batch.
     for (const id of this.#wanted.keys())
@@ -181,6 +186,11 @@ export class TreeOpening implements FileOpening {
     restoreLocks(this);
     for (const [id, fd] of this.#fds) restoreOwner(this.saved.entry(id), fd, this);
     for (const builder of this.#builders) builder.flush();
+  }
+
+  /** After {@link finish}, when unlinked files have lost their names. */
+  finishLast(): void {
+    for (const step of this.#lastSteps.splice(0)) step();
   }
 
   /** Takes our channels out of the processes. */

@@ -37,7 +37,6 @@ const isDevice = ({ stat }: OpenFile): boolean =>
 
 const KNOWN: readonly Unsupported[] = [
   anonymous('io_uring', 'IoUring', 'an io_uring'),
-  anonymous('inotify', 'Inotify', 'an inotify watch'),
   anonymous('fanotify', 'Fanotify', 'a fanotify watch'),
   anonymous('userfaultfd', 'Userfaultfd', 'a userfaultfd'),
   anonymous('perf_event', 'PerfEvent', 'a performance counter'),
