@@ -1,6 +1,6 @@
 // First bytes of the blob: enters the interpreter, and leads an orphaned thread back into the application.
 //
-// In:  rdi = struct control *, rsp = top of a private stack (4 KiB are enough while traced).
+// In:  rdi = struct control *, rsp = the application's own, where nothing is written.
 // Out: while a tracer is there, never: it takes the thread over at the batch's last signal.
 //      Without one, the application goes on with every general register, its flags and its signal mask.
 //
@@ -20,20 +20,41 @@
 #define HOW_SIG_SETMASK 2
 #define SIGSET_BYTES 8
 
+// The engine may die between any two of its calls, so every mixture of registers and signal mask that it can leave behind
+// must be harmless. It writes registers before the mask on the way in and the mask before registers on the way out; hence
+//  1. the entry may run with the application's mask: it blocks all signals by itself before it leaves the
+//     application's stack, and a handler that comes first finds that stack as if it had been called from there;
+//  2. the stop is made on the application's stack: a handler that comes behind it finds the same.
     .intel_syntax noprefix
+
+// Everything is in the control block: no register needs saving. rbx = struct control * before and after.
+.macro block_signals
+    mov     eax, __NR_rt_sigprocmask
+    mov     edi, HOW_SIG_SETMASK
+    lea     rsi, [rbx + CONTROL_QUIET]
+    xor     edx, edx
+    mov     r10d, SIGSET_BYTES
+    syscall
+.endm
+
     .section .text.entry, "ax", @progbits
     .globl _start
     .type _start, @function
 _start:
     cld                                 // the application may have been stopped with DF set
-    and     rsp, -16
     mov     rbx, rdi
+    block_signals
+    mov     rsp, [rbx + CONTROL_STACK]
+    mov     rdi, rbx
     call    run_batch
+    mov     rsp, [rbx + CONTROL_RSP]
     mov     eax, __NR_tgkill
     mov     rdi, [rbx + CONTROL_PID]
     mov     rsi, [rbx + CONTROL_TID]
     mov     rdx, [rbx + CONTROL_SIG]
     syscall                             // comes back only if nobody traces
+    block_signals
+    mov     rsp, [rbx + CONTROL_STACK]
     mov     rdi, rbx
     call    run_will
 

@@ -22,6 +22,7 @@ const CASES = [
   ['registers', 'an orphaned thread gets all registers, flags and its signal mask back'],
   ['pending-signal', 'a pending signal is handled on the stack of the application'],
   ['alternate-stack', 'a pending signal spares the live frames of the alternate stack'],
+  ['own-mask', 'signals that the engine had no time to block do not disturb the batch'],
   ['traced', 'a traced thread ends its batch in a stop'],
   ['spawn', 'spawn arranges files, session and signal mask of the child'],
   ['spawn-failure', 'spawn reports what failed in the child and reaps it'],

@@ -50,6 +50,8 @@ int main(void) {
     FIELD(control, rsp);
     FIELD(control, ops);
     FIELD(control, will);
+    FIELD(control, stack);
+    FIELD(control, quiet);
     END;
     OBJECT("RANGE", range);
     FIELD(range, base);

@@ -29,6 +29,8 @@
 #define CONTROL_FLAGS 168
 #define CONTROL_RSP 176
 #define CONTROL_WAY_OUT 200
+#define CONTROL_STACK 208
+#define CONTROL_QUIET 216
 
 #ifndef __ASSEMBLER__
 
@@ -94,7 +96,9 @@ struct control {
     uint32_t will;
     uint32_t reserved;
     uint64_t way_out; // the interpreter's own: address of the iretq frame
-    uint64_t spare[6];
+    uint64_t stack;   // top of the interpreter's stack, a multiple of 16; 4 KiB are enough
+    uint64_t quiet;   // signal mask while it runs: everything but sig
+    uint64_t spare[4];
 };
 
 /** A piece of memory, both multiples of the page size; on purpose the layout of struct iovec. */
@@ -160,7 +164,9 @@ AT(control, ops, 184);
 AT(control, will, 192);
 AT(control, reserved, 196);
 AT(control, way_out, CONTROL_WAY_OUT);
-AT(control, spare, 208);
+AT(control, stack, CONTROL_STACK);
+AT(control, quiet, CONTROL_QUIET);
+AT(control, spare, 224);
 _Static_assert(sizeof(struct range) == 16, "range");
 AT(range, base, 0);
 AT(range, length, 8);

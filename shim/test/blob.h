@@ -54,7 +54,7 @@ typedef void test_case(const struct blob *blob);
 test_case test_references, test_stop_on_error, test_fork_guard, test_will, test_raw_syscall;
 test_case test_pump, test_pump_drop, test_pump_unreadable, test_pump_no_reader, test_pump_busy;
 test_case test_zero_scan;
-test_case test_registers, test_pending_signal, test_alternate_stack, test_traced;
+test_case test_registers, test_pending_signal, test_alternate_stack, test_own_mask, test_traced;
 test_case test_spawn, test_spawn_failure;
 
 #endif

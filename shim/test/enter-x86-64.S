@@ -4,7 +4,7 @@
     .intel_syntax noprefix
     .text
 
-// void enter_blob(struct control *, void *entry, void *stack_top): comes back like a function that returned,
+// void enter_blob(struct control *, void *entry): comes back like a function that returned,
 // with the registers it saves into the control block.
     .globl enter_blob
     .type enter_blob, @function
@@ -21,11 +21,10 @@ enter_blob:
     mov     [rdi + CONTROL_RIP], rax
     lea     rax, [rsp + 8]
     mov     [rdi + CONTROL_RSP], rax
-    mov     rsp, rdx
     jmp     rsi
     .size enter_blob, . - enter_blob
 
-// void enter_and_land(struct control *, void *entry, void *stack_top, struct registers *landed)
+// void enter_and_land(struct control *, void *entry, struct registers *landed)
     .globl enter_and_land
     .type enter_and_land, @function
 enter_and_land:
@@ -36,10 +35,10 @@ enter_and_land:
     push    r14
     push    r15
     mov     caller_stack[rip], rsp
-    mov     caller_landed[rip], rcx
+    mov     caller_landed[rip], rdx
     lea     rax, land[rip]
     mov     [rdi + CONTROL_RIP], rax
-    mov     rsp, rdx
+    mov     rsp, [rdi + CONTROL_RSP]
     std                                 // the interpreter must not rely on the direction flag
     jmp     rsi
 land:

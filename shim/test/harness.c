@@ -11,9 +11,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-void enter_blob(struct control *control, void *entry, void *stack_top);
-void enter_and_land(struct control *control, void *entry, void *stack_top,
-                    struct registers *landed);
+void enter_blob(struct control *control, void *entry);
+void enter_and_land(struct control *control, void *entry, struct registers *landed);
 
 // No test waits for ever, whatever the blob does.
 #define LIMIT_SECONDS 60
@@ -37,6 +36,7 @@ static const struct {
     {"registers", test_registers},
     {"pending-signal", test_pending_signal},
     {"alternate-stack", test_alternate_stack},
+    {"own-mask", test_own_mask},
     {"traced", test_traced},
     {"spawn", test_spawn},
     {"spawn-failure", test_spawn_failure},
@@ -71,6 +71,15 @@ struct blob load_blob(const char *path, const char *raw_syscall_offset, const ch
     return blob;
 }
 
+// What the engine gives every control block: a stack of the interpreter's own, all signals quiet but the last.
+static void prepare(const struct blob *blob, struct control *control) {
+    sigset_t quiet;
+    sigfillset(&quiet);
+    sigdelset(&quiet, (int)control->sig);
+    memcpy(&control->quiet, &quiet, sizeof(control->quiet));
+    control->stack = (uintptr_t)blob->stack_top;
+}
+
 uint32_t run_batch(const struct blob *blob, struct op *ops, uint32_t n, uint32_t will) {
     struct control control = {.n = n, .pid = getpid(), .tid = gettid(), .sig = SIGURG};
     control.ops = (uintptr_t)ops;
@@ -80,12 +89,14 @@ uint32_t run_batch(const struct blob *blob, struct op *ops, uint32_t n, uint32_t
     sigdelset(&all, SIGURG);
     CHECK(sigprocmask(SIG_SETMASK, &all, &before) == 0);
     memcpy(&control.mask, &before, sizeof(control.mask));
-    enter_blob(&control, blob->entry, blob->stack_top);
+    prepare(blob, &control);
+    enter_blob(&control, blob->entry);
     return control.done;
 }
 
 void round_trip(const struct blob *blob, struct control *control, struct registers *landed) {
-    enter_and_land(control, blob->entry, blob->stack_top, landed);
+    prepare(blob, control);
+    enter_and_land(control, blob->entry, landed);
 }
 
 int main(int argc, char **argv) {

@@ -55,13 +55,10 @@ export function bootstrapCall(
   ARGUMENT_REGISTERS.forEach((place, i) => {
     registers[place] = unsigned(args[i] ?? 0);
   });
-  ptrace.setSignalMask(tid, ALL_SIGNALS);
-  ptrace.setRegisters(tid, registers);
+  thread.sendTo(registers, ALL_SIGNALS);
   thread.place = 'syscall';
-  for (const edge of ['entry', 'exit'] as const) {
-    if (!ptrace.resumeToSyscall(tid)) {
-      throw new TraceeError(tid, { kind: 'killed', signal: edge === 'entry' ? 9 : 9 });
-    }
+  for (const _edge of ['entry', 'exit'] as const) {
+    if (!ptrace.resumeToSyscall(tid)) throw new TraceeError(tid, { kind: 'killed', signal: 9 });
     awaitStop(thread, { kind: 'syscall-stop' }, events);
   }
   return signed(ptrace.getRegisters(tid)[REG.rax]!);

@@ -11,7 +11,6 @@ import { REG, unsigned } from '../arch/x86-64.ts';
 import { LinuxError } from '../linux/error.ts';
 import { readMemory, type TraceeAddress, writeMemory } from '../linux/process-memory.ts';
 import * as ptrace from '../linux/ptrace.ts';
-import { ALL_SIGNALS, signalBit } from '../linux/signals.ts';
 import { awaitStop, REMOTE_CALL_MILLIS, type RemoteEvents, TraceeError } from './remote-run.ts';
 import type { Resident, Slot } from './resident.ts';
 import { syscallName } from './syscall-name.ts';
@@ -219,12 +218,10 @@ export class RemoteBatch {
     const registers = BigUint64Array.from(thread.registers);
     registers[REG.rip] = this.resident.entry;
     registers[REG.rdi] = this.#slot.base;
-    registers[REG.rsp] = this.#slot.stackTop;
     registers[REG.origRax] = unsigned(-1);
     registers[REG.rax] = 0n;
     registers[REG.rflags] = CLEAN_FLAGS;
-    ptrace.setSignalMask(thread.tid, ALL_SIGNALS & ~signalBit(this.resident.endSignal));
-    ptrace.setRegisters(thread.tid, registers);
+    thread.sendTo(registers, this.resident.quietMask);
     if (!ptrace.resume(thread.tid))
       throw new TraceeError(thread.tid, { kind: 'killed', signal: 9 });
   }

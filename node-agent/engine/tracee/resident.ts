@@ -3,7 +3,7 @@ import { CONTROL, CONTROL_SIZE, interpreter, OP_SIZE } from '../../../shim/shim.
 import { REG, SYS } from '../arch/x86-64.ts';
 import { type TraceeAddress, writeMemory } from '../linux/process-memory.ts';
 import { readStatus } from '../linux/procfs/status.ts';
-import { SIGNAL, signalBit } from '../linux/signals.ts';
+import { ALL_SIGNALS, SIGNAL, signalBit } from '../linux/signals.ts';
 import { mustBootstrap } from './bootstrap-call.ts';
 import { resumableInPlace } from './restart.ts';
 import type { TracedProcess } from './traced-process.ts';
@@ -101,6 +101,11 @@ export class Resident {
     process.resident = undefined;
   }
 
+  /** Blocked while it runs: everything but the signal that ends a batch. */
+  get quietMask(): bigint {
+    return ALL_SIGNALS & ~signalBit(this.endSignal);
+  }
+
   get entry(): TraceeAddress {
     return this.base + BigInt(interpreter.entry);
   }
@@ -154,6 +159,8 @@ export class Resident {
       block.writeBigUInt64LE(registers[place]!, CONTROL[name]);
     }
     block.writeBigUInt64LE(slot.opsAt, CONTROL.ops);
+    block.writeBigUInt64LE(slot.stackTop, CONTROL.stack);
+    block.writeBigUInt64LE(this.quietMask, CONTROL.quiet);
     return block;
   }
 }
@@ -163,7 +170,7 @@ export const HOME = { first: 0x2d1a00000000n, step: 1n << 24n, count: 64n } as c
 
 /** The kernel takes another place where the wish is taken. */
 function nextHome(process: TracedProcess): TraceeAddress {
-  return HOME.first + BigInt(process.homesTaken) * HOME.step;
+  return HOME.first + BigInt(process.leftovers.length) * HOME.step;
 }
 
 /** Registers in the control block, by their names there. */

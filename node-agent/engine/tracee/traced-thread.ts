@@ -68,11 +68,6 @@ export class TracedThread {
     this.#touched = true;
   }
 
-  /** Has anything to be written back? */
-  get touched(): boolean {
-    return this.#touched;
-  }
-
   /** Forgets what was read: the thread has run since. */
   forget(): void {
     this.#registers = undefined;
@@ -80,11 +75,24 @@ export class TracedThread {
     this.#touched = false;
   }
 
-  /** Writes mask and registers back; the thread must be stopped in the signal loop. */
+  /**
+   * Sends it to foreign code with all signals blocked. Registers first: were the engine killed between the two, the
+   * application's own code would run on with its signals blocked for ever, while ours blocks and unblocks by itself.
+   */
+  sendTo(registers: Registers, mask: bigint): void {
+    ptrace.setRegisters(this.tid, registers);
+    ptrace.setSignalMask(this.tid, mask);
+  }
+
+  /**
+   * Writes mask and registers back, in this order for the same reason; the thread must be stopped in the signal loop. From
+   * then on it is the application's again, whatever becomes of the engine and its memory in the process.
+   */
   writeBack(): void {
     if (!this.#touched) return;
     ptrace.setSignalMask(this.tid, this.signalMask);
     ptrace.setRegisters(this.tid, this.registers);
+    this.#touched = false;
   }
 
   /** Number of the system call it is in, negative outside of one. */
