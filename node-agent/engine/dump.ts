@@ -60,7 +60,11 @@ function save(task: DumpTask, work: Work): void {
   reporter.stage('saving-state');
   for (const tree of dumps)
     tree.seal({ ...requirements, ...sums(dumps) }, application.freezeMillis);
-  if (task.afterDump === 'KeepFrozen') keepFrozen(application);
+  if (task.afterDump === 'KeepFrozen') {
+    // No thread can do remote work in a frozen cgroup.
+    application.putBack();
+    keepFrozen(application);
+  }
   if (task.afterDump === 'Kill') endOriginals(application);
 }
 

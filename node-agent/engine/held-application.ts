@@ -1,13 +1,15 @@
 // The trees of one dump while the engine holds them: traced, then stopped, then given back, whatever happens.
 import { type PreparedMappings, prepareMappings } from './memory/mappings.ts';
-import type { Mapping } from './linux/procfs/maps.ts';
+import { readMaps } from './linux/procfs/maps.ts';
 import { FreezeClock } from './freeze-limit.ts';
 import type { DumpTree } from './protocol.ts';
+import { isGone } from './tracee/attach.ts';
 import { settle } from './tracee/bootstrap-call.ts';
 import { sleepMillis } from './tracee/deadline.ts';
 import { findLeftovers, removeLeftovers } from './tracee/leftovers.ts';
 import { DUMP_LEADER, Resident, SMALL_SLOT } from './tracee/resident.ts';
 import type { TracedProcess } from './tracee/traced-process.ts';
+import type { TracedThread } from './tracee/traced-thread.ts';
 import { Tracer, UnstoppableError } from './tracee/tracer.ts';
 import { observeWaits } from './tracee/wait-observation.ts';
 import { findWayBack } from './tracee/way-back.ts';
@@ -24,9 +26,8 @@ const PAUSE_BETWEEN_ATTEMPTS_MILLIS = 25;
 export class HeldApplication {
   readonly tracer = new Tracer();
   readonly trees: readonly DumpTree[];
-  #mappings: ReadonlyMap<TracedProcess, PreparedMappings> = new Map();
+  readonly #mappings = new Map<TracedProcess, PreparedMappings & { readonly execs: number }>();
   #clock: FreezeClock | undefined;
-  readonly #leftovers = new Map<TracedProcess, Mapping[]>();
   #freezeMillis = 0;
 
   private constructor(trees: readonly DumpTree[]) {
@@ -49,24 +50,31 @@ export class HeldApplication {
     return [...this.tracer.processes.values()].filter((p) => !p.snapshot);
   }
 
-  /** What can be read while it runs. */
+  /** What can be read while it runs. Who is born later is read in the freeze. */
   prepare(): void {
-    this.#mappings = new Map(
-      this.processes.map((process) => {
-        this.tracer.pump();
-        const prepared = prepareMappings(process);
-        observeWaits(process);
-        const leftovers = findLeftovers(process.pid, prepared.mappings);
-        process.homesTaken = leftovers.length;
-        this.#leftovers.set(process, leftovers);
-        process.wayBack = findWayBack(process.pid, prepared.mappings);
-        return [process, prepared];
-      }),
-    );
+    for (const process of this.processes) {
+      this.tracer.pump();
+      try {
+        this.#prepare(process);
+      } catch (error) {
+        // It ended meanwhile: the tracer will hear of it.
+        if (!isGone(error)) throw error;
+      }
+    }
   }
 
+  #prepare(process: TracedProcess): void {
+    const prepared = prepareMappings(process);
+    observeWaits(process);
+    process.leftovers = findLeftovers(process.pid, prepared.mappings);
+    process.wayBack = findWayBack(process.pid, prepared.mappings);
+    this.#mappings.set(process, { ...prepared, execs: process.execs });
+  }
+
+  /** Of every process that is still the program it was when it was prepared. */
   get mappings(): ReadonlyMap<TracedProcess, PreparedMappings> {
-    return this.#mappings;
+    const valid = [...this.#mappings].filter(([process, { execs }]) => execs === process.execs);
+    return new Map(valid);
   }
 
   /**
@@ -77,10 +85,12 @@ export class HeldApplication {
    */
   freeze(limitMillis: number): void {
     this.#stopAll(limitMillis);
+    const { mappings } = this;
     for (const process of this.processes) {
       const threads = process.threads.size - 1;
+      if (!mappings.has(process)) process.wayBack = findWayBack(process.pid, readMaps(process.pid));
       Resident.map(process, { leader: DUMP_LEADER, thread: SMALL_SLOT, threads });
-      removeLeftovers(process, this.#leftovers.get(process) ?? []);
+      removeLeftovers(process);
       this.checkLimit();
     }
   }
@@ -113,32 +123,49 @@ export class HeldApplication {
     return this.#freezeMillis;
   }
 
-  /** Takes the interpreter out and lets every process go on; nothing happens when they are gone already. */
+  /** Takes the interpreter out and gives every thread its own registers: nothing but the trace holds them from here on. */
+  putBack(): void {
+    for (const process of this.processes) takeOut(process);
+  }
+
+  /** Lets every process go on; nothing happens when they are gone already. */
   letGo(): void {
     if (this.processes.length === 0) return;
-    for (const process of this.processes) {
-      if (!process.resident) continue;
-      Resident.unmap(process);
-      for (const thread of process.threads.values()) settle(thread);
-    }
+    this.putBack();
     for (const process of this.processes) this.tracer.release(process);
     this.#freezeMillis = this.#clock?.elapsedMillis ?? 0;
   }
 
   [Symbol.dispose](): void {
-    for (const process of this.processes) takeBack(process);
+    for (const process of this.processes) {
+      try {
+        takeOut(process);
+      } catch {
+        // It ended meanwhile or does not answer: the kernel lets go of it when the engine ends, and the control block brings
+        // its threads back.
+      }
+    }
     this.tracer.releaseAll();
   }
 }
 
-/** Takes the interpreter out of a process after a failure, as well as it can. */
-function takeBack(process: TracedProcess): void {
-  try {
-    if (process.resident) Resident.unmap(process);
-    const stopped = [...process.threads.values()].filter((thread) => thread.stopped);
-    for (const thread of stopped) settle(thread);
-  } catch {
-    // A process that ended meanwhile, or does not answer: the kernel lets go of it when the engine ends, and the control
-    // block brings its threads back.
+/**
+ * The order counts, should the engine be killed:
+ *  1. threads that stand in the interpreter leave it, as nobody can lead them out of memory that is gone;
+ *  2. the leader unmaps it, by a call that has a way back of its own;
+ *  3. the leader follows.
+ */
+function takeOut(process: TracedProcess): void {
+  if (!process.resident) return;
+  const { leader, threads } = process;
+  for (const thread of threads.values()) {
+    if (thread !== leader) giveRegistersBack(thread);
   }
+  Resident.unmap(process);
+  giveRegistersBack(leader);
+}
+
+function giveRegistersBack(thread: TracedThread): void {
+  settle(thread);
+  thread.writeBack();
 }

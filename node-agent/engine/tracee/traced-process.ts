@@ -1,4 +1,5 @@
 // One traced process: its threads and, while it is worked on, the interpreter that lives in it.
+import type { Mapping } from '../linux/procfs/maps.ts';
 import { innermost, readStatus } from '../linux/procfs/status.ts';
 import type { Resident } from './resident.ts';
 import { TracedThread } from './traced-thread.ts';
@@ -13,14 +14,24 @@ export class TracedProcess {
   bootstrapAddress: bigint | undefined;
   /** how the leader finds back by itself if the engine dies during a bootstrap call */
   wayBack: WayBack | undefined;
-  /** places for the interpreter that engines before us have left taken */
-  homesTaken = 0;
+  /** what engines before us have left in it */
+  leftovers: readonly Mapping[] = [];
+  /** how often it began another program since it was seized: what was read before is worthless then */
+  execs = 0;
   /** forked by us and invisible to its parent's wait(2) */
   snapshot = false;
   #nsPid: number | undefined;
 
   constructor(pid: number) {
     this.pid = pid;
+  }
+
+  /** It has begun another program. */
+  forgetProgram(): void {
+    this.bootstrapAddress = undefined;
+    this.wayBack = undefined;
+    this.leftovers = [];
+    this.execs++;
   }
 
   /** Pid as the application knows it (innermost pid namespace). */

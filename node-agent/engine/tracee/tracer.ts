@@ -1,9 +1,9 @@
 // Seizing a process tree while it runs, following its births and deaths, stopping it and letting it go.
 import { EVENT, poll, type Waited } from '../linux/wait.ts';
 import * as ptrace from '../linux/ptrace.ts';
-import { childPids, readProc, threadIds } from '../linux/procfs/read.ts';
-import { innermost, readStatus } from '../linux/procfs/status.ts';
+import { childPids, threadIds } from '../linux/procfs/read.ts';
 import { SIGNAL, STOP_SIGNALS, sendSignal } from '../linux/signals.ts';
+import { attach, isGone, threadGroupOf } from './attach.ts';
 import { DeadlineError, waitFor } from './deadline.ts';
 import { leaveCriticalSection } from './critical-section.ts';
 import { restartSilently } from './silent-restart.ts';
@@ -79,12 +79,10 @@ export class Tracer {
 
   #seizeThread(pid: number, tid: number): number {
     if (this.#threads.has(tid)) return 0;
-    // A zombie cannot be attached to (EPERM); it is saved from what /proc says.
-    const status = readStatus(`${pid}/task/${tid}`);
-    if (status.state === 'Z') return 0;
-    if (!ptrace.seize(tid, this.#options)) return 0;
+    const nsTid = attach(pid, tid, this.#options);
+    if (nsTid === undefined) return 0;
     // Read here, while the application runs: a file less for each thread in the freeze.
-    this.#register(pid, tid).nsTid = innermost(status.nsPids);
+    this.#register(pid, tid).nsTid = nsTid;
     return 1;
   }
 
@@ -199,18 +197,19 @@ export class Tracer {
     for (const other of thread.process.threads.values()) {
       if (other !== thread) this.#forget(other);
     }
-    thread.process.bootstrapAddress = undefined;
+    thread.process.forgetProgram();
   }
 
+  /**
+   * Who was not seized but attached itself. It may have ended by now:
+   *  1. a child is born, runs and ends, and its end is handled;
+   *  2. only then do we come to its parent's report of the birth, while the parent has not waited for it.
+   */
   #registerUnknown(tid: number): TracedThread | undefined {
     const known = this.#threads.get(tid);
     if (known) return known;
-    try {
-      return this.#register(threadGroupOf(tid), tid);
-    } catch (error) {
-      if (isGone(error)) return undefined;
-      throw error;
-    }
+    const pid = threadGroupOf(tid);
+    return pid === undefined ? undefined : this.#register(pid, tid);
   }
 
   #forget(thread: TracedThread): void {
@@ -350,14 +349,4 @@ export class Tracer {
     for (const thread of [...process.threads.values()]) this.#forget(thread);
     this.processes.delete(process.pid);
   }
-}
-
-function threadGroupOf(tid: number): number {
-  const match = /^Tgid:\s*(\d+)/m.exec(readProc(`/proc/${tid}/status`));
-  return Number(match?.[1] ?? tid);
-}
-
-function isGone(error: unknown): boolean {
-  const code = (error as { code?: string }).code;
-  return code === 'ENOENT' || code === 'ESRCH';
 }
