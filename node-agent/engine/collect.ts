@@ -1,5 +1,6 @@
 // Inside the freeze: everything but the pages of every process of one tree.
 import type { Finding } from './finding.ts';
+import { readProc } from './linux/procfs/read.ts';
 import {
   collectMappings,
   type PreparedMappings,
@@ -25,6 +26,7 @@ import {
 import type { ProcessSubject } from './state/state-kind.ts';
 import { RemoteBatch } from './tracee/remote-batch.ts';
 import type { TracedProcess } from './tracee/traced-process.ts';
+import type { TracedThread } from './tracee/traced-thread.ts';
 import type { Tracer } from './tracee/tracer.ts';
 
 export interface CollectedProcess {
@@ -39,6 +41,8 @@ export interface CollectedTree {
   readonly sharedMemory: SharedMemoryDump;
   readonly descriptors: CollectedDescriptors;
   readonly findings: readonly Finding[];
+  /** Makes messages of what was collected: before pages and state are written, the application may run. Once. */
+  complete(): void;
 }
 
 export interface CollectOptions extends FileOptions {
@@ -48,7 +52,8 @@ export interface CollectOptions extends FileOptions {
 /**
  * Collects one tree whose processes are stopped and hold the interpreter.
  *
- * All threads answer at the same time: batches are started on every one of them before the first is waited for.
+ * All threads answer at the same time: batches are started on every one of them before the first is waited for. Nothing is
+ * decoded here that can wait for {@link CollectedTree.complete}.
  */
 export function collectTree(tracer: Tracer, root: number, options: CollectOptions): CollectedTree {
   const findings: Finding[] = [];
@@ -66,10 +71,7 @@ export function collectTree(tracer: Tracer, root: number, options: CollectOption
     return [{ subject, record, pending: queue(subject, record, registry, options) }];
   });
   for (const { pending } of living) for (const batch of pending.batches) batch.start();
-  for (const { pending } of living) {
-    for (const batch of pending.batches) batch.finish();
-    pending.fill();
-  }
+  for (const { pending } of living) for (const batch of pending.batches) batch.finish();
   for (const { member, record } of listed) if (!member.process) fillZombie(record, member);
   const descriptors = collectDescriptors(
     living.map(({ subject }) => subject),
@@ -80,7 +82,10 @@ export function collectTree(tracer: Tracer, root: number, options: CollectOption
   }
   const memories = new Map(living.map(({ record, pending }) => [record, pending.memory]));
   const members = listed.map((m) => withMemory(m, memories.get(m.record)));
-  return { members, sharedMemory: registry.sharedMemory, descriptors, findings };
+  const complete = (): void => {
+    for (const { pending } of living) pending.fill();
+  };
+  return { members, sharedMemory: registry.sharedMemory, descriptors, findings, complete };
 }
 
 const withMemory = (
@@ -113,8 +118,9 @@ function queue(
   const batches = threads.map((thread) => new RemoteBatch(thread));
   threads.forEach((thread, i) => {
     const { core } = record.threads[i]!;
+    const threadSubject = { thread, process: subject, statusText: statusReader(thread) };
     for (const kind of threadKinds) {
-      const fill = kind.collect({ thread, process: subject }, batches[i]!);
+      const fill = kind.collect(threadSubject, batches[i]!);
       fillers.push(() => fill(core));
     }
   });
@@ -146,6 +152,11 @@ function queue(
       for (const fill of fillers) fill();
     },
   };
+}
+
+function statusReader(thread: TracedThread): () => string {
+  let text: string | undefined;
+  return () => (text ??= readProc(`/proc/${thread.process.pid}/task/${thread.tid}/status`));
 }
 
 const O_DIRECTORY = 0o200000;

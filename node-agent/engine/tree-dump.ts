@@ -39,6 +39,7 @@ export class TreeDump {
   #pageBytes = 0;
   #sharedBytes = 0;
   #bytes = 0;
+  #complete = false;
 
   private constructor(tree: DumpTree, task: DumpTask, collected: CollectedTree) {
     this.#tree = tree;
@@ -105,6 +106,7 @@ export class TreeDump {
     reporter: Reporter,
     checkLimit = (): void => undefined,
   ): void {
+    this.#completeRecords();
     this.#pageBytes += savePages(memory, record, snapshot, {
       images: this.#images,
       pagesIds: this.#pagesIds,
@@ -113,6 +115,12 @@ export class TreeDump {
         this.#progress(done, total, reporter);
       },
     });
+  }
+
+  #completeRecords(): void {
+    if (this.#complete) return;
+    this.#collected.complete();
+    this.#complete = true;
   }
 
   #progress(done: number, total: number, reporter: Reporter): void {
@@ -124,6 +132,7 @@ export class TreeDump {
   /** Writes everything else and makes it durable. */
   seal(requirements: Requirements, freezeMillis: number): void {
     const images = this.#images;
+    this.#completeRecords();
     this.#sharedBytes = this.#collected.sharedMemory.save(images, this.#pagesIds);
     this.#collected.descriptors.save(images);
     writeState(this.#collected, images, requirements, {

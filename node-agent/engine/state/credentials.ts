@@ -1,7 +1,7 @@
 // Users, groups, capabilities, securebits and no_new_privs of a thread.
 import { SYS } from '../arch/x86-64.ts';
 import type { CredsEntry } from '../image/messages/creds.ts';
-import { readStatus } from '../linux/procfs/status.ts';
+import { parseStatus, readStatus } from '../linux/procfs/status.ts';
 import { RemoteBatch } from '../tracee/remote-batch.ts';
 import type { ThreadBuilder } from '../restore/builder.ts';
 import type { ThreadKind } from './state-kind.ts';
@@ -31,12 +31,13 @@ export const credentials: ThreadKind = {
   scope: 'thread',
   stage: 'final',
 
-  collect({ thread }, remote) {
-    const status = readStatus(`${thread.process.pid}/task/${thread.tid}`);
+  collect(subject, remote) {
+    const statusText = subject.statusText();
     const securebits = remote.must(SYS.prctl, PR.GET_SECUREBITS);
     const deathSignal = remote.space(8);
     remote.must(SYS.prctl, PR.GET_PDEATHSIG, deathSignal);
     return ({ threadCore }) => {
+      const status = parseStatus(statusText);
       const [uid, euid, suid, fsuid] = status.uids as [number, number, number, number];
       const [gid, egid, sgid, fsgid] = status.gids as [number, number, number, number];
       const { inheritable, permitted, effective, bounding, ambient } = status.capabilities;

@@ -4,6 +4,7 @@ import type { PosixTimerEntry } from '../image/messages/signals.ts';
 import { innermost, readStatus } from '../linux/procfs/status.ts';
 import { tryReadProc } from '../linux/procfs/read.ts';
 import type { ProcessBuilder } from '../restore/builder.ts';
+import type { TracedProcess } from '../tracee/traced-process.ts';
 import type { ProcessKind } from './state-kind.ts';
 
 const SIGEV_NONE = 1;
@@ -62,11 +63,13 @@ export const posixTimers: ProcessKind = {
     const asked = listed.map((timer) => {
       const spec = remote.space(ITIMERSPEC_BYTES);
       remote.must(SYS.timer_gettime, timer.id, spec);
-      return { timer, spec, overrun: remote.call(SYS.timer_getoverrun, timer.id) };
+      const overrun = remote.call(SYS.timer_getoverrun, timer.id);
+      const notified = (timer.notify & SIGEV_THREAD_ID) !== 0;
+      return { timer, spec, overrun, notifyThreadId: notified && innerTid(process, timer.target) };
     });
     return ({ task }) => {
       const posix = asked.map(
-        ({ timer, spec, overrun }): PosixTimerEntry => ({
+        ({ timer, spec, overrun, notifyThreadId }): PosixTimerEntry => ({
           itId: timer.id,
           clockId: timer.clock,
           siSigno: timer.signal,
@@ -77,9 +80,7 @@ export const posixTimers: ProcessKind = {
           insec: spec.word(1),
           vsec: spec.word(2),
           vnsec: spec.word(3),
-          ...(timer.notify & SIGEV_THREAD_ID
-            ? { notifyThreadId: innermost(readStatus(timer.target).nsPids) }
-            : {}),
+          ...(notifyThreadId !== false && { notifyThreadId }),
         }),
       );
       task.timers = { ...task.timers, posix };
@@ -97,6 +98,10 @@ export const posixTimers: ProcessKind = {
     if (exact) chooseIds(builder, RESTORE_IDS_OFF);
   },
 };
+
+/** A thread as the application knows it. */
+const innerTid = (process: TracedProcess, tid: number): number =>
+  process.threads.get(tid)?.nsTid ?? innermost(readStatus(tid).nsPids);
 
 /** Lets timer_create take the wanted id from where it would write the new one; false on kernels before 6.15. */
 function chooseIds(builder: ProcessBuilder, mode: number): boolean {

@@ -3,8 +3,12 @@ import { SYS } from '../arch/x86-64.ts';
 import { readMemory } from '../linux/process-memory.ts';
 import { callArguments, interruption } from '../tracee/restart.ts';
 import type { TracedThread } from '../tracee/traced-thread.ts';
-import { schedulerMillis, voluntarySwitches } from '../tracee/wait-observation.ts';
-import type { ThreadKind } from './state-kind.ts';
+import {
+  schedulerMillis,
+  voluntarySwitches,
+  type WaitObservation,
+} from '../tracee/wait-observation.ts';
+import type { ThreadKind, ThreadSubject } from './state-kind.ts';
 
 const NANOS_PER_SECOND = 1_000_000_000n;
 const NANOS_PER_MILLI = 1_000_000;
@@ -51,13 +55,14 @@ function wholeTimeout(
  * Time that a thread has waited, when it is certain that it is still the wait that was seen before the freeze: the stop
  * itself is the one context switch since then.
  */
-function elapsedNanos(thread: TracedThread, call: number): bigint | undefined {
-  const { wait } = thread;
-  if (!wait || wait.call !== call) return undefined;
-  const switches = voluntarySwitches(`/proc/${thread.process.pid}/task/${thread.tid}`);
-  const now = schedulerMillis();
-  if (switches !== wait.switches + 1 || now === undefined) return undefined;
-  return BigInt(Math.max(0, Math.round((now - wait.sinceMillis) * NANOS_PER_MILLI)));
+function elapsedNanos(
+  wait: WaitObservation,
+  statusText: string,
+  atMillis: number,
+): bigint | undefined {
+  if (voluntarySwitches(statusText) !== wait.switches + 1) return undefined;
+  const millis = schedulerMillis(wait, atMillis) - wait.sinceMillis;
+  return BigInt(Math.max(0, Math.round(millis * NANOS_PER_MILLI)));
 }
 
 /** Unknown remaining time is left out; the restored wait then lasts its whole time again, never too short. */
@@ -66,13 +71,15 @@ export const remainingWait: ThreadKind = {
   scope: 'thread',
   stage: 'final',
 
-  collect({ thread }) {
+  collect(subject) {
+    const { thread } = subject;
     const state = interruption(thread.registers);
     if (state.kind !== 'restart-block') return () => {};
     const args = callArguments(thread.registers);
-    const left = remaining(thread, state.call, args);
+    const left = leftAt(subject, state.call, args);
     return ({ threadCore }) => {
-      if (left !== undefined) threadCore.waitRemainingNs = left;
+      const nanos = left();
+      if (nanos !== undefined) threadCore.waitRemainingNs = nanos;
     };
   },
 
@@ -80,15 +87,25 @@ export const remainingWait: ThreadKind = {
   restore() {},
 };
 
-function remaining(
-  thread: TracedThread,
+/** Takes the facts at once; what is left of the wait then is worked out later. */
+function leftAt(
+  subject: ThreadSubject,
   call: number,
   args: readonly bigint[],
-): bigint | undefined {
+): () => bigint | undefined {
+  const { thread } = subject;
   const written = writtenByKernel(call, args);
-  if (written !== 0n) return timespecAt(thread, written);
+  if (written !== 0n) {
+    const left = timespecAt(thread, written);
+    return () => left;
+  }
   const whole = wholeTimeout(thread, call, args);
-  const elapsed = elapsedNanos(thread, call);
-  if (whole === undefined || elapsed === undefined || elapsed >= whole) return undefined;
-  return whole - elapsed;
+  const { wait } = thread;
+  if (whole === undefined || wait?.call !== call) return () => undefined;
+  const statusText = subject.statusText();
+  const atMillis = performance.now();
+  return () => {
+    const elapsed = elapsedNanos(wait, statusText, atMillis);
+    return elapsed === undefined || elapsed >= whole ? undefined : whole - elapsed;
+  };
 }

@@ -25,13 +25,16 @@ export interface ProcessSubject {
 export interface ThreadSubject {
   readonly thread: TracedThread;
   readonly process: ProcessSubject;
+  /** text of its /proc/PID/task/TID/status as the freeze found it: read once for all kinds, to be parsed after the thaw */
+  statusText(): string;
 }
 
 /**
  * State of a whole process.
  *
- * `collect` runs in the freeze: it takes facts from outside, queues remote calls on the shared batch and returns what to
- * do once they are answered: to write this kind's fields of the messages. `restore` queues calls on the builder's batch.
+ * `collect` runs in the freeze: it takes facts from outside, as raw as they come, queues remote calls on the shared batch
+ * and returns what to do once they are answered: to decode both into this kind's fields of the messages. That runs after the
+ * thaw: it must ask the application nothing and can report nothing. `restore` queues calls on the builder's batch.
  */
 export interface ProcessKind {
   readonly name: string;

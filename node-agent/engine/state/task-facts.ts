@@ -1,8 +1,8 @@
 // Small facts of a process: state, name, personality, coredump filter, OOM score, subreaper, creation mask.
 import { writeFileSync } from 'node:fs';
 import { SYS } from '../arch/x86-64.ts';
-import { tryReadProc } from '../linux/procfs/read.ts';
-import { readStat, readStatus, STAT } from '../linux/procfs/status.ts';
+import { readProc, tryReadProc } from '../linux/procfs/read.ts';
+import { parseStatus, readStat, STAT } from '../linux/procfs/status.ts';
 import { SIGNAL } from '../linux/signals.ts';
 import type { ProcessKind } from './state-kind.ts';
 
@@ -23,28 +23,34 @@ export const taskFacts: ProcessKind = {
   collect({ process }, remote) {
     const { pid, leader } = process;
     const stopped = leader.groupStopped;
-    const personality = number(tryReadProc(`/proc/${pid}/personality`), 16) ?? 0;
-    const coredumpFilter = number(tryReadProc(`/proc/${pid}/coredump_filter`), 16);
+    const personalityText = tryReadProc(`/proc/${pid}/personality`);
+    const coredumpText = tryReadProc(`/proc/${pid}/coredump_filter`);
+    const loginuidText = tryReadProc(`/proc/${pid}/loginuid`);
+    const oomText = tryReadProc(`/proc/${pid}/oom_score_adj`);
+    const stat = readStat(pid);
+    const statusText = readProc(`/proc/${pid}/status`);
     const subreaper = remote.space(8);
     remote.must(SYS.prctl, PR_GET_CHILD_SUBREAPER, subreaper);
     return ({ task, threads, fs }) => {
       const core = threads[0]!.core.threadCore;
+      const personality = number(personalityText, 16) ?? 0;
+      const coredumpFilter = number(coredumpText, 16);
       task.taskState = stopped ? TASK_STATE.STOPPED : TASK_STATE.ALIVE;
       if (stopped) task.stopSigno = SIGNAL.SIGSTOP;
       task.exitCode = 0;
       // CRIU reads the hexadecimal file as decimal; the exact value has a field of its own.
       task.personality = Number.parseInt(personality.toString(16), 10) || 0;
       task.personalityExact = personality;
-      task.flags = Number(readStat(pid)(STAT.flags));
+      task.flags = Number(stat(STAT.flags));
       task.blkSigset = core.blkSigset ?? 0n;
       task.comm = core.comm ?? '';
-      const loginuid = number(tryReadProc(`/proc/${pid}/loginuid`));
+      const loginuid = number(loginuidText);
       if (loginuid !== undefined) task.loginuid = loginuid;
-      const oomScoreAdj = number(tryReadProc(`/proc/${pid}/oom_score_adj`));
+      const oomScoreAdj = number(oomText);
       if (oomScoreAdj !== undefined) task.oomScoreAdj = oomScoreAdj;
       if (coredumpFilter !== undefined) task.coredumpFilter = coredumpFilter;
       task.childSubreaper = subreaper.int32(0) !== 0;
-      fs.umask = readStatus(pid).umask;
+      fs.umask = parseStatus(statusText).umask;
     };
   },
 

@@ -1,8 +1,10 @@
 // Where the kernel clears the thread's id and wakes a futex when it ends: set_tid_address(2), what pthread_join waits on.
 import { SYS } from '../arch/x86-64.ts';
+import { allocate, syscall } from '../linux/ffi.ts';
 import type { ThreadKind } from './state-kind.ts';
 
 const PR_GET_TID_ADDRESS = 40;
+const own = allocate(4096);
 
 export const tidAddress: ThreadKind = {
   name: 'tid-address',
@@ -11,20 +13,19 @@ export const tidAddress: ThreadKind = {
 
   collect({ process, thread }, remote) {
     const address = remote.space(8);
-    const asked = remote.call(SYS.prctl, PR_GET_TID_ADDRESS, address);
+    // Only a kernel without CONFIG_CHECKPOINT_RESTORE does not know the question, and tells us the same.
+    if (syscall(SYS.prctl, PR_GET_TID_ADDRESS, own.address) < 0) {
+      process.report({
+        code: 'TidAddressUnknown',
+        severity: 'refusal',
+        pid: thread.process.nsPid,
+        tid: thread.nsTid,
+        object: 'set_tid_address',
+        advice: 'the kernel lacks CONFIG_CHECKPOINT_RESTORE; use a node whose kernel has it',
+      });
+    } else remote.must(SYS.prctl, PR_GET_TID_ADDRESS, address);
     return ({ threadInfo }) => {
-      // Only a kernel without CONFIG_CHECKPOINT_RESTORE does not know the question.
-      threadInfo.clearTidAddr = asked.value < 0n ? 0n : address.word(0);
-      if (asked.value < 0n) {
-        process.report({
-          code: 'TidAddressUnknown',
-          severity: 'refusal',
-          pid: thread.process.nsPid,
-          tid: thread.nsTid,
-          object: 'set_tid_address',
-          advice: 'the kernel lacks CONFIG_CHECKPOINT_RESTORE; use a node whose kernel has it',
-        });
-      }
+      threadInfo.clearTidAddr = address.word(0);
     };
   },
 
