@@ -2,6 +2,7 @@
 import { SYS } from '../arch/x86-64.ts';
 import { LinuxError } from './error.ts';
 import { allocate, syscall } from './ffi.ts';
+import { SIGNAL, signalBit } from './signals.ts';
 
 const WNOHANG = 1;
 const WALL = 0x40000000;
@@ -33,6 +34,14 @@ export interface Waited {
 }
 
 const scratch = allocate(4096);
+/** signal set, old mask, timespec */
+const sleeper = allocate(4096);
+const OLD_MASK_AT = 8n;
+const TIMESPEC_AT = 16n;
+const MASK_BYTES = 8;
+const SIG_BLOCK = 0;
+const SIG_SETMASK = 2;
+const LONGEST_SLEEP_NANOS = 500_000n;
 
 function decode(status: number): WaitStatus {
   const low = status & 0x7f;
@@ -60,6 +69,31 @@ export function poll(tid: number): Waited | undefined {
     throw error;
   }
   return { tid: result, status: decode(scratch.view.getInt32(0, true)) };
+}
+
+/**
+ * Calls `attempt` until it gives something or the time is over, and sleeps in between until some child or tracee reports.
+ *
+ * The report's SIGCHLD is what wakes this thread, so it is blocked meanwhile: then the kernel keeps it for
+ * rt_sigtimedwait(2) instead of throwing it away. Another thread of this process may take it all the same, if it comes
+ * between `attempt` and the sleep; the sleep is short for that reason.
+ */
+export function pollAsleep<T>(millis: number, attempt: () => T | undefined): T | undefined {
+  const until = performance.now() + millis;
+  const { words, address } = sleeper;
+  words[0] = signalBit(SIGNAL.SIGCHLD);
+  syscall(SYS.rt_sigprocmask, SIG_BLOCK, address, address + OLD_MASK_AT, MASK_BYTES);
+  try {
+    for (;;) {
+      const result = attempt();
+      if (result !== undefined || performance.now() > until) return result;
+      words[2] = 0n;
+      words[3] = LONGEST_SLEEP_NANOS;
+      syscall(SYS.rt_sigtimedwait, address, 0, address + TIMESPEC_AT, MASK_BYTES);
+    }
+  } finally {
+    syscall(SYS.rt_sigprocmask, SIG_SETMASK, address + OLD_MASK_AT, 0, MASK_BYTES);
+  }
 }
 
 /** The flags of a remote wait4 that reaps a snapshot child (exit signal 0) and nothing else. */

@@ -1,4 +1,6 @@
-// Bounded waiting: a poll that spins at first, because a tracee answers within microseconds, and then sleeps.
+// Bounded waiting for tracees: it spins at first, because they answer within microseconds, then sleeps until they report.
+import { pollAsleep } from '../linux/wait.ts';
+
 const sleeper = new Int32Array(new SharedArrayBuffer(4));
 
 /** The time is over before what was waited for came. */
@@ -13,8 +15,8 @@ export class DeadlineError extends Error {
   }
 }
 
-const SPIN_MILLIS = 1;
-const MAX_SLEEP_MILLIS = 0.5;
+/** Longer would be wasted: it is waiting for a CPU then, which may be ours. */
+const SPIN_MILLIS = 0.1;
 
 /** Blocks this thread without spinning. */
 export function sleepMillis(millis: number): void {
@@ -34,6 +36,8 @@ export function waitFor<T>(what: string, millis: number, attempt: () => T | unde
     if (result !== undefined) return result;
     const waited = performance.now() - start;
     if (waited > millis) throw new DeadlineError(what, waited);
-    if (waited > SPIN_MILLIS) sleepMillis(MAX_SLEEP_MILLIS);
+    if (waited < SPIN_MILLIS) continue;
+    const late = pollAsleep(millis - waited, attempt);
+    if (late !== undefined) return late;
   }
 }
