@@ -7,6 +7,7 @@ import { pstreeEntry, taskKobjIdsEntry } from './image/messages/inventory.ts';
 import { mmEntry } from './image/messages/memory.ts';
 import type { ImageWriter } from './image/writer.ts';
 import type { Requirements } from './protocol.ts';
+import { stateKinds } from './state/kinds.ts';
 import type { ProcessRecord } from './state/records.ts';
 
 const IMAGE_VERSION = 2;
@@ -41,7 +42,9 @@ export function writeState(
   requirements: Requirements,
   sums: DumpSums,
 ): void {
-  for (const { record } of tree.members) writeProcess(record, images);
+  const records = tree.members.map(({ record }) => record);
+  for (const kind of stateKinds) kind.complete?.(records, images);
+  for (const record of records) writeProcess(record, images);
   images.append(IMAGES.inventory, {
     imgVersion: IMAGE_VERSION,
     fdinfoPerId: true,

@@ -148,6 +148,16 @@ export const CASES: readonly Case[] = [
     },
   },
   {
+    name: 'seccomp filters of each thread, strict mode, threads that share a filter',
+    program: 'seccomp',
+    args: [],
+    ask: (victim) => report(victim, /^report \d+ end$/),
+    async verify(victim, before, forgiven) {
+      assert.deepEqual(await report(victim, /^report \d+ end$/), before);
+      await verdict(victim, forgiven);
+    },
+  },
+  {
     name: 'sessions, groups, zombies and a stopped process',
     program: 'tree',
     args: [],

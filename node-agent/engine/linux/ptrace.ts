@@ -23,6 +23,7 @@ const PTRACE = {
   GETSIGMASK: 0x420a,
   SETSIGMASK: 0x420b,
   SECCOMP_GET_FILTER: 0x420c,
+  SECCOMP_GET_METADATA: 0x420d,
   GET_RSEQ_CONFIGURATION: 0x420f,
 } as const;
 
@@ -39,7 +40,10 @@ export const TRACE_OPTION = {
 } as const;
 
 const SIGINFO_BYTES = 128;
-/** largest XSAVE area known today (AMX: 8 KiB of tiles) with room to spare */
+const SOCK_FILTER_BYTES = 8;
+const ENOENT = 2;
+const EINVAL = 22;
+/** largest XSAVE area known today (AMX: 8 KiB of tiles) with room to spare; also the largest seccomp program */
 const XSTATE_MAX_BYTES = 32768;
 
 // One tracer thread, synchronous calls: a single scratch area serves them all.
@@ -157,6 +161,24 @@ export function rseqConfiguration(tid: number): RseqConfiguration | undefined {
     signature: scratch.view.getUint32(12, true),
     flags: scratch.view.getUint32(16, true),
   };
+}
+
+/** A thread's seccomp filters, oldest first (Linux 4.4; their flags 4.16). Needs CAP_SYS_ADMIN and no filter of our own. */
+export function seccompFilters(
+  tid: number,
+): { readonly program: Buffer; readonly flags: number }[] {
+  const filters: { program: Buffer; flags: number }[] = [];
+  for (;;) {
+    const length = request('SECCOMP_GET_FILTER', tid, filters.length, bulk.address);
+    // EINVAL: no filters at all; ENOENT: no more of them
+    if (length === -EINVAL || length === -ENOENT) return filters;
+    check(length, 'ptrace(SECCOMP_GET_FILTER)', { pid: tid });
+    const program = Buffer.from(bulk.bytes.subarray(0, length * SOCK_FILTER_BYTES));
+    scratch.words[0] = BigInt(filters.length);
+    scratch.words[1] = 0n;
+    must('SECCOMP_GET_METADATA', tid, 16, scratch.address);
+    filters.push({ program, flags: Number(scratch.words[1]) });
+  }
 }
 
 /** Writes one word into memory whatever its protection (the kernel forces it); used for words the kernel owns. */

@@ -1,9 +1,11 @@
 // All images of one tree, decoded before anything is changed.
 import { ImageError } from '../image/image-error.ts';
 import { IMAGES } from '../image/image-files.ts';
+import type { CoreEntry } from '../image/messages/core.ts';
 import type { PstreeEntry } from '../image/messages/inventory.ts';
 import type { ImageReader } from '../image/reader.ts';
 import type { SavedProcess, SavedTree } from '../state/records.ts';
+import { type FilterChain, readFilterChains } from '../state/seccomp.ts';
 import { TASK_STATE } from '../state/task-facts.ts';
 
 /**
@@ -13,11 +15,18 @@ import { TASK_STATE } from '../state/task-facts.ts';
  */
 export function readTree(images: ImageReader): SavedTree {
   const inventory = images.single(IMAGES.inventory);
-  const processes = images.records(IMAGES.pstree).map((pstree) => readProcess(images, pstree));
+  const filtersOf = readFilterChains(images);
+  const processes = images
+    .records(IMAGES.pstree)
+    .map((pstree) => readProcess(images, pstree, filtersOf));
   return { inventory, processes };
 }
 
-function readProcess(images: ImageReader, pstree: PstreeEntry): SavedProcess {
+function readProcess(
+  images: ImageReader,
+  pstree: PstreeEntry,
+  filtersOf: (core: CoreEntry) => FilterChain,
+): SavedProcess {
   const { pid } = pstree;
   const core = images.single(IMAGES.core(pid));
   if (core.tc?.taskState === TASK_STATE.DEAD) {
@@ -29,7 +38,10 @@ function readProcess(images: ImageReader, pstree: PstreeEntry): SavedProcess {
     pstree,
     core,
     zombie: false,
-    threads: pstree.threads.map((tid) => ({ tid, core: images.single(IMAGES.core(tid)) })),
+    threads: pstree.threads.map((tid) => {
+      const thread = images.single(IMAGES.core(tid));
+      return { tid, core: thread, filters: filtersOf(thread) };
+    }),
     ids,
     mm: images.single(IMAGES.mm(pid)),
     fs: images.single(IMAGES.fs(pid)),

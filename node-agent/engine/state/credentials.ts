@@ -59,7 +59,6 @@ export const credentials: ThreadKind = {
         noNewPrivs: status.noNewPrivileges ? 1 : 0,
         capAmb: split(ambient),
       };
-      threadCore.seccompMode = status.seccompMode;
       if (deathSignal.int32(0) !== 0) threadCore.pdeathSig = deathSignal.int32(0);
     };
   },

@@ -11,6 +11,7 @@ import { resourceLimits } from './resource-limits.ts';
 import { robustList } from './robust-list.ts';
 import { rseq } from './rseq.ts';
 import { scheduling } from './scheduling.ts';
+import { seccomp, sharedSeccomp } from './seccomp.ts';
 import { signalActions } from './signal-actions.ts';
 import { signalMask } from './signal-mask.ts';
 import type { ProcessKind, StateKind, ThreadKind } from './state-kind.ts';
@@ -22,6 +23,7 @@ import { xstate } from './xstate.ts';
 export const stateKinds: readonly StateKind[] = [
   signalActions,
   membarrier,
+  sharedSeccomp,
   tidAddress,
   robustList,
   alternateStack,
@@ -35,6 +37,7 @@ export const stateKinds: readonly StateKind[] = [
   signalMask,
   taskFacts,
   intervalTimers,
+  seccomp,
   credentials,
   remainingWait,
   xstate,

@@ -4,6 +4,7 @@ import type { ThreadInfoX86 } from '../image/messages/core-x86.ts';
 import type { FdinfoEntry, FsEntry } from '../image/messages/files.ts';
 import type { InventoryEntry, PstreeEntry, TaskKobjIdsEntry } from '../image/messages/inventory.ts';
 import type { MmEntry } from '../image/messages/memory.ts';
+import type { FilterChain } from './seccomp.ts';
 
 /** A message under construction: every field may still be missing; the writer refuses what stays so. */
 export type Draft<T> = T extends Uint8Array | bigint | number | string | boolean
@@ -16,6 +17,8 @@ export type Draft<T> = T extends Uint8Array | bigint | number | string | boolean
 export interface CoreDraft {
   readonly threadInfo: Draft<ThreadInfoX86>;
   readonly threadCore: Draft<ThreadCoreEntry>;
+  /** seccomp filters, oldest first; written once for all threads */
+  filters?: FilterChain;
 }
 
 /** A thread while it is saved. */
@@ -57,6 +60,7 @@ export interface SavedProcess {
 export interface SavedThread {
   readonly tid: number;
   readonly core: CoreEntry;
+  readonly filters: FilterChain;
 }
 
 export interface SavedTree {

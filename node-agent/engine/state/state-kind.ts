@@ -1,5 +1,6 @@
 // The contract of a state kind: one kind of kernel state, saved and rebuilt in one file. `kinds.ts` is the only register.
 import type { CoreEntry } from '../image/messages/core.ts';
+import type { ImageWriter } from '../image/writer.ts';
 import type { Finding } from '../finding.ts';
 import type { ProcessBuilder, ThreadBuilder } from '../restore/builder.ts';
 import type { RemoteBatch } from '../tracee/remote-batch.ts';
@@ -29,6 +30,9 @@ export interface ThreadSubject {
   statusText(): string;
 }
 
+/** For a kind with an image of its own: when all records of the tree are there, and the application runs. */
+export type Complete = (records: readonly ProcessRecord[], images: ImageWriter) => void;
+
 /**
  * State of a whole process.
  *
@@ -41,6 +45,7 @@ export interface ProcessKind {
   readonly scope: 'process';
   readonly stage: Stage;
   collect(subject: ProcessSubject, remote: RemoteBatch): (record: ProcessRecord) => void;
+  readonly complete?: Complete;
   restore(saved: SavedProcess, builder: ProcessBuilder): void;
 }
 
@@ -50,6 +55,7 @@ export interface ThreadKind {
   readonly scope: 'thread';
   readonly stage: Stage;
   collect(subject: ThreadSubject, remote: RemoteBatch): (core: CoreDraft) => void;
+  readonly complete?: Complete;
   restore(core: CoreEntry, builder: ThreadBuilder): void;
 }
 
