@@ -4,13 +4,7 @@ import { mkdtempSync, readFileSync, readlinkSync, readdirSync, rmSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import {
-  BLOCKED_CALLS,
-  type Case,
-  CASES,
-  FORGIVE_NOTHING,
-  throughImages,
-} from '../../test/victims/cases.ts';
+import { type Case, CASES, FORGIVE_NOTHING, throughImages } from '../../test/victims/cases.ts';
 import { dumpTask, type EngineEnd, startEngine } from '../../test/victims/engine-process.ts';
 import { mustBeWell } from '../../test/victims/health.ts';
 import { compareMemory, readMemoryOf } from '../../test/victims/memory-image.ts';
@@ -54,7 +48,7 @@ async function cycle(
 }
 
 describe('saved, ended and restored', () => {
-  for (const one of [...CASES, BLOCKED_CALLS]) {
+  for (const one of CASES) {
     test(one.name, async () => {
       using victim = await startVictim(buildVictim(one.program), one.args);
       const before = (await one.ask?.(victim)) ?? [];

@@ -1,10 +1,9 @@
-// 17 kinds of blocking system call through a dump, and through a dump and a restore: how many answer wrongly?
+// 29 kinds of blocking system call through a dump, and through a dump and a restore: how many answer wrongly?
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type CriuProgram, dumpWith, mustSucceed, restoreWith } from '../victims/criu-command.ts';
 import { buildVictim, startVictim, type Victim, watch } from '../victims/victim.ts';
 
-/** SysV semaphores and queues only where they need not be restored: they belong to the IPC namespace, not to the process. */
 export type RestartTest = 'leave-running' | 'restore';
 
 export interface RestartVerdict {
@@ -28,8 +27,7 @@ export async function testRestarts(
   how: RestartTest,
   directory: string,
 ): Promise<RestartVerdict> {
-  const sysv = how === 'leave-running' ? ['sysv'] : [];
-  using victim = await startVictim(buildVictim('restarts'), [String(SLEEP_MILLIS), ...sysv]);
+  using victim = await startVictim(buildVictim('restarts'), [String(SLEEP_MILLIS)]);
   const imagesDir = mkdtempSync(join(directory, 'images-'));
   try {
     await pause(DUMP_AFTER_MILLIS);

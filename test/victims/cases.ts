@@ -173,19 +173,6 @@ export const CASES: readonly Case[] = [
   },
 ];
 
-/** Blocked calls are apart: they take seconds, and CRIU does not carry them over. */
-export const BLOCKED_CALLS: Case = {
-  name: '15 kinds of blocked calls',
-  program: 'restarts',
-  args: ['2500'],
-  async verify(victim) {
-    await pause(4500);
-    victim.signal('SIGUSR1');
-    await pause(300);
-    await mustSay(victim, 'SIGTERM', /^verdict/, /^verdict wrong 0 done 15 of 15$/);
-  },
-};
-
 /**
  * Takes a victim through a dump that ends it and a restore.
  *
