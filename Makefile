@@ -34,6 +34,11 @@ cluster-load: ## import an image archive into both nodes: make cluster-load IMAG
 cluster-down: ## remove the cluster and every trace of it (root)
 	@$(CLUSTER) down
 
+.PHONY: cli
+cli: deps ## build kubectl-diapause, one file, into build/
+	@node deploy/images/command-line.ts build/kubectl-diapause
+	@echo 'build/kubectl-diapause: put it on your PATH (a link named diapause works, too)'
+
 .PHONY: images
 images: needs ## build all OCI images into build/images, without docker or a registry
 	@node deploy/images/main.ts

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
-import { build } from 'esbuild';
+import { build, type BuildOptions } from 'esbuild';
 import type { FileTree } from './file-tree.ts';
 import { repository } from './kit.ts';
 
@@ -23,6 +23,19 @@ export type Program = keyof typeof ENTRY_POINTS;
 const REQUIRE = `import { createRequire as createRequireOfBundle } from 'node:module';
 const require = createRequireOfBundle(import.meta.url);`;
 
+/** How every program of ours becomes one ES module. */
+export const ONE_MODULE = {
+  absWorkingDir: repository(),
+  bundle: true,
+  platform: 'node',
+  target: 'node26',
+  format: 'esm',
+  banner: { js: REQUIRE },
+  external: ['koffi'],
+  legalComments: 'eof',
+  logLevel: 'error',
+} as const satisfies BuildOptions;
+
 /** Adds a program as `/app/<name>`. */
 export function addProgram(layer: FileTree, name: Program): Promise<void> {
   return bundle(layer, name, ENTRY_POINTS[name]);
@@ -36,19 +49,7 @@ export async function bundle(layer: FileTree, name: string, source: string): Pro
   if (!existsSync(join(repository(), source))) {
     throw new Error(`${source}, the entry point of ${name}, does not exist in this checkout`);
   }
-  const result = await build({
-    absWorkingDir: repository(),
-    entryPoints: [source],
-    bundle: true,
-    platform: 'node',
-    target: 'node26',
-    format: 'esm',
-    banner: { js: REQUIRE },
-    external: ['koffi'],
-    legalComments: 'eof',
-    write: false,
-    logLevel: 'error',
-  });
+  const result = await build({ ...ONE_MODULE, entryPoints: [source], write: false });
   for (const output of result.outputFiles) {
     layer.addFile(`${APP_DIRECTORY}/${name}`, Buffer.from(output.contents));
   }

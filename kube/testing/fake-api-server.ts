@@ -39,6 +39,8 @@ export class FakeApiServer {
   readonly faults = new Faults();
   readonly watches: FakeWatches;
   readonly requests: SeenRequest[] = [];
+  /** what is answered as it stands, by path: `/version`, a pod's log */
+  readonly texts = new Map<string, string>([['/readyz', 'ok']]);
   readonly #kinds: readonly FakeKind[];
   readonly #store: FakeStore;
   readonly #handler: FakeHandler;
@@ -141,8 +143,9 @@ export class FakeApiServer {
 
   async #serve(request: IncomingMessage, answer: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', this.url);
-    if (url.pathname === '/readyz') {
-      answer.end('ok');
+    const text = this.texts.get(url.pathname);
+    if (text !== undefined) {
+      answer.end(text);
       return;
     }
     const target = parseTarget(request, url, this.#kinds);

@@ -1,0 +1,104 @@
+// Log lines of controller and agents: which of them are about an object (pure).
+
+export interface LogLine {
+  /** who wrote it: `controller`, `agent node-a` */
+  readonly source: string;
+  readonly raw: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+export interface Subject {
+  readonly kind: string;
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** pino's lines; what is not JSON (a crash of Node itself) is about nothing and left out. */
+export function readLines(text: string, source: string): readonly LogLine[] {
+  return text.split('\n').flatMap((raw) => {
+    try {
+      const fields: unknown = JSON.parse(raw);
+      return isRecord(fields) ? [{ source, raw, fields }] : [];
+    } catch {
+      return [];
+    }
+  });
+}
+
+/** By time. Agents name the owner of a task once, when it begins; afterwards only the task. */
+export function linesAbout(lines: readonly LogLine[], subject: Subject): readonly LogLine[] {
+  const tasks = new Set(
+    lines
+      .filter(({ fields }) => isOwner(fields['owner'], subject))
+      .map(({ fields }) => fields['task']),
+  );
+  return lines
+    .filter(
+      ({ fields }) =>
+        isAbout(fields, subject) || (fields['task'] !== undefined && tasks.has(fields['task'])),
+    )
+    .toSorted((a, b) => compare(timeOf(a), timeOf(b)));
+}
+
+function isAbout(fields: LogLine['fields'], subject: Subject): boolean {
+  const { kind, namespace, name } = subject;
+  return (
+    isOwner(fields, subject) ||
+    isOwner(fields['owner'], subject) ||
+    (fields['controller'] === kind.toLowerCase() && fields['key'] === `${namespace}/${name}`)
+  );
+}
+
+function isOwner(value: unknown, { kind, namespace, name }: Subject): boolean {
+  return (
+    isRecord(value) &&
+    value['kind'] === kind &&
+    value['namespace'] === namespace &&
+    value['name'] === name
+  );
+}
+
+const SAID_ELSEWHERE = [
+  'level',
+  'time',
+  'msg',
+  'component',
+  'pid',
+  'hostname',
+  'kind',
+  'namespace',
+  'name',
+  'owner',
+  'controller',
+  'key',
+];
+
+/** `17:22:31.004 controller   Dumping asked the agent ...`, further fields behind it. */
+export function logText(lines: readonly LogLine[]): string {
+  const width = Math.max(...lines.map(({ source }) => source.length));
+  return lines.map((line) => `${oneLine(line, width)}\n`).join('');
+}
+
+function oneLine({ source, fields }: LogLine, width: number): string {
+  const time = timeOf({ fields }).slice(11, 23);
+  const level = fields['level'] === 'info' ? '' : `${String(fields['level'])}: `;
+  const rest = Object.entries(fields)
+    .filter(([key, value]) => !SAID_ELSEWHERE.includes(key) && value !== undefined)
+    .map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
+  const { msg } = fields;
+  const words = [`${level}${typeof msg === 'string' ? msg : ''}`, ...rest].join('  ');
+  return `${time} ${source.padEnd(width)}  ${words}`;
+}
+
+function timeOf({ fields }: Pick<LogLine, 'fields'>): string {
+  const { time } = fields;
+  return typeof time === 'string' ? time : '';
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

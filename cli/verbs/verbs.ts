@@ -1,0 +1,21 @@
+// The verbs, in the order of the help. The only register.
+import type { Verb } from '../arguments/verb.ts';
+import { checkpointVerb } from './checkpoint.ts';
+import { completionVerb } from './completion.ts';
+import { inspectVerb } from './inspect.ts';
+import { logsVerb } from './logs.ts';
+import { reportVerb } from './report.ts';
+import { restoreVerb } from './restore.ts';
+import { statusVerb } from './status.ts';
+import { waitVerb } from './wait.ts';
+
+export const VERBS: readonly Verb[] = [
+  checkpointVerb,
+  restoreVerb,
+  statusVerb,
+  waitVerb,
+  reportVerb,
+  logsVerb,
+  inspectVerb,
+  completionVerb,
+];
