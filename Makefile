@@ -49,7 +49,7 @@ images: needs ## build all OCI images into build/images, without docker or a reg
 check: format lint types unit ## what should pass before every commit: format, lint, types, unit tests
 
 .PHONY: test
-test: needs ## everything: the checks, then unit, engine, shim, interop and end-to-end tests (root)
+test: needs programs ## everything: the checks, then unit, engine, shim, interop and end-to-end tests (root)
 	@$(MAKE) --keep-going format lint types
 	@node test/run.ts unit shim engine interop e2e
 
@@ -101,6 +101,14 @@ node_modules/.package-lock.json: package-lock.json
 	@test -x node_modules/node/bin/node || npm rebuild node --ignore-scripts=false
 	@node_modules/.bin/node --version > /dev/null
 	@touch $@
+
+.PHONY: helm
+helm: # to compare the chart with deploy/base; compiled where it is not installed
+	@deploy/helm/get-helm.sh > /dev/null
+
+.PHONY: programs
+programs: helm # kubectl renders deploy/base; it is one of the cluster's programs
+	@$(CLUSTER) build
 
 .PHONY: needs
 needs: deps # Debian packages that images and tests are made with
