@@ -156,4 +156,12 @@ test('the table lines up', () => {
 redis                1        5  20.0 MiB     14.3 ms  2.0 GiB       1.50 s  all keys
 x                    1        5  20.0 MiB  below 3 ms  2.0 GiB       1.50 s  all keys`,
   );
+  const verified = 'all 100000 keys, count of the saved moment, client goes on, source undisturbed';
+  const ends = renderTable([{ ...row, verified }])
+    .split('\n')
+    .slice(2);
+  assert.deepEqual(
+    ends.map((line) => line.slice(-48).trim()),
+    ['all 100000 keys, count of the saved moment,', 'client goes on, source undisturbed'],
+  );
 });

@@ -28,9 +28,11 @@ const HEADER = [
 const RIGHT = new Set([1, 2, 3, 4, 5, 6]);
 /** Programs note gaps from here on: shorter ones they do not see. */
 const NOTICEABLE_MILLIS = 3;
+/** What was verified goes on below itself rather than past the edge of a terminal. */
+const VERIFIED_WIDTH = 48;
 
 export function renderTable(rows: readonly Row[]): string {
-  const cells = [HEADER, ...rows.map(toCells)];
+  const cells = [HEADER, ...rows.flatMap(toLines)];
   const widths = HEADER.map((_, column) =>
     Math.max(...cells.map((row) => row[column]?.length ?? 0)),
   );
@@ -45,6 +47,28 @@ export function renderTable(rows: readonly Row[]): string {
   );
   const rule = widths.map((width) => '-'.repeat(width)).join('  ');
   return [lines[0], rule, ...lines.slice(1)].join('\n');
+}
+
+/** One row as lines: after the first, only the last column has text. */
+function toLines(row: Row): readonly (readonly string[])[] {
+  const cells = toCells(row);
+  return wrap(cells.at(-1) ?? '').map((text, line) =>
+    line === 0 ? [...cells.slice(0, -1), text] : [...HEADER.slice(1).map(() => ''), text],
+  );
+}
+
+/** Breaks a list behind commas. */
+function wrap(text: string): readonly string[] {
+  const lines: string[] = [];
+  for (const part of text.split(/(?<=, )/)) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + part.trimEnd().length <= VERIFIED_WIDTH) {
+      lines[lines.length - 1] = last + part;
+    } else {
+      lines.push(part);
+    }
+  }
+  return lines.map((line) => line.trimEnd());
 }
 
 function toCells(row: Row): readonly string[] {
