@@ -69,6 +69,23 @@ describe('a dump fails', () => {
     });
   }
 
+  test('the application is a 32-bit program', async () => {
+    const options = ['-m32', '-nostdlib', '-static', '-ffreestanding', '-no-pie'];
+    using victim = await startVictim(buildVictim('compat', options));
+    for (const dryRun of [true, false]) {
+      const { failure } = await startEngine(dumpTask(victim.pid, imagesDir(), { dryRun })).ended;
+      const [finding] = failure?.findings ?? [];
+      assert.deepEqual([failure?.code, finding?.code], ['Compat32Bit', 'Compat32Bit']);
+      const said = victim.output().length;
+      await victim.waitForLine(/tick/);
+      for (const end = Date.now() + 5000; victim.output().length === said && Date.now() < end; ) {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      assert.ok(victim.alive() && victim.output().length > said, 'it goes on');
+      assert.ok(!victim.output().includes('wrong'), 'its sleep was not cut short');
+    }
+  });
+
   for (const [kind, code] of UNSUPPORTED) {
     test(`the application holds ${kind}`, async (t) => {
       using victim = await startVictim(buildVictim('unsupported'), [kind]);

@@ -7,6 +7,7 @@ export type Severity = 'refusal' | 'loss' | 'note';
  * One fact about one object that is not saved, or not exactly.
  *
  * @property code    machine-readable kind, CamelCase, stable (`IoUring`, `TcpEstablished` ...)
+ * @property tree    name of the tree in the task: pids of different trees may be equal
  * @property pid     process as the application knows it (innermost pid namespace), 0 for the whole tree
  * @property tid     thread, where it matters
  * @property object  what it is about, for people (`fd 7 -> anon_inode:[io_uring]`)
@@ -15,6 +16,7 @@ export type Severity = 'refusal' | 'loss' | 'note';
 export interface Finding {
   readonly code: string;
   readonly severity: Severity;
+  readonly tree?: string;
   readonly pid: number;
   readonly tid?: number;
   readonly object: string;

@@ -13,6 +13,7 @@ import type { TracedThread } from './tracee/traced-thread.ts';
 import { Tracer, UnstoppableError } from './tracee/tracer.ts';
 import { observeWaits } from './tracee/wait-observation.ts';
 import { findWayBack } from './tracee/way-back.ts';
+import { refuseCompat } from './word-size.ts';
 
 /** A vfork child execs or ends within milliseconds; a parent that still waits after so many tries is refused. */
 const FREEZE_ATTEMPTS = 20;
@@ -81,10 +82,12 @@ export class HeldApplication {
    * Stops every thread and brings the interpreter in.
    *
    * @param limitMillis longest time until {@link letGo}; 0 for none
+   * @throws RefusedError when a program is not a 64-bit one
    * @throws UnstoppableError when some process stays in vfork(2) or in an uninterruptible call
    */
   freeze(limitMillis: number): void {
     this.#stopAll(limitMillis);
+    refuseCompat(this.tracer, this.trees);
     const { mappings } = this;
     for (const process of this.processes) {
       const threads = process.threads.size - 1;

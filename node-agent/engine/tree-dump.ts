@@ -55,7 +55,7 @@ export class TreeDump {
   }
 
   get findings(): readonly Finding[] {
-    return this.#collected.findings;
+    return this.#collected.findings.map((finding) => ({ ...finding, tree: this.#tree.name }));
   }
 
   get living(): LivingProcess[] {

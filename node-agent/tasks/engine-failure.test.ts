@@ -36,13 +36,15 @@ for (const [failure, code, retryable] of [
 test('a finding names container, process, thread and object', () => {
   const findings = [
     { ...REFUSAL, tid: 9 },
-    { ...REFUSAL, tid: 7 },
+    { ...REFUSAL, tid: 7, tree: 'sidecar' },
   ];
   assert.deepEqual(
     reportOf(findings, 'app').map(({ container, pid, message }) => [container, pid, message]),
     [
       ['app', 7, 'thread 9: fd 3: x'],
-      ['app', 7, 'fd 3: x'],
+      ['sidecar', 7, 'fd 3: x'],
     ],
   );
+  const told = failureOfEngine({ code: 'X', message: 'm', findings: findings.slice(1) }, '');
+  assert.equal(told.message, 'container sidecar: m');
 });

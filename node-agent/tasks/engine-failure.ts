@@ -16,18 +16,26 @@ const CODES: Readonly<Record<string, TaskErrorCode>> = {
 /** Failures of the moment: the next attempt may well succeed. */
 const PASSING: ReadonlySet<TaskErrorCode> = new Set(['PodBusy', 'StoreUnavailable']);
 
-/** @param container name for the report where the finding itself cannot tell; empty for several */
+/** @param container name for the report where the finding itself does not tell; empty for several */
 export function reportOf(findings: readonly Finding[], container: string): Report[] {
-  return findings.map(({ severity, code, pid, tid, object, advice }) => {
+  return findings.map(({ severity, code, tree, pid, tid, object, advice }) => {
     const thread = tid === undefined || tid === pid ? '' : `thread ${tid}: `;
-    return { severity, code, container, pid, message: `${thread}${object}: ${advice}` };
+    return {
+      severity,
+      code,
+      container: tree ?? container,
+      pid,
+      message: `${thread}${object}: ${advice}`,
+    };
   });
 }
 
 export function failureOfEngine(failure: EngineFailure, container: string): TaskFailure {
   const report = reportOf(failure.findings ?? [], container);
   const code = codeOf(failure);
-  return new TaskFailure(code, failure.message, { report, retryable: PASSING.has(code) });
+  const tree = failure.findings?.find(({ severity }) => severity === 'refusal')?.tree;
+  const message = tree === undefined ? failure.message : `container ${tree}: ${failure.message}`;
+  return new TaskFailure(code, message, { report, retryable: PASSING.has(code) });
 }
 
 function codeOf({ code, call, errno, findings }: EngineFailure): TaskErrorCode {

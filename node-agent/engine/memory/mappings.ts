@@ -1,7 +1,7 @@
 // The address space of one process as CRIU's mm message: read while it runs, checked again in the freeze.
 import { lstatSync } from 'node:fs';
-import { REG, SYS, USER_CS_64 } from '../arch/x86-64.ts';
-import { type Finding, refusal } from '../finding.ts';
+import { SYS } from '../arch/x86-64.ts';
+import type { Finding } from '../finding.ts';
 import type { VmaEntry } from '../image/messages/memory.ts';
 import { type Mapping, readMaps, readSmaps, sameMapping } from '../linux/procfs/maps.ts';
 import { readProc, readProcBytes } from '../linux/procfs/read.ts';
@@ -103,7 +103,6 @@ export function collectMappings(
   remote: RemoteBatch,
 ): ProcessMemory {
   const { process } = subject;
-  refuseCompat(subject);
   const mappings = withFlags(process.pid, readMaps(process.pid), prepared.mappings, process);
   const areas: Area[] = [];
   for (const mapping of mappings) {
@@ -132,21 +131,6 @@ export function collectMappings(
       mm.thpDisabled = thpDisabled.value === 1n;
     },
   };
-}
-
-/** A thread in 32-bit code has other registers, signal frames and system call numbers than our images can hold. */
-function refuseCompat(subject: ProcessSubject): void {
-  const { process } = subject;
-  const compat = [...process.threads.values()].find((t) => t.registers[REG.cs] !== USER_CS_64);
-  if (!compat) return;
-  subject.report(
-    refusal(
-      'Compat32Bit',
-      process.nsPid,
-      `thread ${compat.nsTid}`,
-      '32-bit programs are not supported: run a 64-bit build',
-    ),
-  );
 }
 
 /**
