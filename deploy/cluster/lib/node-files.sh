@@ -71,6 +71,7 @@ imageGCHighThresholdPercent: 100
 evictionHard: {memory.available: 100Mi, nodefs.available: 1%, imagefs.available: 1%}
 nodeStatusUpdateFrequency: 5s
 shutdownGracePeriod: 0s
+crashLoopBackOff: {maxContainerRestartPeriod: 2s}   # a program that a test killed comes back at once
 logging: {verbosity: ${KUBELET_V:-1}}
 END
 }
