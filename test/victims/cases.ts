@@ -9,6 +9,8 @@ export interface Case {
   readonly name: string;
   readonly program: string;
   readonly args: readonly string[];
+  /** why CRIU 4.2 cannot carry it, where that is known (docs/compatibility.md) */
+  readonly notByCriu?: string;
   /** asked before the dump */
   ask?(victim: Victim): Promise<readonly string[]>;
   /** dumped and ended, not restored yet */
@@ -145,6 +147,17 @@ export const CASES: readonly Case[] = [
     async verify(victim, before, { lost }) {
       const kept = (lines: readonly string[]): string[] => lines.filter((line) => !lost.test(line));
       assert.deepEqual(kept(await report(victim, /^report \d+ end$/)), kept(before));
+    },
+  },
+  {
+    name: 'scheduling policies, deadlines among them',
+    program: 'scheduling',
+    args: [],
+    notByCriu: 'CRIU refuses to restore SCHED_DEADLINE',
+    ask: (victim) => report(victim, /^report \d+ end$/),
+    async verify(victim, before, forgiven) {
+      assert.deepEqual(await report(victim, /^report \d+ end$/), before);
+      await verdict(victim, forgiven);
     },
   },
   {

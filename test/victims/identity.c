@@ -155,6 +155,7 @@ static void say_process(void) {
     say_file("environ", "/proc/self/environ");
     say_file("auxv-file", "/proc/self/auxv");
     say_file("oom", "/proc/self/oom_score_adj");
+    say_file("loginuid", "/proc/self/loginuid");
     say_file("coredump-filter", "/proc/self/coredump_filter");
     say_file("personality", "/proc/self/personality");
     for (int i = 1; i < 65; i++) {
@@ -180,6 +181,12 @@ static void report(void) {
 
 static void handler(int signal) { (void)signal; }
 
+static void write_file(const char *path, const char *text) {
+    const int fd = open(path, O_WRONLY);
+    if (write(fd, text, strlen(text)) < 0) printf("not possible here: %s: %s\n", path, strerror(errno));
+    close(fd);
+}
+
 static void change_everything(void) {
     umask(0137);
     mkdir("below", 0755);
@@ -201,9 +208,9 @@ static void change_everything(void) {
     sigaction(SIGHUP, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
     if (sbrk(3 * 4096) == (void *)-1) exit(1);
-    const int fd = open("/proc/self/coredump_filter", O_WRONLY);
-    if (write(fd, "0x7f", 4) != 4) exit(1);
-    close(fd);
+    write_file("/proc/self/coredump_filter", "0x7f");
+    // Once set it stays, unless the process may change it.
+    write_file("/proc/self/loginuid", "4711");
 }
 
 int main(void) {

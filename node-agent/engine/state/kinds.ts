@@ -3,6 +3,7 @@ import { alternateStack } from './alternate-stack.ts';
 import { credentials } from './credentials.ts';
 import { generalRegisters } from './general-registers.ts';
 import { intervalTimers } from './interval-timers.ts';
+import { loginuid } from './loginuid.ts';
 import { membarrier } from './membarrier.ts';
 import { sharedPendingSignals, threadPendingSignals } from './pending-signals.ts';
 import { posixTimers } from './posix-timers.ts';
@@ -23,6 +24,7 @@ import { xstate } from './xstate.ts';
 export const stateKinds: readonly StateKind[] = [
   signalActions,
   membarrier,
+  loginuid,
   sharedSeccomp,
   tidAddress,
   robustList,

@@ -4,6 +4,7 @@ import { SYS } from '../arch/x86-64.ts';
 import { readProc, tryReadProc } from '../linux/procfs/read.ts';
 import { parseStatus, readStat, STAT } from '../linux/procfs/status.ts';
 import { SIGNAL } from '../linux/signals.ts';
+import type { ProcessBuilder } from '../restore/builder.ts';
 import type { ProcessKind } from './state-kind.ts';
 
 /** task_core_entry.task_state */
@@ -25,7 +26,6 @@ export const taskFacts: ProcessKind = {
     const stopped = leader.groupStopped;
     const personalityText = tryReadProc(`/proc/${pid}/personality`);
     const coredumpText = tryReadProc(`/proc/${pid}/coredump_filter`);
-    const loginuidText = tryReadProc(`/proc/${pid}/loginuid`);
     const oomText = tryReadProc(`/proc/${pid}/oom_score_adj`);
     const stat = readStat(pid);
     const statusText = readProc(`/proc/${pid}/status`);
@@ -44,8 +44,6 @@ export const taskFacts: ProcessKind = {
       task.flags = Number(stat(STAT.flags));
       task.blkSigset = core.blkSigset ?? 0n;
       task.comm = core.comm ?? '';
-      const loginuid = number(loginuidText);
-      if (loginuid !== undefined) task.loginuid = loginuid;
       const oomScoreAdj = number(oomText);
       if (oomScoreAdj !== undefined) task.oomScoreAdj = oomScoreAdj;
       if (coredumpFilter !== undefined) task.coredumpFilter = coredumpFilter;
@@ -61,20 +59,27 @@ export const taskFacts: ProcessKind = {
     if (task?.childSubreaper) batch.must(SYS.prctl, PR_SET_CHILD_SUBREAPER, 1);
     if (task?.personalityExact) batch.must(SYS.personality, task.personalityExact);
     if (task?.coredumpFilter !== undefined) {
-      tryWrite(`/proc/${process.pid}/coredump_filter`, `0x${task.coredumpFilter.toString(16)}`);
+      const filter = `0x${task.coredumpFilter.toString(16)}`;
+      write('CoredumpFilter', `/proc/${process.pid}/coredump_filter`, filter, builder);
     }
     // A pod's OOM score is its quality of service class, set by the runtime.
     if (birth === 'standalone' && task?.oomScoreAdj !== undefined) {
-      tryWrite(`/proc/${process.pid}/oom_score_adj`, String(task.oomScoreAdj));
+      write('OomScore', `/proc/${process.pid}/oom_score_adj`, String(task.oomScoreAdj), builder);
     }
   },
 };
 
-/** A lower score than the present one needs CAP_SYS_RESOURCE; CRIU, too, goes on without. */
-function tryWrite(path: string, value: string): void {
+/** What the kernel does not let us write is told, and no behaviour of the application; CRIU is silent about it. */
+function write(code: string, path: string, value: string, builder: ProcessBuilder): void {
   try {
-    writeFileSync(path, value);
-  } catch {
-    // The value is advice to the kernel, no behaviour of the application.
+    if (readProc(path).trim() !== value) writeFileSync(path, value);
+  } catch (error) {
+    builder.report({
+      code,
+      severity: 'loss',
+      pid: builder.saved.pid,
+      object: `${path}: ${value} (${error instanceof Error ? error.message : String(error)})`,
+      advice: 'the engine needs CAP_SYS_RESOURCE to give a process more than it is born with',
+    });
   }
 }

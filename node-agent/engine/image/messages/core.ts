@@ -112,6 +112,8 @@ export const threadCoreEntry = message('thread_core_entry', {
   timerSlackNs: optional(5004, u64),
   /** ours: ioprio_get(2) */
   ioprio: optional(5005, u32),
+  /** ours: struct sched_attr of sched_getattr(2) */
+  schedAttributes: optional(5006, bytes),
 });
 export type ThreadCoreEntry = Infer<typeof threadCoreEntry>;
 
