@@ -34,7 +34,11 @@ export interface CheckpointSpec {
     readonly maxBytes?: Quantity;
   };
   readonly mode?: CheckpointMode;
-  readonly retention?: { readonly deletionPolicy?: DeletionPolicy };
+  readonly retention?: {
+    readonly deletionPolicy?: DeletionPolicy;
+    /** no schedule deletes it */
+    readonly hold?: boolean;
+  };
   readonly cancel?: boolean;
 }
 
@@ -47,6 +51,7 @@ export const CHECKPOINT_DEFAULTS = {
   timeoutSeconds: 300,
   mode: 'Execute',
   deletionPolicy: 'Delete',
+  hold: false,
   cancel: false,
 } as const;
 
@@ -93,6 +98,8 @@ export interface CheckpointStatus {
   /** fixed when the Checkpoint is accepted: the store object may change or go later */
   readonly store?: { readonly name: string; readonly claimName: string };
   readonly bundle?: BundleLocation;
+  /** the Checkpoint whose bundle this one needs besides its own; complete by itself without */
+  readonly parent?: { readonly name: string };
   readonly timing?: {
     readonly startTime?: string;
     readonly completionTime?: string;

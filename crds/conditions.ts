@@ -1,5 +1,7 @@
 // The closed sets of condition types and reasons, with what each means and what the user can do about it.
 // Messages of conditions end with that advice, and the documentation is made from it.
+import { define } from './reason-facts.ts';
+import { SCHEDULE_REASONS } from './schedule-reasons.ts';
 
 export const CHECKPOINT_CONDITIONS = [
   'Accepted',
@@ -20,31 +22,11 @@ export const RESTORE_CONDITIONS = [
 ] as const;
 export type RestoreConditionType = (typeof RESTORE_CONDITIONS)[number];
 
+export const SCHEDULE_CONDITIONS = ['Ready', 'Exclusive', 'RetentionMet'] as const;
+export type ScheduleConditionType = (typeof SCHEDULE_CONDITIONS)[number];
+
 export const STORE_CONDITIONS = ['Ready'] as const;
 export type StoreConditionType = (typeof STORE_CONDITIONS)[number];
-
-/**
- * progress: it goes on by itself; waiting: something else must change, until the deadline; success and failure: the end.
- */
-export type ReasonClass = 'progress' | 'waiting' | 'success' | 'failure';
-
-export interface ReasonFacts {
-  readonly class: ReasonClass;
-  /** one line for people */
-  readonly meaning: string;
-  /** what the user can do; empty where nothing is to be done */
-  readonly action: string;
-}
-
-function define<const Name extends string>(
-  reasonClass: ReasonClass,
-  reasons: Readonly<Record<Name, readonly [meaning: string, action: string]>>,
-): Readonly<Record<Name, ReasonFacts>> {
-  const entries = Object.entries<readonly [string, string]>(reasons).map(
-    ([name, [meaning, action]]) => [name, { class: reasonClass, meaning, action }] as const,
-  );
-  return Object.fromEntries(entries) as Record<Name, ReasonFacts>;
-}
 
 const PROGRESS = define('progress', {
   Pending: ['not looked at yet', ''],
@@ -273,7 +255,13 @@ const FAILURE = define('failure', {
   Canceled: ['cancelled as asked for', ''],
 });
 
-export const REASONS = { ...PROGRESS, ...WAITING, ...SUCCESS, ...FAILURE } as const;
+export const REASONS = {
+  ...PROGRESS,
+  ...WAITING,
+  ...SUCCESS,
+  ...FAILURE,
+  ...SCHEDULE_REASONS,
+} as const;
 export type Reason = keyof typeof REASONS;
 export type WaitingReason = keyof typeof PROGRESS | keyof typeof WAITING;
 export type FailureReason = keyof typeof FAILURE;

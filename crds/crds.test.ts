@@ -3,15 +3,18 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { parseAllDocuments } from 'yaml';
 import { CHECKPOINT_DEFAULTS } from './checkpoint.ts';
+import { SCHEDULE_DEFAULTS } from './checkpoint-schedule.ts';
 import { RESTORE_DEFAULTS } from './restore.ts';
 import { REFUSED } from './testing/refused.ts';
 import {
   completeCheckpoint,
   completeRestore,
+  completeSchedule,
   completeStore,
   nodeTasks,
   shortCheckpoint,
   shortRestore,
+  shortSchedule,
   shortStore,
 } from './testing/samples.ts';
 import {
@@ -27,6 +30,7 @@ import {
 const KINDS = [
   { file: 'checkpoint.yaml', short: 'chk', samples: [shortCheckpoint, completeCheckpoint] },
   { file: 'restore.yaml', short: 'rst', samples: [shortRestore, completeRestore] },
+  { file: 'checkpoint-schedule.yaml', short: 'chks', samples: [shortSchedule, completeSchedule] },
   { file: 'checkpoint-store.yaml', short: 'chkst', samples: [shortStore, completeStore] },
   { file: 'node-task.yaml', short: 'ntask', samples: nodeTasks },
 ] as const;
@@ -148,7 +152,10 @@ describe('what users write', () => {
       openResources: { maxEmbeddedBytes: CHECKPOINT_DEFAULTS.maxEmbeddedBytes },
       limits: { timeoutSeconds: CHECKPOINT_DEFAULTS.timeoutSeconds },
       mode: CHECKPOINT_DEFAULTS.mode,
-      retention: { deletionPolicy: CHECKPOINT_DEFAULTS.deletionPolicy },
+      retention: {
+        deletionPolicy: CHECKPOINT_DEFAULTS.deletionPolicy,
+        hold: CHECKPOINT_DEFAULTS.hold,
+      },
       cancel: CHECKPOINT_DEFAULTS.cancel,
     });
     const restore = schemas.get('Restore');
@@ -157,6 +164,14 @@ describe('what users write', () => {
       checkpointRef: { name: 'redis-1' },
       target: { newPod: {} },
       timeoutSeconds: RESTORE_DEFAULTS.timeoutSeconds,
+    });
+    const schedule = schemas.get('CheckpointSchedule');
+    assert.ok(schedule);
+    const { onNodeDrain, onAnnotation, minIntervalSeconds, ...others } = SCHEDULE_DEFAULTS;
+    assert.deepEqual((withDefaults(schedule, shortSchedule) as { spec: unknown }).spec, {
+      ...shortSchedule.spec,
+      ...others,
+      triggers: { onNodeDrain, onAnnotation, minIntervalSeconds },
     });
   });
 });

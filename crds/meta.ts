@@ -34,6 +34,16 @@ export interface TypedObject {
   readonly metadata: ObjectMeta;
 }
 
+/** metav1.LabelSelector: all terms must hold; none at all select everything. */
+export interface LabelSelector {
+  readonly matchLabels?: Readonly<Record<string, string>>;
+  readonly matchExpressions?: readonly {
+    readonly key: string;
+    readonly operator: 'In' | 'NotIn' | 'Exists' | 'DoesNotExist';
+    readonly values?: readonly string[];
+  }[];
+}
+
 /** metav1.Condition (KEP-1623): `reason` is never empty, `lastTransitionTime` changes only with `status`. */
 export interface Condition {
   readonly type: string;

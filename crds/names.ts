@@ -25,11 +25,17 @@ export const LABELS = {
   restoreUid: `${GROUP}/restore-uid`,
   /** on holders: uid of the claim they mount */
   claimUid: `${GROUP}/claim-uid`,
+  /** on Checkpoints of a schedule: its name, what started the run, and the run */
+  schedule: `${GROUP}/schedule`,
+  trigger: `${GROUP}/trigger`,
+  run: `${GROUP}/run`,
 } as const;
 
 export const ANNOTATIONS = {
   /** on CheckpointStores: "true" makes it the namespace's default */
   isDefaultStore: `${GROUP}/is-default-store`,
+  /** on pods: any new value asks their CheckpointSchedule (`triggers.onAnnotation`) for a Checkpoint */
+  request: `${GROUP}/checkpoint-now`,
   /** on holders: RFC 3339 time of the last use; they go some minutes after it */
   lastUsed: `${GROUP}/last-used`,
   /** on holders: the claim and the node */

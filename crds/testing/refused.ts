@@ -6,12 +6,13 @@ import {
   nodeTasks,
   shortCheckpoint,
   shortRestore,
+  shortSchedule,
   shortStore,
 } from './samples.ts';
 
 export interface RefusedCase {
   readonly what: string;
-  readonly kind: 'Checkpoint' | 'Restore' | 'CheckpointStore' | 'NodeTask';
+  readonly kind: 'Checkpoint' | 'CheckpointSchedule' | 'Restore' | 'CheckpointStore' | 'NodeTask';
   /** who refuses it: only `schema` can be checked without an API server */
   readonly by: 'schema' | 'cel';
   /** what exists before, if it is about a change; not sent when absent */
@@ -28,6 +29,11 @@ function checkpoint(spec: object): object {
 function changed(spec: object): Pick<RefusedCase, 'before' | 'object'> {
   const before = { ...completeCheckpoint, metadata: { name: 'changed' } };
   return { before, object: { ...before, spec: { ...before.spec, ...spec } } };
+}
+
+function schedule(spec: object): Pick<RefusedCase, 'kind' | 'object'> {
+  const object = { ...shortSchedule, spec: { ...shortSchedule.spec, ...spec } };
+  return { kind: 'CheckpointSchedule', object };
 }
 
 const dumpTask = nodeTasks[0];
@@ -132,6 +138,66 @@ export const REFUSED: readonly RefusedCase[] = [
     before: shortStore,
     object: { ...shortStore, spec: { persistentVolumeClaim: { claimName: 'other' } } },
     says: 'a CheckpointStore cannot be changed',
+  },
+  {
+    what: 'a schedule of no pods',
+    by: 'schema',
+    ...schedule({ selector: undefined }),
+    says: 'spec.selector',
+  },
+  {
+    what: 'a schedule with four fields',
+    by: 'cel',
+    ...schedule({ schedule: '0 3 * *' }),
+    says: 'schedule must have five fields',
+  },
+  {
+    what: 'a schedule with seconds',
+    by: 'cel',
+    ...schedule({ schedule: '0 0 3 * * *' }),
+    says: 'schedule must have five fields',
+  },
+  {
+    what: 'a time zone that is none',
+    by: 'cel',
+    ...schedule({ timeZone: '../etc/passwd' }),
+    says: 'timeZone must be a name of the IANA database',
+  },
+  {
+    what: 'a schedule that nothing would start',
+    by: 'cel',
+    ...schedule({ schedule: undefined }),
+    says: 'nothing would ever start a run',
+  },
+  {
+    what: 'a schedule that keeps no run',
+    by: 'schema',
+    ...schedule({ retention: { keepLast: 0 } }),
+    says: 'spec.retention.keepLast',
+  },
+  {
+    what: 'a schedule that keeps nothing for no time',
+    by: 'cel',
+    ...schedule({ retention: { keepWithin: '0s' } }),
+    says: 'keepWithin of no time would keep nothing',
+  },
+  {
+    what: 'a schedule without room for a Checkpoint',
+    by: 'cel',
+    ...schedule({ retention: { maxBytes: 0 } }),
+    says: 'maxBytes of 0 would delete every Checkpoint',
+  },
+  {
+    what: 'a label that must be one of no values',
+    by: 'cel',
+    ...schedule({ selector: { matchExpressions: [{ key: 'app', operator: 'In' }] } }),
+    says: 'values belong to In and NotIn',
+  },
+  {
+    what: 'a schedule that stops its pods',
+    by: 'schema',
+    ...schedule({ template: { spec: { afterDump: 'Stop' } } }),
+    says: 'afterDump',
   },
   {
     what: 'a task whose type and member differ',

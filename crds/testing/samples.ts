@@ -1,6 +1,7 @@
 // Objects of every kind that are accepted: the shortest, and one with every field there is. They are typed, so the
 // types accept them too; `Complete` makes a field that exists only in the type, or only in the schema, show up.
 import type { Checkpoint } from '../checkpoint.ts';
+import type { CheckpointSchedule } from '../checkpoint-schedule.ts';
 import type { CheckpointStore } from '../checkpoint-store.ts';
 import { API_VERSION, type Condition, type Report } from '../meta.ts';
 import type { DumpPayload, NodeTask, NodeTaskSpec, NodeTaskStatus } from '../node-task.ts';
@@ -55,7 +56,7 @@ const checkpointBody: Body<Checkpoint> = {
     openResources: { maxEmbeddedBytes: '512Mi' },
     limits: { timeoutSeconds: 300, maxFreezeSeconds: 5, maxBytes: 1_000_000_000 },
     mode: 'Execute',
-    retention: { deletionPolicy: 'Delete' },
+    retention: { deletionPolicy: 'Delete', hold: true },
     cancel: false,
   },
   status: {
@@ -85,6 +86,7 @@ const checkpointBody: Body<Checkpoint> = {
       bytes: 105000000,
       size: '100 MiB',
     },
+    parent: { name: 'redis-0' },
     timing: {
       startTime: TIME,
       completionTime: TIME,
@@ -151,6 +153,72 @@ const storeBody: Body<CheckpointStore> = {
   status: { observedGeneration: 1, conditions: [condition], capacity: '10Gi' },
 };
 export const completeStore: CheckpointStore = { ...shortStore, ...storeBody };
+
+export const shortSchedule: CheckpointSchedule = {
+  apiVersion: API_VERSION,
+  kind: 'CheckpointSchedule',
+  metadata: { name: 'redis-hourly' },
+  spec: { schedule: '0 * * * *', selector: { matchLabels: { app: 'redis' } } },
+};
+
+const scheduleBody: Body<CheckpointSchedule> = {
+  spec: {
+    schedule: '*/15 * * * *',
+    timeZone: 'Europe/Berlin',
+    jitterSeconds: 30,
+    startingDeadlineSeconds: 600,
+    concurrencyPolicy: 'Replace',
+    suspend: false,
+    runNow: '2026-11-24',
+    triggers: { onNodeDrain: true, onAnnotation: true, minIntervalSeconds: 60 },
+    selector: {
+      matchLabels: { app: 'redis' },
+      matchExpressions: [{ key: 'tier', operator: 'In', values: ['cache'] }],
+    },
+    maxPodsPerRun: 10,
+    template: {
+      metadata: { labels: { team: 'shop' }, annotations: { note: 'nightly' } },
+      spec: {
+        containers: ['main'],
+        storeRef: { name: 'default' },
+        include: { rootfsDiff: 'None' },
+        sockets: { established: 'Close' },
+        openResources: { maxEmbeddedBytes: '1Gi' },
+        limits: { timeoutSeconds: 300, maxFreezeSeconds: 5, maxBytes: '2Gi' },
+        retention: { deletionPolicy: 'Delete' },
+      },
+    },
+    successfulHistoryLimit: 50,
+    failedHistoryLimit: 2,
+    retention: {
+      keepLast: 4,
+      keepHourly: 24,
+      keepDaily: 7,
+      keepWeekly: 4,
+      keepWithin: '36h',
+      maxBytes: '20Gi',
+    },
+  },
+  status: {
+    observedGeneration: 1,
+    phase: 'Ready',
+    conditions: [condition],
+    cron: { schedule: '*/15 * * * *', timeZone: 'Europe/Berlin', since: TIME },
+    active: 1,
+    activeCheckpoints: ['redis-hourly-redis-20261124030000'],
+    lastScheduleTime: TIME,
+    nextScheduleTime: TIME,
+    lastSuccessfulTime: TIME,
+    lastRunToken: '2026-11-24',
+    lastRun: { time: TIME, trigger: 'Schedule', pods: 1 },
+    lastSkipped: { time: TIME, reason: 'StillActive', message: 'redis is being saved' },
+    missedRuns: 3,
+    drainedNodes: ['node-a'],
+    requests: [{ podUID: 'u-1', token: 'before-upgrade' }],
+    totals: { checkpoints: 4, bytes: 420000000, size: '401Mi' },
+  },
+};
+export const completeSchedule: CheckpointSchedule = { ...shortSchedule, ...scheduleBody };
 
 const pod = { namespace: 'shop', name: 'redis', uid: 'u-1' };
 const containers = [{ name: 'main', containerID: `containerd://${ID}`, imageID: `sha256:${ID}` }];
