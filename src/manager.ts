@@ -9,6 +9,7 @@ import type { Resource } from '../kube/resource.ts';
 import type { Selection } from '../kube/resource-types.ts';
 import { isFinishedCheckpoint } from './checkpoint/facts.ts';
 import { CheckpointReconciler } from './checkpoint/reconciler.ts';
+import { ScheduleReconciler } from './checkpoint-schedule/reconciler.ts';
 import { StoreReconciler } from './checkpoint-store/reconciler.ts';
 import {
   hasRole,
@@ -20,6 +21,7 @@ import {
   tasksOf,
   waitingForHolder,
 } from './cluster/keys-of.ts';
+import { drainWatchers, scheduleKey } from './checkpoint-schedule/keys-of.ts';
 import { type ClusterResources, RESOURCE_TYPES } from './cluster/types.ts';
 import { ClusterView } from './cluster/view.ts';
 import { HolderReconciler } from './holder/reconciler.ts';
@@ -80,6 +82,7 @@ function clusterResources(client: Client): ClusterResources {
   return {
     checkpoints: client.resource(RESOURCE_TYPES.checkpoints),
     restores: client.resource(RESOURCE_TYPES.restores),
+    checkpointSchedules: client.resource(RESOURCE_TYPES.checkpointSchedules),
     checkpointStores: client.resource(RESOURCE_TYPES.checkpointStores),
     nodeTasks: client.resource(RESOURCE_TYPES.nodeTasks),
     pods: client.resource(RESOURCE_TYPES.pods),
@@ -104,9 +107,12 @@ function listWatches(resources: ClusterResources, { onWatchError }: ManagerOptio
   return {
     checkpoints: watch(resources.checkpoints),
     restores: watch(resources.restores),
+    schedules: watch(resources.checkpointSchedules),
     stores: watch(resources.checkpointStores),
     tasks: watch(resources.nodeTasks, { namespace: OPERATOR_NAMESPACE }),
     pods: watch(resources.pods, { labelSelector: LABELS.role }),
+    // Few at most, however large the cluster.
+    cordonedNodes: watch(resources.nodes, { fieldSelector: 'spec.unschedulable=true' }),
   };
 }
 
@@ -141,6 +147,15 @@ function controllers(view: ClusterView, watches: Watches, options: ManagerOption
   });
   store.watches(stores, ownKey);
 
+  const schedule = new Controller({
+    name: 'checkpoint-schedule',
+    reconciler: new ScheduleReconciler(view, watches, listener),
+    hooks,
+  });
+  schedule.watches(watches.schedules, ownKey);
+  schedule.watches(checkpoints, scheduleKey(watches.schedules));
+  schedule.watches(watches.cordonedNodes, drainWatchers(watches.schedules));
+
   const sweep = new Controller({
     name: 'node-task',
     reconciler: new NodeTaskReconciler(view),
@@ -156,5 +171,5 @@ function controllers(view: ClusterView, watches: Watches, options: ManagerOption
     hooks,
   });
   holder.watches(pods, (pod) => (hasRole(pod, 'holder') ? ownKey(pod) : []));
-  return [checkpoint, restore, store, sweep, holder] as const;
+  return [checkpoint, restore, store, schedule, sweep, holder] as const;
 }

@@ -115,7 +115,8 @@ function plain(value: object): unknown {
   return JSON.parse(JSON.stringify(value));
 }
 
-async function ignoring(
+/** Waits for an action; an answer that is as good as success is none. */
+export async function ignoring(
   harmless: (error: unknown) => boolean,
   action: Promise<unknown>,
 ): Promise<void> {

@@ -1,5 +1,6 @@
 // Cluster objects besides pods that the controller reads, and where the API server keeps all of them.
 import type { Checkpoint } from '../../crds/checkpoint.ts';
+import type { CheckpointSchedule } from '../../crds/checkpoint-schedule.ts';
 import type { CheckpointStore } from '../../crds/checkpoint-store.ts';
 import {
   type Condition,
@@ -73,6 +74,7 @@ function core(plural: string, namespaced: boolean): ResourceType {
 export const RESOURCE_TYPES = {
   checkpoints: ours('checkpoints'),
   restores: ours('restores'),
+  checkpointSchedules: ours('checkpointschedules'),
   checkpointStores: ours('checkpointstores'),
   nodeTasks: ours('nodetasks'),
   pods: core('pods', true),
@@ -92,6 +94,7 @@ export const RESOURCE_TYPES = {
 export interface ClusterResources {
   readonly checkpoints: Resource<Checkpoint>;
   readonly restores: Resource<Restore>;
+  readonly checkpointSchedules: Resource<CheckpointSchedule>;
   readonly checkpointStores: Resource<CheckpointStore>;
   readonly nodeTasks: Resource<NodeTask>;
   readonly pods: Resource<Pod>;

@@ -20,10 +20,11 @@ import { FakeNode } from './fake-node.ts';
 const KINDS: readonly FakeKind[] = [
   { ...RESOURCE_TYPES.checkpoints, kind: 'Checkpoint' },
   { ...RESOURCE_TYPES.restores, kind: 'Restore' },
+  { ...RESOURCE_TYPES.checkpointSchedules, kind: 'CheckpointSchedule' },
   { ...RESOURCE_TYPES.checkpointStores, kind: 'CheckpointStore' },
   { ...RESOURCE_TYPES.nodeTasks, kind: 'NodeTask', selectable: ['spec.nodeName'] },
   { ...RESOURCE_TYPES.pods, kind: 'Pod', selectable: ['spec.nodeName'] },
-  { ...RESOURCE_TYPES.nodes, kind: 'Node' },
+  { ...RESOURCE_TYPES.nodes, kind: 'Node', selectable: ['spec.unschedulable'] },
   { ...RESOURCE_TYPES.claims, kind: 'PersistentVolumeClaim' },
   { ...RESOURCE_TYPES.namespaces, kind: 'Namespace' },
   {
