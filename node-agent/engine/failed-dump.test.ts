@@ -32,9 +32,7 @@ function mountTmpfs(name: string, options: string): string {
 
 const UNSUPPORTED = [
   ['io_uring', 'IoUring'],
-  ['inotify', 'Inotify'],
   ['userfaultfd', 'Userfaultfd'],
-  ['pidfd', 'Pidfd'],
 ] as const;
 
 describe('a dump fails', () => {
