@@ -9,6 +9,9 @@ export type AfterDump = 'Resume' | 'KeepFrozen' | 'Kill';
 /** What to do with established TCP connections: refuse, or let the restored side find them reset. */
 export type EstablishedSockets = 'Fail' | 'Close';
 
+/** What to do with unix sockets whose peer is outside of the tree: refuse, or save them without it. */
+export type OutsidePeers = 'Fail' | 'Ignore';
+
 /** What to do with file locks: take them again at the restore, or refuse the dump. */
 export type FileLocks = 'Keep' | 'Refuse';
 
@@ -32,6 +35,8 @@ export interface DumpTask {
   readonly establishedSockets: EstablishedSockets;
   /** absent: kept */
   readonly fileLocks?: FileLocks;
+  /** absent: refused */
+  readonly outsidePeers?: OutsidePeers;
   /** unlinked files above this size are refused */
   readonly maxGhostBytes: number;
   /** bytes of pages after which the dump fails, 0 for no limit */

@@ -15,6 +15,8 @@ const OFFERED: ReadonlySet<string> = new Set([
   'membarrier_get_registrations',
   'timer_cr_ids',
   'fdinfo_lock',
+  'ipv6_freebind',
+  'sockopt_buf_lock',
   'pagemap_scan',
   'breakpoints',
 ]);

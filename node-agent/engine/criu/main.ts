@@ -56,6 +56,7 @@ async function runDump(options: CriuOptions, reporter: Reporter): Promise<void> 
     afterDump: options.leaveRunning ? 'Resume' : 'Kill',
     freezeLimitMillis: 0,
     establishedSockets: options.tcpClose ? 'Close' : 'Fail',
+    outsidePeers: options.extUnixSockets ? 'Ignore' : 'Fail',
     fileLocks: options.fileLocks ? 'Keep' : 'Refuse',
     maxGhostBytes: options.ghostLimitBytes,
     maxBytes: 0,

@@ -16,6 +16,7 @@ export interface CriuOptions {
   readonly tcpEstablished: boolean;
   readonly tcpClose: boolean;
   readonly fileLocks: boolean;
+  readonly extUnixSockets: boolean;
   readonly ghostLimitBytes: number;
   readonly features: readonly string[];
   readonly timeoutMillis: number;
@@ -47,6 +48,7 @@ const DESCRIPTION = {
   'restore-sibling': { ...flag, short: 'S' },
   'tcp-established': flag,
   'tcp-close': flag,
+  'ext-unix-sk': flag,
   'file-locks': { ...flag, short: 'l' },
   'ghost-limit': value,
   feature: values,
@@ -61,8 +63,8 @@ const DESCRIPTION = {
   'manage-cgroups': value,
   'file-validation': value,
   'force-irmap': flag,
+  'irmap-scan-path': values,
   'link-remap': flag,
-  'ext-unix-sk': flag,
   'skip-in-flight': flag,
   external: values,
   root: { ...value, short: 'r' },
@@ -77,7 +79,8 @@ type Flag =
   | 'restore-detached'
   | 'tcp-established'
   | 'tcp-close'
-  | 'file-locks';
+  | 'file-locks'
+  | 'ext-unix-sk';
 
 /**
  * Parses the arguments behind the program's name.
@@ -106,6 +109,7 @@ export function parseCommandLine(argv: readonly string[]): CriuOptions {
     tcpEstablished: on('tcp-established'),
     tcpClose: on('tcp-close'),
     fileLocks: on('file-locks'),
+    extUnixSockets: on('ext-unix-sk'),
     ghostLimitBytes: size(given['ghost-limit']) ?? DEFAULT_GHOST_LIMIT_BYTES,
     features: given.feature ?? [],
     timeoutMillis: positive(given.timeout ?? String(DEFAULT_TIMEOUT_SECONDS), '--timeout') * 1000,

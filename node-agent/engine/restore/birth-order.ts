@@ -1,4 +1,5 @@
 // In which order a process gives birth to its children and starts its session, and what of it must wait for its memory. Pure.
+import type { TracedProcess } from '../tracee/traced-process.ts';
 import type { SavedProcess, SavedTree } from '../state/records.ts';
 
 /** What all decisions about one tree start from. */
@@ -6,6 +7,8 @@ export interface Family {
   readonly tree: SavedTree;
   /** pids of those who are born with their parent's memory */
   readonly heirs: ReadonlySet<number>;
+  /** a session has begun, and its leader has no children in it yet */
+  readonly sessionBegan?: (sid: number, leader: TracedProcess) => void;
 }
 
 export type BirthStep =

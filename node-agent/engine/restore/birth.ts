@@ -73,6 +73,7 @@ export class TreeBirth {
         return;
       case 'start-session':
         remoteCall(process, SYS.setsid);
+        this.#family.sessionBegan?.(process.nsPid, process);
         return;
       case 'fork-into-dead-session':
         this.#bearInDeadSession(step.session, process, step.children);

@@ -61,7 +61,13 @@ export class TreeConstruction {
     const taken = new Set(tree.processes.flatMap((p) => [p.pid, ...p.pstree.threads]));
     this.#pids = this.#birth === 'morph' ? LastPid.start(rootPid, taken) : new SetTid();
     const session = innermost(readStatus(rootPid).nsSids);
-    this.#family = new TreeBirth({ tree, heirs: this.#heirs() }, this.#tracer, this.#pids);
+    const family = {
+      tree,
+      heirs: this.#heirs(),
+      sessionBegan: (sid: number, leader: TracedProcess): void =>
+        this.#files.terminals.attach(sid, leader),
+    };
+    this.#family = new TreeBirth(family, this.#tracer, this.#pids);
     this.#family.begin(this.#root, session);
   }
 

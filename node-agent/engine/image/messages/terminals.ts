@@ -19,6 +19,8 @@ export const ttyFileEntry = message('tty_file_entry', {
   fown: required(4, fownEntry),
   /** file id of the path */
   regfId: optional(6, u32),
+  /** ours: 1 + the standard number whose terminal it was, outside of the tree */
+  stdio: optional(5000, u32),
 });
 export type TtyFileEntry = Infer<typeof ttyFileEntry>;
 

@@ -91,6 +91,9 @@ export function readStat(pid: number): (field: number) => string {
 
 export const STAT = {
   ppid: 4,
+  session: 6,
+  ttyNumber: 7,
+  foregroundGroup: 8,
   flags: 9,
   startTime: 22,
   startCode: 26,

@@ -1,5 +1,5 @@
 // What a kind sees of the dump that it is a part of.
-import type { EstablishedSockets, FileLocks } from '../../protocol.ts';
+import type { EstablishedSockets, FileLocks, OutsidePeers } from '../../protocol.ts';
 import type { ImageWriter } from '../../image/writer.ts';
 import type { ProcessSubject } from '../state-kind.ts';
 import type { OpenFile } from './open-file.ts';
@@ -9,6 +9,8 @@ export interface FileOptions {
   readonly establishedSockets: EstablishedSockets;
   /** absent: kept */
   readonly fileLocks?: FileLocks;
+  /** absent: refused */
+  readonly outsidePeers?: OutsidePeers;
   /** unlinked files above this size are refused */
   readonly maxGhostBytes: number;
 }

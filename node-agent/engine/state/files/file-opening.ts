@@ -4,6 +4,7 @@ import type { FileStat } from '../../linux/file-facts.ts';
 import type { SharedMemoryRestore } from '../../memory/shared-memory-restore.ts';
 import type { ProcessBuilder } from '../../restore/builder.ts';
 import type { Opened } from './file-kind.ts';
+import type { Terminals } from './terminals.ts';
 import type { SavedFiles } from './saved-files.ts';
 
 export interface FileTargetOptions {
@@ -47,6 +48,7 @@ export interface FileOpening {
   readonly saved: SavedFiles;
   readonly options: FileTargetOptions;
   readonly sharedMemory: SharedMemoryRestore;
+  readonly terminals: Terminals;
   /** the root directory of the tree's mount namespace */
   readonly target: OwnedFd;
   /** builder of the tree's root process */

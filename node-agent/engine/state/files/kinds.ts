@@ -11,6 +11,7 @@ import { regular } from './regular.ts';
 import { signalfd } from './signalfd.ts';
 import { tcp } from './tcp.ts';
 import { timerfd } from './timerfd.ts';
+import { tty } from './tty.ts';
 import { udp } from './udp.ts';
 import { unixSocket } from './unix-socket.ts';
 
@@ -18,6 +19,7 @@ import { unixSocket } from './unix-socket.ts';
 export const FILE_KINDS: readonly FileKind[] = [
   fifo,
   memfd,
+  tty,
   regular,
   pipe,
   eventfd,

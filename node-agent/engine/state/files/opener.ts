@@ -9,6 +9,7 @@ import type { SavedTree } from '../records.ts';
 import type { FileTargetOptions } from './file-opening.ts';
 import { GhostFiles } from './ghost-restore.ts';
 import { SavedFiles } from './saved-files.ts';
+import { Terminals } from './terminals.ts';
 import { type FilePlace, pathOf, TreeOpening } from './tree-opening.ts';
 
 /**
@@ -35,6 +36,7 @@ export class FileOpener {
       target,
       ghosts: new GhostFiles(images, target),
       sharedMemory: this.sharedMemory,
+      terminals: new Terminals(images, target),
     };
   }
 
@@ -46,6 +48,11 @@ export class FileOpener {
     const { entries } = this.#place.saved;
     const path = entries.has(id) ? pathOf(id, this.#place) : undefined;
     return path === undefined ? undefined : Buffer.from(encodeText(path)).toString('latin1');
+  }
+
+  /** The terminals of the tree: {@link Terminals.attach} wants every session that begins. */
+  get terminals(): Terminals {
+    return this.#place.terminals;
   }
 
   /** The engine's own descriptor of a file; from {@link openAll} up to {@link finish}. It stays the opener's. */
@@ -79,6 +86,7 @@ export class FileOpener {
     this.#opening = undefined;
     this.#place.ghosts[Symbol.dispose]();
     this.sharedMemory[Symbol.dispose]();
+    this.#place.terminals[Symbol.dispose]();
     this.#place.target[Symbol.dispose]();
   }
 }

@@ -58,8 +58,8 @@ export function pathFacts(file: OpenFile): PathFacts {
 /** Is the path there, as it was? */
 export function checkPath(reg: RegFileEntry, target: FileTarget): Finding[] {
   const { name } = reg;
-  // Directories of processes come to be with the processes.
-  if (name.startsWith('/proc/') || target.saved.ghostOf(reg.id)) return [];
+  // Directories of processes and names of terminals come to be with them.
+  if (/^\/(proc|dev\/pts)\//.test(name) || target.saved.ghostOf(reg.id)) return [];
   const refuse = (code: string, advice: string) => [
     refusal(code, target.pidOf(reg.id), name, advice),
   ];

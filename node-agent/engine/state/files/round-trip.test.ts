@@ -23,6 +23,7 @@ const SUBJECTS: readonly Subject[] = [
   { program: 'files-pipe', args: [] },
   { program: 'files-events', args: [] },
   { program: 'files-watches', args: [] },
+  { program: 'files-terminals', args: [] },
   { program: 'files-unix', args: [] },
   { program: 'files-inet', args: [] },
   { program: 'files-inet', args: ['connections'] },

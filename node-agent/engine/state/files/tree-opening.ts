@@ -12,6 +12,7 @@ import { restoreLocks } from './locks-restore.ts';
 import { openFromOutside } from './outside-open.ts';
 import { ownedMember, restoreOwner } from './owner.ts';
 import { giveTo, queueOpen } from './remote-open.ts';
+import type { Terminals } from './terminals.ts';
 import type { SavedFiles } from './saved-files.ts';
 
 /** What is saved, and where it is to live. */
@@ -22,6 +23,7 @@ export interface FilePlace {
   readonly target: OwnedFd;
   readonly ghosts: GhostFiles;
   readonly sharedMemory: SharedMemoryRestore;
+  readonly terminals: Terminals;
 }
 
 /** Path of a file in the tree; of an unlinked one the name that it has for now. Undefined for what has no path. */
@@ -71,6 +73,10 @@ export class TreeOpening implements FileOpening {
 
   get sharedMemory(): SharedMemoryRestore {
     return this.#place.sharedMemory;
+  }
+
+  get terminals(): Terminals {
+    return this.#place.terminals;
   }
 
   get root(): ProcessBuilder {
@@ -183,6 +189,7 @@ export class TreeOpening implements FileOpening {
         if (kindOf(entry) === kind) kind.finish(entry, this);
       }
     }
+    this.terminals.finish(this.#builders);
     restoreLocks(this);
     for (const [id, fd] of this.#fds) restoreOwner(this.saved.entry(id), fd, this);
     for (const builder of this.#builders) builder.flush();

@@ -1,5 +1,5 @@
 // How the unix sockets of a tree come to be again: which are pairs, who accepted whom, who waits. Pure.
-import { UnixState } from '../../image/messages/enums.ts';
+import { UnixFlag, UnixState } from '../../image/messages/enums.ts';
 import type { UnixSkEntry } from '../../image/messages/sockets.ts';
 import { decodeText } from '../../image/text.ts';
 import { SOCK } from '../../linux/sockets.ts';
@@ -18,6 +18,8 @@ export type UnixPlan =
   /** socket(2), perhaps bound, listening, or connected to a named datagram socket, or waiting to be accepted */
   | { readonly kind: 'single'; readonly socket: UnixSkEntry };
 
+/** A peer that was not saved: only its name is known. */
+export const isOutside = ({ uflags }: UnixSkEntry): boolean => (uflags & UnixFlag.EXTERN) !== 0;
 export const isNamed = ({ name }: UnixSkEntry): boolean => name.length > 0;
 export const isPathNamed = ({ name }: UnixSkEntry): boolean => name.length > 0 && name[0] !== 0;
 

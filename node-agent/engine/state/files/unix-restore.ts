@@ -1,13 +1,15 @@
 // Makes the unix sockets of a tree again, all at once: they need each other.
+import type { Finding } from '../../finding.ts';
 import { SkShutdown, UnixState } from '../../image/messages/enums.ts';
 import type { UnixSkEntry } from '../../image/messages/sockets.ts';
 import { closeFd, fcntl, FCNTL } from '../../linux/descriptors.ts';
+import { LinuxError } from '../../linux/error.ts';
 import { O } from '../../linux/file-facts.ts';
 import { SHUT, shutdownSocket, SOCK } from '../../linux/sockets.ts';
 import type { FileOpening } from './file-opening.ts';
 import { SocketFiles } from './socket-file.ts';
 import { writeOptions } from './socket-options.ts';
-import { isNamed, planUnixSockets, socketPath, type UnixPlan } from './unix-plan.ts';
+import { isNamed, isOutside, planUnixSockets, socketPath, type UnixPlan } from './unix-plan.ts';
 import { type MadeSocket, RemoteSockets } from './unix-remote.ts';
 import { fillQueue } from './unix-refill.ts';
 
@@ -30,8 +32,9 @@ export class UnixSockets {
     this.#opening = opening;
     this.#remote = new RemoteSockets(opening);
     this.#files = new SocketFiles(opening.target);
-    this.#entries = [...opening.saved.entries.values()].flatMap(({ usk }) => (usk ? [usk] : []));
-    this.#byIno = new Map(this.#entries.map((entry) => [entry.ino, entry]));
+    const all = [...opening.saved.entries.values()].flatMap(({ usk }) => (usk ? [usk] : []));
+    this.#entries = all.filter((entry) => !isOutside(entry));
+    this.#byIno = new Map(all.map((entry) => [entry.ino, entry]));
   }
 
   static open(opening: FileOpening): UnixSockets {
@@ -156,7 +159,7 @@ export class UnixSockets {
     const peer = entry.peer === 0 ? undefined : this.#byIno.get(entry.peer);
     const made = this.#made.get(entry);
     if (entry.type !== SOCK.DGRAM || !peer || !made || !named.includes(peer)) return;
-    if (peer.peer !== entry.ino) this.#remote.connect(made, peer);
+    if (peer === entry || peer.peer !== entry.ino) this.#remote.connect(made, peer);
   }
 
   /** Somebody must send again what lies in the queue of a named datagram socket. */
@@ -175,7 +178,10 @@ export class UnixSockets {
       if (sender) fillQueue(entry, sender, this.#opening, (id) => this.#fdOf(id));
     }
     for (const fd of this.#helpers.values()) closeFd(fd);
-    for (const entry of this.#made.keys()) this.#connectWaiting(entry);
+    for (const entry of this.#made.keys()) {
+      this.#connectWaiting(entry);
+      this.#connectOutside(entry);
+    }
     this.#remote.closeRemote();
     for (const [{ shutdown }, { fd }] of this.#made) {
       if (shutdown !== undefined && shutdown !== SkShutdown.NONE) shutDown(fd, shutdown);
@@ -213,6 +219,18 @@ export class UnixSockets {
     return peer && made ? { fd: made.fd, opts: peer.opts } : undefined;
   }
 
+  /** A datagram socket sends on to whoever has the name of its peer here. */
+  #connectOutside(entry: UnixSkEntry): void {
+    const peer = this.#byIno.get(entry.peer);
+    const made = this.#made.get(entry);
+    if (!peer || !made || !isOutside(peer)) return;
+    try {
+      this.#remote.connect(made, peer);
+    } catch (error) {
+      made.builder.report(peerMissing(made.builder.saved.pid, peer, error));
+    }
+  }
+
   /** Connections that nobody has accepted yet come last: they must stay in the listener's queue. */
   #connectWaiting(entry: UnixSkEntry): void {
     const listener = this.#byIno.get(entry.peer);
@@ -220,6 +238,14 @@ export class UnixSockets {
     if (made && listener?.state === UnixState.LISTEN) this.#remote.connect(made, listener);
   }
 }
+
+const peerMissing = (pid: number, peer: UnixSkEntry, error: unknown): Finding => ({
+  code: 'UnixPeerMissing',
+  severity: 'loss',
+  pid,
+  object: `unix socket connected to ${socketPath(peer) ?? 'an abstract name'}`,
+  advice: `it is restored unconnected (${error instanceof LinuxError ? error.errno : String(error)})`,
+});
 
 type Accepted = Extract<UnixPlan, { readonly kind: 'accepted' }>;
 

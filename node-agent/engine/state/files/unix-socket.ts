@@ -1,5 +1,5 @@
 // Unix sockets: pairs, connections through names, listeners and who waits there, datagrams; what is still to be read.
-import { FdType, SkShutdown, UnixState } from '../../image/messages/enums.ts';
+import { FdType, SkShutdown, UnixFlag, UnixState } from '../../image/messages/enums.ts';
 import type { FilePermsEntry, UnixSkEntry } from '../../image/messages/sockets.ts';
 import { decodeText } from '../../image/text.ts';
 import { closeFd } from '../../linux/descriptors.ts';
@@ -10,7 +10,7 @@ import { type UnixSocketFacts, unixSockets } from '../../linux/unix-diag.ts';
 import type { FileDump } from './file-dump.ts';
 import type { FileKind } from './file-kind.ts';
 import type { OpenFile } from './open-file.ts';
-import { ownerOf } from './owner.ts';
+import { NO_OWNER, ownerOf } from './owner.ts';
 import { readOptions } from './socket-options.ts';
 import { saveQueue } from './unix-queue.ts';
 import { UnixSockets } from './unix-restore.ts';
@@ -115,6 +115,44 @@ const permissions = ({ mode, uid, gid }: FileStat): FilePermsEntry => ({
   gid,
 });
 
+/** @returns inode of a named peer, which is noted as an outsider; 0 when the connection is lost */
+function leaveOut(
+  file: OpenFile,
+  facts: UnixSocketFacts,
+  sockets: ReadonlyMap<number, UnixSocketFacts>,
+  dump: FileDump,
+): number {
+  const peer = sockets.get(facts.peer);
+  if (facts.type !== SOCK.DGRAM || !peer?.name) {
+    file.report(
+      'loss',
+      'UnixPeerOutside',
+      'its peer is outside the saved tree: the restored application finds the connection closed',
+    );
+    return 0;
+  }
+  const { name } = peer;
+  dump.once(`outside unix socket ${peer.ino}`, () => {
+    const id = dump.registry.allocate();
+    const opts = readOptions(file, AF.UNIX);
+    const usk = {
+      id,
+      ino: peer.ino,
+      type: peer.type,
+      state: peer.state,
+      flags: 0,
+      uflags: UnixFlag.EXTERN,
+      backlog: 0,
+      peer: 0,
+      fown: NO_OWNER,
+      opts,
+      name,
+    };
+    dump.registry.put({ type: FdType.UNIXSK, id, usk });
+  });
+  return peer.ino;
+}
+
 const fileOf = (ino: number, dump: FileDump): OpenFile | undefined =>
   dump.filesOf(`socket:[${ino}]`)[0];
 
@@ -127,6 +165,7 @@ function findPeer(
 ): number {
   if (facts.peer !== 0) {
     if (fileOf(facts.peer, dump)) return facts.peer;
+    if (dump.options.outsidePeers === 'Ignore') return leaveOut(file, facts, sockets, dump);
     file.refuse(
       'UnixPeerOutside',
       'it is connected to a process outside the saved tree: close the connection, or save that process too',

@@ -27,11 +27,6 @@ const socket = (domain: number, code: string, what: string): Unsupported => ({
   matches: (file) => domainOf(file) === domain,
 });
 
-const TTY_MAJORS: ReadonlySet<number> = new Set([
-  4,
-  5,
-  ...Array.from({ length: 16 }, (_, i) => 128 + i),
-]);
 const isDevice = ({ stat }: OpenFile): boolean =>
   (stat.mode & S.IFMT) === S.IFCHR || (stat.mode & S.IFMT) === S.IFBLK;
 
@@ -46,11 +41,6 @@ const KNOWN: readonly Unsupported[] = [
   linked(/^\/secretmem\b/, 'MemfdSecret', 'secret memory'),
   linked(/^anon_inode:\[?(landlock|fscontext|mount)/, 'MountObject', 'a mount or Landlock object'),
   linked(/^anon_inode:\[?(kvm|vfio|iommu)/, 'VirtualMachine', 'a virtual machine or device'),
-  {
-    code: 'TtyUnsupported',
-    what: 'a terminal',
-    matches: (file) => isDevice(file) && TTY_MAJORS.has(file.stat.rdevMajor),
-  },
   socket(AF.NETLINK, 'Netlink', 'a netlink socket'),
   socket(AF.PACKET, 'Packet', 'a packet socket'),
   socket(AF.VSOCK, 'Vsock', 'a socket to the hypervisor'),
