@@ -5,7 +5,7 @@ import { RefusedError } from './finding.ts';
 import { HeldApplication } from './held-application.ts';
 import type { DumpResult, DumpTask, Requirements } from './protocol.ts';
 import type { Reporter } from './reporter.ts';
-import { describeRequirements } from './requirements.ts';
+import { describeMoment, describeNode } from './requirements.ts';
 import { Snapshots } from './snapshots.ts';
 import { TreeDump } from './tree-dump.ts';
 
@@ -23,12 +23,13 @@ export function dump(task: DumpTask, reporter: Reporter): DumpResult {
   using application = HeldApplication.seize(task.trees);
   reporter.stage('preparing');
   application.prepare();
+  const node = describeNode(application.processes[0]!.pid);
   application.freeze(task.afterDump === 'Resume' ? task.freezeLimitMillis : 0);
   reporter.stage('frozen');
   using trees = new DisposableStack();
   const dumps = task.trees.map((tree) => trees.use(TreeDump.collect(tree, application, task)));
   judge(dumps, task, reporter);
-  const requirements = describeRequirements(application.processes[0]!);
+  const requirements = { ...node, ...describeMoment(application.processes[0]!) };
   if (!task.dryRun) save(task, { application, dumps, requirements, reporter });
   application.letGo();
   reporter.stage('done');
@@ -55,6 +56,7 @@ function save(task: DumpTask, work: Work): void {
     savePagesWhileRunning(work);
   } else {
     reporter.stage('saving-pages');
+    application.takeTime();
     for (const tree of dumps) tree.saveStandingPages(undefined, reporter, () => {});
   }
   reporter.stage('saving-state');

@@ -2,6 +2,7 @@
 import { type PreparedMappings, prepareMappings } from './memory/mappings.ts';
 import { readMaps } from './linux/procfs/maps.ts';
 import { FreezeClock } from './freeze-limit.ts';
+import { hurry } from './linux/urgency.ts';
 import type { DumpTree } from './protocol.ts';
 import { isGone } from './tracee/attach.ts';
 import { settle } from './tracee/bootstrap-call.ts';
@@ -30,6 +31,7 @@ export class HeldApplication {
   readonly #mappings = new Map<TracedProcess, PreparedMappings & { readonly execs: number }>();
   #clock: FreezeClock | undefined;
   #freezeMillis = 0;
+  #urgency: Disposable | undefined;
 
   private constructor(trees: readonly DumpTree[]) {
     this.trees = trees;
@@ -86,6 +88,7 @@ export class HeldApplication {
    * @throws UnstoppableError when some process stays in vfork(2) or in an uninterruptible call
    */
   freeze(limitMillis: number): void {
+    this.#urgency = hurry();
     this.#stopAll(limitMillis);
     refuseCompat(this.tracer, this.trees);
     const { mappings } = this;
@@ -105,7 +108,12 @@ export class HeldApplication {
         this.tracer.freeze(limitMillis > 0 ? Math.min(limitMillis, STOP_MILLIS) : STOP_MILLIS);
         return;
       } catch (error) {
-        if (!(error instanceof UnstoppableError) || attempt === FREEZE_ATTEMPTS) throw error;
+        if (!(error instanceof UnstoppableError)) throw error;
+        if (attempt === FREEZE_ATTEMPTS) {
+          // They may only have had too little time.
+          if (limitMillis < STOP_MILLIS) this.checkLimit();
+          throw error;
+        }
         // Running again: the vfork child gets its chance.
         const until = performance.now() + PAUSE_BETWEEN_ATTEMPTS_MILLIS;
         while (performance.now() < until) {
@@ -114,6 +122,12 @@ export class HeldApplication {
         }
       }
     }
+  }
+
+  /** Works at an ordinary pace from here on, though the application may still stand: long copies are no hurry. */
+  takeTime(): void {
+    this.#urgency?.[Symbol.dispose]();
+    this.#urgency = undefined;
   }
 
   /** @throws FreezeLimitError when the application has stood still for too long */
@@ -137,6 +151,7 @@ export class HeldApplication {
     this.putBack();
     for (const process of this.processes) this.tracer.release(process);
     this.#freezeMillis = this.#clock?.elapsedMillis ?? 0;
+    this.takeTime();
   }
 
   [Symbol.dispose](): void {
@@ -149,6 +164,7 @@ export class HeldApplication {
       }
     }
     this.tracer.releaseAll();
+    this.takeTime();
   }
 }
 

@@ -26,18 +26,26 @@ export function cpuFlags(): string[] {
   return (line?.[1] ?? '').split(' ').filter(Boolean).sort();
 }
 
-/** @param process any stopped process of the application; the sums are added when the pages are known */
-export function describeRequirements(process: TracedProcess): Requirements {
-  const vdso = vdsoOf(process.pid);
+/** What does not change while the application runs: read before the freeze. Sums are added when the pages are known. */
+export function describeNode(pid: number): Omit<Requirements, keyof Moment> {
+  const vdso = vdsoOf(pid);
   return {
     arch: arch(),
     kernelRelease: release(),
     vdsoBytes: vdso.bytes,
     vdsoDigest: vdso.digest,
-    xstateFeatures: `0x${getXstate(process.leader.tid).readBigUInt64LE(XCR0_AT).toString(16)}`,
     cpuFlags: cpuFlags(),
-    monotonicNanos: String(hrtime.bigint()),
     memoryBytes: 0,
     threads: 0,
+  };
+}
+
+type Moment = Pick<Requirements, 'xstateFeatures' | 'monotonicNanos'>;
+
+/** @param process any stopped process of the application */
+export function describeMoment(process: TracedProcess): Moment {
+  return {
+    xstateFeatures: `0x${getXstate(process.leader.tid).readBigUInt64LE(XCR0_AT).toString(16)}`,
+    monotonicNanos: String(hrtime.bigint()),
   };
 }

@@ -55,6 +55,7 @@ function tryRead(pid: number, start: TraceeAddress, length: number): Buffer | un
 export function removeLeftovers(process: TracedProcess): void {
   const { leftovers } = process;
   if (leftovers.length === 0) return;
+  if (leftovers.length === 0) return;
   const stacks = [...process.threads.values()].map(stackOf);
   const unused = leftovers.filter((leftover) => !stacks.some((stack) => leadsTo(stack, leftover)));
   if (unused.length === 0) return;
