@@ -1,6 +1,6 @@
 // Memory and threads for the benchmark. It tells the longest time that it stood still as it saw it itself, and when it
 // first ran again after standing still, on CLOCK_REALTIME: CRIU gives restored programs a monotonic clock that has not moved.
-// usage: load MEBIBYTES THREADS
+// usage: load MEBIBYTES THREADS [PROCESSES]
 // SIGUSR1 prints the longest gap since the last time, SIGUSR2 checks the memory, SIGTERM ends it.
 #define _GNU_SOURCE
 #include <errno.h>
@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -60,8 +61,19 @@ static void start_threads(int count) {
     pthread_barrier_wait(&born);
 }
 
+// Each waits for ever and ends with its parent.
+static void start_processes(int count) {
+    for (int i = 1; i < count; i++) {
+        const pid_t child = fork();
+        if (child < 0) exit(1);
+        if (child > 0) continue;
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (;;) pause();
+    }
+}
+
 int main(int argc, char **argv) {
-    if (argc != 3) return 2;
+    if (argc < 3) return 2;
     const size_t words = ((size_t)atoi(argv[1]) << 20) / 8;
     uint64_t *memory = mmap(NULL, words * 8, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) return 1;
@@ -77,6 +89,7 @@ int main(int argc, char **argv) {
     sigaddset(&set, SIGUSR2);
     sigaddset(&set, SIGTERM);
     sigprocmask(SIG_BLOCK, &set, NULL);
+    start_processes(argc > 3 ? atoi(argv[3]) : 1);
     start_threads(atoi(argv[2]));
     printf("ready\n");
     fflush(stdout);

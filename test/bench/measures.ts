@@ -1,0 +1,14 @@
+// What is measured, and in which unit.
+export const MEASURES = {
+  noise: { what: 'gap in 200 ms without a dump', unit: 'ms' },
+  gap: { what: 'gap seen by the application', unit: 'ms' },
+  durable: { what: 'time until durable', unit: 'ms' },
+  answer: { what: 'time until the restored program answers', unit: 'ms' },
+  dumpCpu: { what: 'processor time of the dump', unit: 'ms' },
+  dumpPeak: { what: 'largest resident memory of the dumper', unit: 'MiB' },
+  warmUp: { what: 'start of an engine, before there is a task', unit: 'ms' },
+} as const;
+
+export type Measure = keyof typeof MEASURES;
+export type Figures = Partial<Record<Measure, number>>;
+export type EngineName = 'diapause' | 'criu';
