@@ -109,11 +109,9 @@ export class HeldApplication {
         return;
       } catch (error) {
         if (!(error instanceof UnstoppableError)) throw error;
-        if (attempt === FREEZE_ATTEMPTS) {
-          // They may only have had too little time.
-          if (limitMillis < STOP_MILLIS) this.checkLimit();
-          throw error;
-        }
+        // They may only have had too little time.
+        if (attempt === FREEZE_ATTEMPTS && limitMillis < STOP_MILLIS) this.checkLimit();
+        if (attempt === FREEZE_ATTEMPTS) throw error;
         // Running again: the vfork child gets its chance.
         const until = performance.now() + PAUSE_BETWEEN_ATTEMPTS_MILLIS;
         while (performance.now() < until) {

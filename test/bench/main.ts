@@ -24,7 +24,8 @@ const { values: options } = parseArgs({
     document: { type: 'boolean', default: false },
   },
 });
-if (!(options.extent in CASES)) throw new Error(`--extent is one of ${Object.keys(CASES)}`);
+if (!(options.extent in CASES))
+  throw new Error(`--extent is one of ${Object.keys(CASES).join(', ')}`);
 const extent = options.extent as Extent;
 const rounds = Number(options.rounds ?? (extent === 'quick' ? 2 : 5));
 const failures = new Map<string, string>();
