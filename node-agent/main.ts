@@ -24,19 +24,21 @@ async function run(settings: Settings, signal: AbortSignal): Promise<void> {
     log.error({ err: error }, 'no spare engine could be started'),
   );
   const registry = createRegistry();
+  const metrics = taskMetrics(registry);
   const agent = new TaskAgent({
     client,
     agent: settings.agent,
     journal,
     log,
     maxParallel: settings.maxParallel,
-    metrics: taskMetrics(registry),
+    metrics,
     tools: nodeTools(settings, {
       engines,
       runtime: createRuntimeClient({ ...DEFAULT_RUNTIME, socketPaths: settings.runtimeSockets }),
       rootfs: createRootfsWorker(settings.rootfsCommand),
     }),
   });
+  metrics.observe(agent);
   const isReady = (): boolean => agent.hasSynced && !signal.aborted;
   const health = await startHealth({ port: settings.healthPort, isReady, registry });
   engines.warm();

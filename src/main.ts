@@ -65,7 +65,8 @@ async function work(
   });
   metrics.observe({
     queueDepths: () => manager.queueDepths(),
-    watchFailures: () => manager.watchFailures(),
+    watches: () => manager.watchCounters(),
+    events: () => recorder.counters,
     leads: () => election.leads,
   });
   const http = healthServer(metrics, stop.signal);

@@ -4,7 +4,7 @@ import { LABELS, OPERATOR_NAMESPACE } from '../crds/names.ts';
 import type { Client } from '../kube/client.ts';
 import { type Clock, systemClock } from '../kube/clock.ts';
 import { Controller, type ControllerHooks } from '../kube/controller.ts';
-import { ListWatch } from '../kube/list-watch.ts';
+import { ListWatch, type ListWatchCounters } from '../kube/list-watch.ts';
 import type { Resource } from '../kube/resource.ts';
 import type { Selection } from '../kube/resource-types.ts';
 import { isFinishedCheckpoint } from './checkpoint/facts.ts';
@@ -70,10 +70,10 @@ export class Manager {
     return Object.fromEntries(this.#controllers.map(({ name, queue }) => [name, queue.depth]));
   }
 
-  /** failures of lists and watches so far, by kind */
-  watchFailures(): Readonly<Record<string, number>> {
+  /** what lists and watches went through so far, by kind */
+  watchCounters(): Readonly<Record<string, Readonly<ListWatchCounters>>> {
     return Object.fromEntries(
-      Object.values(this.#watches).map(({ name, counters }) => [name, counters.failures]),
+      Object.values(this.#watches).map(({ name, counters }) => [name, counters]),
     );
   }
 }

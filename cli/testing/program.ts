@@ -8,6 +8,7 @@ import process from 'node:process';
 import { buildCommandLine, COMMAND_LINE } from '../../deploy/images/command-line.ts';
 import { FakeApiServer } from '../../kube/testing/fake-api-server.ts';
 import type { FakeKind } from '../../kube/testing/fake-store.ts';
+import { testKubeconfig } from '../../kube/testing/kubeconfig.ts';
 import { until } from '../../kube/testing/until.ts';
 import { type Kind, STORE, WORK_KINDS } from '../kinds.ts';
 
@@ -42,7 +43,7 @@ export class TestCluster implements AsyncDisposable {
 
   private constructor(server: FakeApiServer) {
     this.server = server;
-    writeFileSync(this.kubeconfig, kubeconfigFor(server.url));
+    writeFileSync(this.kubeconfig, testKubeconfig(server.url, NAMESPACE, { elsewhere: 'other' }));
   }
 
   static async start(kinds: readonly FakeKind[] = KINDS): Promise<TestCluster> {
@@ -105,18 +106,4 @@ export class Running {
     await this.#closed;
     return { code: this.child.exitCode, stdout: this.stdout, stderr: this.stderr };
   }
-}
-
-function kubeconfigFor(server: string): string {
-  return JSON.stringify({
-    apiVersion: 'v1',
-    kind: 'Config',
-    'current-context': 'test',
-    clusters: [{ name: 'test', cluster: { server, 'insecure-skip-tls-verify': true } }],
-    users: [{ name: 'nobody', user: {} }],
-    contexts: [
-      { name: 'test', context: { cluster: 'test', user: 'nobody', namespace: NAMESPACE } },
-      { name: 'elsewhere', context: { cluster: 'test', user: 'nobody', namespace: 'other' } },
-    ],
-  });
 }

@@ -6,7 +6,7 @@ import type { NodeTask, NodeTaskStatus } from '../../crds/node-task.ts';
 import { isConflict, isNotFound } from '../../kube/api-error.ts';
 import type { Client } from '../../kube/client.ts';
 import { type Clock, formatTime, systemClock, untilAborted } from '../../kube/clock.ts';
-import { ListWatch } from '../../kube/list-watch.ts';
+import { ListWatch, type ListWatchCounters } from '../../kube/list-watch.ts';
 import type { Resource } from '../../kube/resource.ts';
 import type { ResourceType } from '../../kube/resource-types.ts';
 import { type Outcome as QueueOutcome, WorkQueue } from '../../kube/work-queue.ts';
@@ -95,6 +95,15 @@ export class TaskAgent {
 
   get running(): number {
     return this.#runs.size;
+  }
+
+  /** Tasks waiting for their turn. */
+  get queueDepth(): number {
+    return this.#queue.depth;
+  }
+
+  get watchCounters(): Readonly<ListWatchCounters> {
+    return this.#tasks.counters;
   }
 
   /** Works until `signal` aborts, then ends in good order. Never rejects for the sake of one task. */
@@ -206,8 +215,10 @@ export class TaskAgent {
       tools: this.#tools,
       clock: this.#clock,
       onError: (error) => this.#logError(error, { task: name }),
-      onEnded: ({ state, error }, stageMillis) =>
-        log.info({ task: name, state, error, stageMillis }, 'task ended'),
+      onEnded: ({ state, error }, stageMillis) => {
+        log.info({ task: name, state, error, stageMillis }, 'task ended');
+        metrics?.stages(task.spec.type, stageMillis);
+      },
     });
     log.info({ task: name, owner: task.spec.owner, resumedAt: left?.step }, 'task begun');
     this.#runs.set(uid, run);

@@ -1,15 +1,30 @@
 // What a kubelet and a scraper get.
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
-import { checkpoint, pod, storedStatus } from '../testing/builders.ts';
+import { checkpoint, pod, restore, storedStatus } from '../testing/builders.ts';
+import type { ListWatchCounters } from '../../kube/list-watch.ts';
 import { HealthServer } from './http.ts';
 import { Metrics } from './metrics.ts';
+
+const NO_COUNTERS: ListWatchCounters = {
+  objects: 0,
+  events: 0,
+  lists: 0,
+  relists: 0,
+  watchRestarts: 0,
+  silentWatches: 0,
+  failures: 0,
+  handlerErrors: 0,
+  lastEventAt: 0,
+  lastListAt: 0,
+};
 
 describe('HealthServer', () => {
   const metrics = new Metrics();
   metrics.observe({
     queueDepths: () => ({ checkpoint: 2 }),
-    watchFailures: () => ({ pods: 1 }),
+    watches: () => ({ pods: { ...NO_COUNTERS, watchRestarts: 7, failures: 1 } }),
+    events: () => ({ recorded: 5, written: 4, dropped: 1 }),
     leads: () => true,
   });
   let problem: string | undefined = 'the API server does not answer';
@@ -46,14 +61,21 @@ describe('HealthServer', () => {
       durationMillis: 3,
       failures: 0,
     });
+    const failed = { type: 'Ready', status: 'False', reason: 'Unsupported' } as const;
+    const condition = { ...failed, message: '', lastTransitionTime: timing.startTime };
+    metrics.restoreEnded({ ...restore(), status: { conditions: [condition] } });
+    await get('/metrics');
     const [, text] = await get('/metrics');
     for (const line of [
-      'diapause_checkpoints_total{reason="Completed"} 1',
+      'diapause_operations_total{kind="Checkpoint",result="ready",reason="Completed"} 1',
+      'diapause_operations_total{kind="Restore",result="failed",reason="Unsupported"} 1',
       'diapause_freeze_seconds_sum 0.012',
       'diapause_bundle_bytes_sum 1048576',
-      'diapause_checkpoint_seconds_sum 2',
+      'diapause_operation_seconds_sum{kind="Checkpoint"} 2',
       'diapause_queue_depth{controller="checkpoint"} 2',
-      'diapause_watch_failures{kind="pods"} 1',
+      'diapause_watch_restarts_total{kind="pods"} 7',
+      'diapause_watch_failures_total{kind="pods"} 1',
+      'diapause_events_total{result="dropped"} 1',
       'diapause_leader 1',
     ]) {
       assert.ok(text.includes(`${line}\n`), line);

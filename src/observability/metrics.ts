@@ -1,9 +1,12 @@
-// Figures for Prometheus.
+// Figures for Prometheus. Names end with their unit; deploy/grafana shows them.
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Checkpoint } from '../../crds/checkpoint.ts';
+import type { Condition } from '../../crds/meta.ts';
 import type { Restore } from '../../crds/restore.ts';
 import { findCondition } from '../../kube/conditions.ts';
 import type { ControllerHooks } from '../../kube/controller.ts';
+import type { EventCounters } from '../../kube/events.ts';
+import type { ListWatchCounters } from '../../kube/list-watch.ts';
 
 const FREEZE_SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 60];
 const DURATION_SECONDS = [0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600];
@@ -16,20 +19,29 @@ type Reconciled = Parameters<NonNullable<ControllerHooks['reconciled']>>[0];
 export interface MetricSources {
   /** keys waiting, by controller */
   queueDepths(): Readonly<Record<string, number>>;
-  /** failures of lists and watches so far, by kind */
-  watchFailures(): Readonly<Record<string, number>>;
+  /** what lists and watches went through so far, by kind */
+  watches(): Readonly<Record<string, Readonly<ListWatchCounters>>>;
+  /** events written and lost */
+  events(): Readonly<EventCounters>;
   leads(): boolean;
+}
+
+/** An object whose work has ended. */
+interface Ended {
+  readonly kind: string;
+  readonly status?: {
+    readonly conditions?: readonly Condition[];
+    readonly timing?: { readonly startTime?: string; readonly completionTime?: string };
+  };
 }
 
 export class Metrics {
   readonly registry = new Registry();
   readonly #reconciles: Histogram<'controller' | 'result'>;
-  readonly #checkpoints: Counter<'reason'>;
-  readonly #restores: Counter<'reason'>;
-  readonly #checkpointSeconds: Histogram;
+  readonly #operations: Counter<'kind' | 'result' | 'reason'>;
+  readonly #operationSeconds: Histogram<'kind'>;
   readonly #freezeSeconds: Histogram;
   readonly #bundleBytes: Histogram;
-  readonly #restoreSeconds: Histogram;
 
   constructor() {
     const registers = [this.registry];
@@ -41,21 +53,16 @@ export class Metrics {
       buckets: RECONCILE_SECONDS,
       registers,
     });
-    this.#checkpoints = new Counter({
-      name: 'diapause_checkpoints_total',
-      help: 'Checkpoints that became ready or failed, by reason',
-      labelNames: ['reason'],
+    this.#operations = new Counter({
+      name: 'diapause_operations_total',
+      help: 'Checkpoints, Restores and other work that became ready or failed, by kind, result and reason',
+      labelNames: ['kind', 'result', 'reason'],
       registers,
     });
-    this.#restores = new Counter({
-      name: 'diapause_restores_total',
-      help: 'Restores that became ready or failed, by reason',
-      labelNames: ['reason'],
-      registers,
-    });
-    this.#checkpointSeconds = new Histogram({
-      name: 'diapause_checkpoint_seconds',
-      help: 'Time from the start of a successful Checkpoint to its end',
+    this.#operationSeconds = new Histogram({
+      name: 'diapause_operation_seconds',
+      help: 'Time from the start of successful work to its end, by kind',
+      labelNames: ['kind'],
       buckets: DURATION_SECONDS,
       registers,
     });
@@ -71,23 +78,22 @@ export class Metrics {
       buckets: BUNDLE_BYTES,
       registers,
     });
-    this.#restoreSeconds = new Histogram({
-      name: 'diapause_restore_seconds',
-      help: 'Time from the start of a successful Restore to its end',
-      buckets: DURATION_SECONDS,
-      registers,
-    });
   }
 
   /** Adds the figures that are read when somebody asks. */
   observe(sources: MetricSources): void {
     const registers = [this.registry];
-    labelledGauge('diapause_queue_depth', 'Keys waiting', 'controller', registers, () =>
-      sources.queueDepths(),
-    );
-    labelledGauge('diapause_watch_failures', 'Failed lists and watches', 'kind', registers, () =>
-      sources.watchFailures(),
-    );
+    new Gauge({
+      name: 'diapause_queue_depth',
+      help: 'Keys waiting to be reconciled, by controller',
+      labelNames: ['controller'],
+      registers,
+      collect() {
+        for (const [controller, depth] of Object.entries(sources.queueDepths())) {
+          this.set({ controller }, depth);
+        }
+      },
+    });
     new Gauge({
       name: 'diapause_leader',
       help: '1 while this replica does the work',
@@ -96,61 +102,76 @@ export class Metrics {
         this.set(sources.leads() ? 1 : 0);
       },
     });
+    observeWatches(registers, sources);
+    observeEvents(registers, sources);
   }
 
   reconciled({ controller, result, durationMillis }: Reconciled): void {
     this.#reconciles.observe({ controller, result }, durationMillis / 1000);
   }
 
-  checkpointEnded({ status }: Checkpoint): void {
-    const ready = findCondition(status?.conditions, 'Ready');
-    this.#checkpoints.inc({ reason: ready?.reason ?? 'Unknown' });
-    const { freezeMillis } = status?.timing ?? {};
+  checkpointEnded(checkpoint: Checkpoint): void {
+    this.ended(checkpoint);
+    const { freezeMillis } = checkpoint.status?.timing ?? {};
     if (freezeMillis !== undefined) {
       this.#freezeSeconds.observe(freezeMillis / 1000);
     }
-    if (status?.bundle !== undefined) {
-      this.#bundleBytes.observe(status.bundle.bytes);
-    }
-    if (ready?.status === 'True') {
-      observeSpan(this.#checkpointSeconds, status?.timing);
+    if (checkpoint.status?.bundle !== undefined) {
+      this.#bundleBytes.observe(checkpoint.status.bundle.bytes);
     }
   }
 
-  restoreEnded({ status }: Restore): void {
+  restoreEnded(restore: Restore): void {
+    this.ended(restore);
+  }
+
+  /** For every kind that is work: it became ready or failed just now. */
+  ended({ kind, status }: Ended): void {
     const ready = findCondition(status?.conditions, 'Ready');
-    this.#restores.inc({ reason: ready?.reason ?? 'Unknown' });
-    if (ready?.status === 'True') {
-      observeSpan(this.#restoreSeconds, status?.timing);
+    const result = ready?.status === 'True' ? 'ready' : 'failed';
+    this.#operations.inc({ kind, result, reason: ready?.reason ?? 'Unknown' });
+    const { startTime = '', completionTime = '' } = status?.timing ?? {};
+    const millis = Date.parse(completionTime) - Date.parse(startTime);
+    if (result === 'ready' && Number.isFinite(millis)) {
+      this.#operationSeconds.observe({ kind }, millis / 1000);
     }
   }
 }
 
-function observeSpan(
-  histogram: Histogram,
-  timing: { readonly startTime?: string; readonly completionTime?: string } | undefined,
-): void {
-  const millis = Date.parse(timing?.completionTime ?? '') - Date.parse(timing?.startTime ?? '');
-  if (Number.isFinite(millis)) {
-    histogram.observe(millis / 1000);
+const WATCH_COUNTERS = [
+  ['restarts', 'watchRestarts', 'Watches opened after the first of each list'],
+  ['relists', 'relists', 'Lists made necessary by a version that was too old, or by refusals'],
+  ['failures', 'failures', 'Lists and watches that failed'],
+] as const;
+
+function observeWatches(registers: Registry[], sources: MetricSources): void {
+  for (const [name, counter, help] of WATCH_COUNTERS) {
+    new Counter({
+      name: `diapause_watch_${name}_total`,
+      help: `${help}, by kind`,
+      labelNames: ['kind'],
+      registers,
+      collect() {
+        // They are counted where they happen; here they are only told.
+        this.reset();
+        for (const [kind, counters] of Object.entries(sources.watches())) {
+          this.inc({ kind }, counters[counter]);
+        }
+      },
+    });
   }
 }
 
-function labelledGauge(
-  name: string,
-  help: string,
-  label: string,
-  registers: Registry[],
-  values: () => Readonly<Record<string, number>>,
-): void {
-  new Gauge({
-    name,
-    help,
-    labelNames: [label],
+function observeEvents(registers: Registry[], sources: MetricSources): void {
+  new Counter({
+    name: 'diapause_events_total',
+    help: 'Events for people: recorded, written, and dropped because the API server did not take them',
+    labelNames: ['result'],
     registers,
     collect() {
-      for (const [key, value] of Object.entries(values())) {
-        this.set({ [label]: key }, value);
+      this.reset();
+      for (const [result, count] of Object.entries(sources.events())) {
+        this.inc({ result }, Number(count));
       }
     },
   });
