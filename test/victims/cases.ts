@@ -30,7 +30,8 @@ export interface Forgiven {
 export const FORGIVE_NOTHING: Forgiven = { wrong: NOTHING, lost: NOTHING };
 /** CRIU ends sleeps with EINTR and leaves these out of its images (or, restoring, does not look for our fields). */
 export const FORGIVE_CRIU: Forgiven = {
-  wrong: /^WRONG (nanosleep|usleep|usleep in a thread|poll|futex|futex error): .*errno 4$/,
+  wrong:
+    /^WRONG (nanosleep|usleep|usleep in a thread|poll|futex|futex error|io_getevents in a thread): .*errno 4$/,
   lost: /^(coredump-filter|affinity|timer-slack|io-priority) /,
 };
 
@@ -147,6 +148,16 @@ export const CASES: readonly Case[] = [
     async verify(victim, before, { lost }) {
       const kept = (lines: readonly string[]): string[] => lines.filter((line) => !lost.test(line));
       assert.deepEqual(kept(await report(victim, /^report \d+ end$/)), kept(before));
+    },
+  },
+  {
+    name: 'rings of asynchronous I/O with events that nobody took',
+    program: 'aio',
+    args: [],
+    ask: (victim) => report(victim, /^report \d+ end$/),
+    async verify(victim, before, forgiven) {
+      assert.deepEqual(await report(victim, /^report \d+ end$/), before);
+      await verdict(victim, forgiven);
     },
   },
   {

@@ -17,6 +17,8 @@ export type AreaKind =
   | 'shared-memory'
   /** the same object mapped private: changed pages are saved with the process */
   | 'shared-memory-private'
+  /** of asynchronous I/O, shared with the kernel */
+  | 'aio-ring'
   | 'vdso'
   | 'vvar'
   | 'vsyscall';
@@ -96,7 +98,6 @@ const REFUSED_FLAGS: readonly (readonly [string, string, string])[] = [
 /** The same by their names. */
 const REFUSED_NAMES: readonly (readonly [RegExp, string, string])[] = [
   [/^\/SYSV[0-9a-f]{8}/, 'SysVShm', 'use shm_open(3) or mmap(2) in the place of shmget(2)'],
-  [/^\/\[aio\]/, 'AioRing', 'turn asynchronous I/O off (for databases a setting)'],
   [/^(anon_inode:)?\/?secretmem/, 'SecretMemory', 'memfd_secret(2) hides it from everybody'],
   [/^\/anon_hugepage/, 'HugeTlb', 'configure it to use transparent instead of reserved huge pages'],
   [/^anon_inode:\[io_uring\]/, 'IoUring', 'turn io_uring off (for most programs a setting)'],
@@ -118,6 +119,7 @@ export function classify(mapping: Mapping, shmemDevice: string, pid: number): Ar
   const special = specialKind(mapping.name);
   if (special) return special;
   const refused = refusedBy(mapping);
+  if (/^\/\[aio\]/.test(mapping.name) && !isOnDisk(mapping)) return 'aio-ring';
   if (refused) return refusal(refused.code, pid, describeMapping(mapping), refused.advice);
   if (mapping.device === shmemDevice && mapping.inode !== 0n) {
     if (SHARED_MEMORY_NAMES.test(mapping.name)) {
@@ -180,6 +182,7 @@ const STATUS: Readonly<Record<AreaKind, number>> = {
   'file-shared': VmaStatus.REGULAR | VmaStatus.FILE_SHARED,
   'shared-memory': VmaStatus.REGULAR | VmaStatus.FILE_SHARED | VmaStatus.MEMFD,
   'shared-memory-private': VmaStatus.REGULAR | VmaStatus.FILE_PRIVATE | VmaStatus.MEMFD,
+  'aio-ring': VmaStatus.AIORING,
   vdso: VmaStatus.REGULAR | VmaStatus.VDSO | VmaStatus.ANON_PRIVATE,
   vvar: VmaStatus.REGULAR | VmaStatus.VVAR | VmaStatus.ANON_PRIVATE,
   vsyscall: VmaStatus.VSYSCALL | VmaStatus.ANON_PRIVATE,
@@ -218,7 +221,7 @@ export function vmaEntryOf(area: Area, file?: AreaFile): VmaEntry {
 function mapFlags({ mapping, kind }: Area): number {
   let flags: number = mapping.shared ? MAP.SHARED : MAP.PRIVATE;
   if (mapping.flags.has('dp')) flags = MAP.DROPPABLE;
-  if (!hasFile(kind)) flags |= MAP.ANONYMOUS;
+  if (!hasFile(kind) && kind !== 'aio-ring') flags |= MAP.ANONYMOUS;
   for (const [name, bit] of MAP_FLAGS) if (mapping.flags.has(name)) flags |= bit;
   return flags;
 }

@@ -8,9 +8,10 @@ import type { ImageReader } from '../image/reader.ts';
 import { closeFd } from '../linux/descriptors.ts';
 import type { SavedTree } from '../state/records.ts';
 import { sizeOf } from './address-space.ts';
+import { checkRings } from './aio-ring.ts';
 import { kernelSetsMmFields } from './mm-fields.ts';
 import { kindOf, onlyArea } from './saved-areas.ts';
-import { clipRuns, PAGE, readBatches, readPagemap, type SavedPages } from './saved-pages.ts';
+import { PAGE, readPagemap, savedBytes, type SavedPages } from './saved-pages.ts';
 import { fitsSaved, ownVdso } from './vdso.ts';
 
 export interface CheckedMemory {
@@ -34,6 +35,7 @@ export function checkMemory(tree: SavedTree, images: ImageReader): CheckedMemory
     findings.push(...unsupportedAreas(pid, mm));
     const pages = readPagemap(images, IMAGES.pagemap(pid));
     bytes += demandPages(pages, images);
+    findings.push(...checkRings(pid, mm, (area) => savedBytes(area, pages, images)));
     if (pages.runs.some((run) => run.inParent)) findings.push(incremental(pid));
     else findings.push(...checkVdso(pid, mm, pages, images));
   }
@@ -118,17 +120,4 @@ function checkVdso(pid: number, mm: MmEntry, pages: SavedPages, images: ImageRea
   const bytes = savedBytes(saved, pages, images);
   if (bytes.equals(own.bytes)) return [];
   return [refusal('VdsoDiffers', pid, 'code of the vDSO', advice)];
-}
-
-/** Bytes of an area; pages that are missing are zero. */
-function savedBytes(area: VmaEntry, pages: SavedPages, images: ImageReader): Buffer {
-  const bytes = Buffer.alloc(Number(sizeOf(area)));
-  for (const { pieces, content } of readBatches(images, pages, clipRuns(pages.runs, [area]))) {
-    let from = 0;
-    for (const piece of pieces) {
-      content.copy(bytes, Number(piece.start - area.start), from, from + Number(sizeOf(piece)));
-      from += Number(sizeOf(piece));
-    }
-  }
-  return bytes;
 }

@@ -10,6 +10,7 @@ import type { ProcessRecord } from '../state/records.ts';
 import type { ProcessSubject } from '../state/state-kind.ts';
 import type { RemoteBatch } from '../tracee/remote-batch.ts';
 import type { TracedProcess } from '../tracee/traced-process.ts';
+import { collectRings } from './aio-ring.ts';
 import { type Area, type AreaFile, classify, hasFile, vmaEntryOf } from './area.ts';
 import { HeadroomGauge } from './headroom.ts';
 import { reapLeftBehind, snapshotsLeftBehind } from './reap.ts';
@@ -116,6 +117,7 @@ export function collectMappings(
   const numbers = addressFields(process.pid);
   const mmSavedAuxv = auxiliaryVector(process.pid);
   reapLeftBehind(prepared.leftBehind, remote);
+  const aios = collectRings(process.pid, areas);
   const brk = remote.must(SYS.brk, 0);
   const dumpable = remote.call(SYS.prctl, PR_GET_DUMPABLE, 0, 0, 0, 0);
   const thpDisabled = remote.call(SYS.prctl, PR_GET_THP_DISABLE, 0, 0, 0, 0);
@@ -126,7 +128,7 @@ export function collectMappings(
     gauge: prepared.gauge,
     roomBytes: prepared.roomBytes,
     writeTo: ({ mm }) => {
-      Object.assign(mm, numbers, { mmBrk: brk.value, exeFileId, mmSavedAuxv, vmas: entries });
+      Object.assign(mm, numbers, { mmBrk: brk.value, exeFileId, mmSavedAuxv, vmas: entries, aios });
       mm.dumpable = dumpable.number;
       mm.thpDisabled = thpDisabled.value === 1n;
     },

@@ -34,7 +34,10 @@ function wanted(kind: AreaKind, guard: bigint): PageQuery {
   return { inverted: without, mask: without, anyOf: PRESENT | SWAPPED };
 }
 
-/** Kinds with pages of their own; the vDSO is code that the kernel gave and is always saved whole (criu.md 2.4). */
+/** The vDSO is code that the kernel gave, and CRIU looks for all pages of a ring. */
+const ALWAYS_WHOLE: ReadonlySet<AreaKind> = new Set(['vdso', 'aio-ring']);
+
+/** Kinds with pages of their own. */
 const OWN_PAGES: ReadonlySet<AreaKind> = new Set([
   'anonymous',
   'file-private',
@@ -56,7 +59,7 @@ export function choosePages(
   const guards: PageRange[] = [];
   for (const area of areas) {
     const { mapping, kind } = area;
-    if (kind === 'vdso') runs.push(run(mapping.start, mapping.end, area));
+    if (ALWAYS_WHOLE.has(kind)) runs.push(run(mapping.start, mapping.end, area));
     // MAP_DROPPABLE memory may vanish at any time, so nobody relies on what it holds
     if (!ownsPages(kind) || mapping.flags.has('dp')) continue;
     const query = wanted(kind, guardsKnown ? GUARD : 0n);

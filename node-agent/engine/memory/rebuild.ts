@@ -13,6 +13,7 @@ import {
   SMALL_SLOT,
 } from '../tracee/resident.ts';
 import { complement, findHole, sizeOf, type Span } from './address-space.ts';
+import { rebuildRings } from './aio-ring.ts';
 import { MADV } from './area.ts';
 import { executeFile, UNFINISHED_NAME } from './executable.ts';
 import { fillPages } from './fill.ts';
@@ -22,6 +23,7 @@ import { queueFinish, queueMappings } from './map-areas.ts';
 import { setMmFields } from './mm-fields.ts';
 import { memoryOf, type PageSet, type PageSets } from './page-set.ts';
 import { isPrivate, savedSpans } from './saved-areas.ts';
+import { savedBytes } from './saved-pages.ts';
 import type { MappedObjects, SharedMemoryRestore } from './shared-memory-restore.ts';
 import { findVdso, homeMoves, parkingMoves, queueMoves, type Vdso, vdsoBytes } from './vdso.ts';
 
@@ -75,6 +77,7 @@ export function rebuildMemory(
   builder.flush();
   fillPages(process.pid, { images, pages: own.pages, inherited: born }, own.runs, progress);
   queueFinish(builder, areas);
+  rebuildRings(builder, mm, (area) => savedBytes(area, own.pages, images));
   setMmFields(builder, mm, failed === undefined ? undefined : exePath);
 }
 

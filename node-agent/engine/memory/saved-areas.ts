@@ -14,6 +14,8 @@ export type SavedKind =
   /** moved, not mapped */
   | 'vdso'
   | 'vvar'
+  /** made by io_setup(2) */
+  | 'aio-ring'
   /** the kernel's, at the same place everywhere */
   | 'vsyscall'
   /** pages that trap, inside another area */
@@ -21,12 +23,7 @@ export type SavedKind =
   | 'unsupported';
 
 const UNSUPPORTED =
-  VmaStatus.SYSVIPC |
-  VmaStatus.SOCKET |
-  VmaStatus.AIORING |
-  VmaStatus.SHSTK |
-  VmaStatus.UPROBES |
-  VmaStatus.EXT_PLUGIN;
+  VmaStatus.SYSVIPC | VmaStatus.SOCKET | VmaStatus.SHSTK | VmaStatus.UPROBES | VmaStatus.EXT_PLUGIN;
 
 /** @param area as CRIU 4.2 writes it */
 export function kindOf({ status, flags }: VmaEntry): SavedKind {
@@ -34,6 +31,7 @@ export function kindOf({ status, flags }: VmaEntry): SavedKind {
   if (status & VmaStatus.VSYSCALL) return 'vsyscall';
   if (status & VmaStatus.VVAR) return 'vvar';
   if (status & VmaStatus.VDSO) return 'vdso';
+  if (status & VmaStatus.AIORING) return 'aio-ring';
   if (status & UNSUPPORTED || flags & MAP.HUGETLB) return 'unsupported';
   if (status & (VmaStatus.MEMFD | VmaStatus.ANON_SHARED)) return 'shared-memory';
   if (status & (VmaStatus.FILE_PRIVATE | VmaStatus.FILE_SHARED)) return 'file';

@@ -152,6 +152,24 @@ export function groupRuns(runs: readonly SavedRun[], stepBytes = STEP_BYTES): Sa
   return groups;
 }
 
+/** Bytes of a span; pages that are missing are zero. */
+export function savedBytes(area: Span, pages: SavedPages, images: ImageReader): Buffer {
+  const bytes = Buffer.alloc(Number(area.end - area.start));
+  for (const { pieces, content } of readBatches(images, pages, clipRuns(pages.runs, [area]))) {
+    let from = 0;
+    for (const piece of pieces) {
+      content.copy(
+        bytes,
+        Number(piece.start - area.start),
+        from,
+        from + Number(piece.end - piece.start),
+      );
+      from += Number(piece.end - piece.start);
+    }
+  }
+  return bytes;
+}
+
 function readFully(fd: number, file: string, to: bigint, length: number, offset: number): void {
   for (let done = 0; done < length; ) {
     const got = syscall(SYS.pread64, fd, to + BigInt(done), length - done, offset + done);

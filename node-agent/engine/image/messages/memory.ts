@@ -1,5 +1,6 @@
 // Messages of mm-PID.img, pagemap-*.img and memfd.img.
 import {
+  bytes,
   bool,
   i32,
   type Infer,
@@ -40,6 +41,8 @@ export const aioRingEntry = message('aio_ring_entry', {
   id: required(1, u64),
   nrReq: required(2, u32),
   ringLen: required(3, u32),
+  /** ours: the ring as it was in the freeze */
+  content: optional(5000, bytes),
 });
 export type AioRingEntry = Infer<typeof aioRingEntry>;
 
