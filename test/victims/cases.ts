@@ -28,10 +28,13 @@ export interface Forgiven {
 }
 
 export const FORGIVE_NOTHING: Forgiven = { wrong: NOTHING, lost: NOTHING };
-/** CRIU ends sleeps with EINTR and leaves these out of its images (or, restoring, does not look for our fields). */
+/**
+ * CRIU ends sleeps with EINTR, gives each thread a copy of a filter that they shared, and leaves the rest out of its images
+ * (or, restoring, does not look for our fields).
+ */
 export const FORGIVE_CRIU: Forgiven = {
   wrong:
-    /^WRONG (nanosleep|usleep|usleep in a thread|poll|futex|futex error|io_getevents in a thread): .*errno 4$/,
+    /^WRONG (synchronised: |(nanosleep|usleep|usleep in a thread|poll|futex|futex error|io_getevents in a thread): .*errno 4$)/,
   lost: /^(coredump-filter|affinity|timer-slack|io-priority) /,
 };
 

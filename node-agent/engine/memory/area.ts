@@ -119,7 +119,7 @@ export function classify(mapping: Mapping, shmemDevice: string, pid: number): Ar
   const special = specialKind(mapping.name);
   if (special) return special;
   const refused = refusedBy(mapping);
-  if (/^\/\[aio\]/.test(mapping.name) && !isOnDisk(mapping)) return 'aio-ring';
+  if (mapping.name.startsWith('/[aio]') && !isOnDisk(mapping)) return 'aio-ring';
   if (refused) return refusal(refused.code, pid, describeMapping(mapping), refused.advice);
   if (mapping.device === shmemDevice && mapping.inode !== 0n) {
     if (SHARED_MEMORY_NAMES.test(mapping.name)) {
