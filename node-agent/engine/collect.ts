@@ -13,8 +13,7 @@ import {
   type Collected as CollectedDescriptors,
   collectDescriptors,
 } from './state/files/descriptors.ts';
-import type { FileOptions } from './state/files/file-dump.ts';
-import { FileRegistry } from './state/files/registry.ts';
+import type { FileRegistry } from './state/files/registry.ts';
 import { processKinds, threadKinds } from './state/kinds.ts';
 import {
   checkMembers,
@@ -45,7 +44,8 @@ export interface CollectedTree {
   complete(): void;
 }
 
-export interface CollectOptions extends FileOptions {
+export interface CollectOptions {
+  readonly files: FileRegistry;
   readonly mappings: ReadonlyMap<TracedProcess, PreparedMappings>;
 }
 
@@ -62,7 +62,7 @@ export function collectTree(tracer: Tracer, root: number, options: CollectOption
     record: newRecord(member, i + 1),
   }));
   findings.push(...checkMembers(listed.map((m) => m.member)));
-  const files = new FileRegistry(options);
+  const { files } = options;
   const registry = { files, sharedMemory: files.sharedMemory };
   const report = (finding: Finding): void => void findings.push(finding);
   const living = listed.flatMap(({ member, record }) => {

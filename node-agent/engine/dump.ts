@@ -24,10 +24,11 @@ export function dump(task: DumpTask, reporter: Reporter): DumpResult {
   reporter.stage('preparing');
   application.prepare();
   const node = describeNode(application.processes[0]!.pid);
+  using trees = new DisposableStack();
+  const dumps = task.trees.map((tree) => trees.use(TreeDump.prepare(tree, application, task)));
   application.freeze(task.afterDump === 'Resume' ? task.freezeLimitMillis : 0);
   reporter.stage('frozen');
-  using trees = new DisposableStack();
-  const dumps = task.trees.map((tree) => trees.use(TreeDump.collect(tree, application, task)));
+  for (const tree of dumps) tree.collect(application);
   judge(dumps, task, reporter);
   const requirements = { ...node, ...describeMoment(application.processes[0]!) };
   if (!task.dryRun) save(task, { application, dumps, requirements, reporter });

@@ -62,8 +62,9 @@ function rehearseOnce(rootPid: number, imagesDir: string): void {
   using application = HeldApplication.seize(task.trees);
   application.prepare();
   describeNode(rootPid);
+  using dump = TreeDump.prepare(tree, application, task);
   application.freeze(0);
-  using dump = TreeDump.collect(tree, application, task);
+  dump.collect(application);
   describeMoment(application.processes[0]!);
   dump.copyVolatile();
   using snapshots = Snapshots.take(application, [dump], () => {});

@@ -10,6 +10,8 @@ import type { Snapshot } from './memory/snapshot.ts';
 import type { DumpTask, DumpTree, Requirements, TreeReport } from './protocol.ts';
 import type { Reporter } from './reporter.ts';
 import type { Snapshots } from './snapshots.ts';
+import { foreseeFiles } from './state/files/foresight.ts';
+import { FileRegistry } from './state/files/registry.ts';
 import type { ProcessRecord } from './state/records.ts';
 import { writeState } from './write-state.ts';
 
@@ -33,25 +35,40 @@ export interface LivingProcess {
 export class TreeDump {
   readonly #tree: DumpTree;
   readonly #task: DumpTask;
-  readonly #collected: CollectedTree;
   readonly #images: ImageWriter;
+  readonly #files: FileRegistry;
   readonly #pagesIds = new PagesIds();
   #pageBytes = 0;
   #sharedBytes = 0;
   #bytes = 0;
   #complete = false;
+  #found: CollectedTree | undefined;
 
-  private constructor(tree: DumpTree, task: DumpTask, collected: CollectedTree) {
+  private constructor(tree: DumpTree, task: DumpTask) {
     this.#tree = tree;
     this.#task = task;
-    this.#collected = collected;
     this.#images = new ImageWriter(tree.imagesDir);
+    this.#files = new FileRegistry(task);
   }
 
-  static collect(tree: DumpTree, application: HeldApplication, task: DumpTask): TreeDump {
-    const options = { ...task, mappings: application.mappings };
-    const collected = collectTree(application.tracer, tree.rootPid, options);
-    return new TreeDump(tree, task, collected);
+  /** Looks at the names of its files while it runs. */
+  static prepare(tree: DumpTree, application: HeldApplication, task: DumpTask): TreeDump {
+    const dump = new TreeDump(tree, task);
+    for (const [{ pid }, { mappings }] of application.mappings) {
+      foreseeFiles(dump.#files, pid, mappings);
+    }
+    return dump;
+  }
+
+  /** In the freeze, once. */
+  collect({ tracer, mappings }: HeldApplication): void {
+    const options = { files: this.#files, mappings };
+    this.#found = collectTree(tracer, this.#tree.rootPid, options);
+  }
+
+  get #collected(): CollectedTree {
+    if (!this.#found) throw new Error(`nothing of ${this.#tree.name} was collected`);
+    return this.#found;
   }
 
   get findings(): readonly Finding[] {
@@ -157,8 +174,8 @@ export class TreeDump {
 
   /** Gives back what the dump still holds of the tree. */
   [Symbol.dispose](): void {
-    this.#collected.sharedMemory[Symbol.dispose]();
-    this.#collected.descriptors[Symbol.dispose]();
+    this.#files.sharedMemory[Symbol.dispose]();
+    this.#files[Symbol.dispose]();
     this.#images[Symbol.dispose]();
   }
 }

@@ -33,6 +33,8 @@ export interface PreparedMappings {
   readonly shmemDevice: string;
   /** flags to open the files of mappings with, by start address */
   readonly openFlags: ReadonlyMap<bigint, number>;
+  /** CRIU's mm_saved_auxv: does not change while the program is the same */
+  readonly auxv: readonly bigint[];
   /** pids of snapshots that a killed engine left, as the process knows them */
   readonly leftBehind: readonly number[];
   /** resident, without what files hold: what a snapshot may cost if every page is written to */
@@ -84,6 +86,7 @@ export function prepareMappings(process: TracedProcess): PreparedMappings {
       mappings.filter(({ inode }) => inode !== 0n).map((m) => [m.start, openFlagsOf(pid, m)]),
     ),
     shmemDevice: kernelShmemDevice(),
+    auxv: auxiliaryVector(pid),
     leftBehind: snapshotsLeftBehind(pid).slice(0, MAX_REAPED),
     anonymousBytes: anonymousBytes(pid),
     gauge,
@@ -115,7 +118,7 @@ export function collectMappings(
   const exeFileId = ids.ofExe();
   const entries = entriesOf(areas, ids);
   const numbers = addressFields(process.pid);
-  const mmSavedAuxv = auxiliaryVector(process.pid);
+  const mmSavedAuxv = [...prepared.auxv];
   reapLeftBehind(prepared.leftBehind, remote);
   const aios = collectRings(process.pid, areas);
   const brk = remote.must(SYS.brk, 0);

@@ -45,9 +45,9 @@ export const resourceLimits: ProcessKind = {
   stage: 'final',
 
   collect({ process }) {
-    const rlimits = parseLimits(readProc(`/proc/${process.pid}/limits`));
+    const text = readProc(`/proc/${process.pid}/limits`);
     return ({ task }) => {
-      task.rlimits = { rlimits };
+      task.rlimits = { rlimits: parseLimits(text) };
     };
   },
 

@@ -93,6 +93,9 @@ export type RemoteWord = number | bigint | RemoteResult | RemoteData;
 /** Interrupts on, no direction, trap or resume flag: foreign code starts clean. */
 const CLEAN_FLAGS = 0x202n;
 
+const CONTROL_WORDS = CONTROL_SIZE / 8;
+const OP_WORDS = OP_SIZE / 8;
+
 interface Queued {
   readonly nr: number;
   readonly args: readonly RemoteWord[];
@@ -206,12 +209,14 @@ export class RemoteBatch {
     const { thread } = this;
     const { pid } = thread.process;
     thread.saveBeforeUse();
-    const block = Buffer.concat([
-      this.resident.controlBlock(thread, this.#slot, this.#queue.length),
-      ...[...this.#queue, ...this.#will].map(encode),
-    ]);
-    block.writeUInt32LE(this.#will.length, CONTROL.will);
-    writeMemory(pid, this.#slot.base, block);
+    const calls = [...this.#queue, ...this.#will];
+    const block = new BigUint64Array(CONTROL_WORDS + calls.length * OP_WORDS);
+    this.resident.writeControlBlock(block, thread, this.#slot, {
+      calls: this.#queue.length,
+      will: this.#will.length,
+    });
+    calls.forEach((queued, i) => encode(queued, block, CONTROL_WORDS + i * OP_WORDS));
+    writeMemory(pid, this.#slot.base, new Uint8Array(block.buffer));
     if (this.#dataUsed > 0) {
       writeMemory(pid, this.#slot.dataAt, this.#data.subarray(0, this.#dataUsed));
     }
@@ -266,23 +271,23 @@ export class RemoteBatch {
   }
 }
 
-function encode({ nr, args, flags }: Queued): Buffer {
-  const op = Buffer.alloc(OP_SIZE);
+/** In words of 64 bits: this runs some hundred times in a freeze, and a Buffer's checked writes would take most of it. */
+function encode({ nr, args, flags }: Queued, block: BigUint64Array, at: number): void {
   let refs = 0;
-  op.writeBigInt64LE(BigInt(nr), OP.nr);
-  args.forEach((argument, i) => {
-    const at = OP.a + i * 8;
-    if (argument instanceof RemoteData) op.writeBigUInt64LE(argument.address, at);
-    else if (!(argument instanceof RemoteResult)) op.writeBigUInt64LE(unsigned(argument), at);
-    else if (argument.known) op.writeBigInt64LE(argument.value, at);
+  block[at + OP.nr / 8] = unsigned(nr);
+  for (let i = 0; i < args.length; i++) {
+    const argument = args[i]!;
+    let word: bigint;
+    if (argument instanceof RemoteData) word = argument.address;
+    else if (!(argument instanceof RemoteResult)) word = unsigned(argument);
+    else if (argument.known) word = unsigned(argument.value);
     else {
       refs |= 1 << i;
-      op.writeBigInt64LE(BigInt(argument.index) | (BigInt(argument.offset) << 16n), at);
+      word = unsigned(BigInt(argument.index) | (BigInt(argument.offset) << 16n));
     }
-  });
-  op.writeUInt32LE(refs, OP.refs);
-  op.writeUInt32LE(flags, OP.flags);
-  return op;
+    block[at + OP.a / 8 + i] = word;
+  }
+  block[at + OP.refs / 8] = (BigInt(flags) << 32n) | BigInt(refs);
 }
 
 function describe(args: readonly RemoteWord[]): string {

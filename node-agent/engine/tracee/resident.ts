@@ -146,22 +146,25 @@ export class Resident {
     };
   }
 
-  /** Control block as bytes: who and what to go back to if the engine is gone by the end of the batch. */
-  controlBlock(thread: TracedThread, slot: Slot, calls: number): Buffer {
-    const block = Buffer.alloc(CONTROL_SIZE);
+  /** Control block, in words of 64 bits: who and what to go back to if the engine is gone by the end of the batch. */
+  writeControlBlock(
+    block: BigUint64Array,
+    thread: TracedThread,
+    slot: Slot,
+    counts: { readonly calls: number; readonly will: number },
+  ): void {
     const registers = resumableInPlace(thread.registers);
-    block.writeUInt32LE(calls, CONTROL.n);
-    block.writeBigInt64LE(BigInt(thread.process.nsPid), CONTROL.pid);
-    block.writeBigInt64LE(BigInt(thread.nsTid), CONTROL.tid);
-    block.writeBigInt64LE(BigInt(this.endSignal), CONTROL.sig);
-    block.writeBigUInt64LE(thread.signalMask, CONTROL.mask);
-    for (const [name, place] of SAVED) {
-      block.writeBigUInt64LE(registers[place]!, CONTROL[name]);
-    }
-    block.writeBigUInt64LE(slot.opsAt, CONTROL.ops);
-    block.writeBigUInt64LE(slot.stackTop, CONTROL.stack);
-    block.writeBigUInt64LE(this.quietMask, CONTROL.quiet);
-    return block;
+    // `done`, the upper half, is 0
+    block[CONTROL.n / 8] = BigInt(counts.calls);
+    block[CONTROL.pid / 8] = BigInt(thread.process.nsPid);
+    block[CONTROL.tid / 8] = BigInt(thread.nsTid);
+    block[CONTROL.sig / 8] = BigInt(this.endSignal);
+    block[CONTROL.mask / 8] = thread.signalMask;
+    for (const [name, place] of SAVED) block[CONTROL[name] / 8] = registers[place]!;
+    block[CONTROL.ops / 8] = slot.opsAt;
+    block[CONTROL.will / 8] = BigInt(counts.will);
+    block[CONTROL.stack / 8] = slot.stackTop;
+    block[CONTROL.quiet / 8] = this.quietMask;
   }
 }
 

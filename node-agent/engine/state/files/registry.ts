@@ -37,6 +37,7 @@ export class FileRegistry {
   readonly #ghosts: GhostStore;
   readonly #entries = new Map<number, FileEntry>();
   readonly #paths = new Map<string, number>();
+  readonly #foreseen = new Map<string, Location>();
   #lastId = 0;
 
   constructor(options: FileOptions) {
@@ -62,6 +63,24 @@ export class FileRegistry {
 
   entry(id: number): FileEntry | undefined {
     return this.#entries.get(id);
+  }
+
+  /**
+   * Looks while the application runs whether a file is to be found by its name. In the freeze the answer is taken if link,
+   * device and inode are still the same: then only a mount in that very moment could have made another of it.
+   *
+   * @param magicLink any link below /proc/PID that may be gone again
+   */
+  foresee(pid: number, magicLink: string): void {
+    try {
+      const link = readLink(magicLink);
+      if (!link.startsWith('/')) return;
+      const stat = statPath(magicLink);
+      const location = this.roots.locate(pid, link, stat);
+      if (location.state === 'present') this.#foreseen.set(placeKey(pid, link, stat), location);
+    } catch {
+      // Closed or unmapped meanwhile; what takes its place is looked at in the freeze.
+    }
   }
 
   /**
@@ -103,7 +122,9 @@ export class FileRegistry {
 
   /** Message of a file that is opened by path; undefined after a refusal. Content of unlinked files is copied. */
   describePath(id: number, facts: PathFacts): FileEntry | undefined {
-    const location = this.roots.locate(facts.pid, facts.link, facts.stat);
+    const { pid, link, stat } = facts;
+    const location =
+      this.#foreseen.get(placeKey(pid, link, stat)) ?? this.roots.locate(pid, link, stat);
     if (location.state === 'unlinked') {
       const refused = this.#keepGhost(id, facts);
       if (refused) return facts.refuse(refused.code, refused.advice);
@@ -132,6 +153,9 @@ export class FileRegistry {
     this.#ghosts.save(images);
   }
 }
+
+const placeKey = (pid: number, link: string, { dev, ino, links }: FileStat): string =>
+  `${pid}:${dev}:${ino}:${links}:${link}`;
 
 const UNREACHABLE: Record<Exclude<Location['state'], 'present' | 'unlinked'>, GhostRefusal> = {
   'other-name': {
