@@ -1,6 +1,6 @@
 // Inside the freeze: everything but the pages of every process of one tree.
 import type { Finding } from './finding.ts';
-import { readProc } from './linux/procfs/read.ts';
+import { readSmallProc } from './linux/procfs/read.ts';
 import {
   collectMappings,
   type PreparedMappings,
@@ -156,7 +156,7 @@ function queue(
 
 function statusReader(thread: TracedThread): () => string {
   let text: string | undefined;
-  return () => (text ??= readProc(`/proc/${thread.process.pid}/task/${thread.tid}/status`));
+  return () => (text ??= readSmallProc(`/proc/${thread.process.pid}/task/${thread.tid}/status`));
 }
 
 const O_DIRECTORY = 0o200000;

@@ -25,6 +25,54 @@ function vector(
   return syscall(nr, pid, vectors.address, 1, vectors.address + 16n, 1, 0);
 }
 
+/** A piece of a tracee's memory and what is, or shall be, in it. */
+export interface MemoryPart {
+  readonly at: TraceeAddress;
+  readonly bytes: Uint8Array;
+}
+
+const VECTOR_BYTES = 16;
+const MAX_PARTS = 64;
+
+/** One call for all parts; false when it could not be done whole. */
+function transferParts(nr: number, pid: number, parts: readonly MemoryPart[]): boolean {
+  const total = parts.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  if (total > CHUNK_BYTES || parts.length > MAX_PARTS) return false;
+  const { words, address } = vectors;
+  words[0] = transfer.address;
+  words[1] = BigInt(total);
+  parts.forEach(({ at, bytes }, i) => {
+    words[2 + i * 2] = at;
+    words[3 + i * 2] = BigInt(bytes.length);
+  });
+  const remote = address + BigInt(VECTOR_BYTES);
+  return syscall(nr, pid, address, 1, remote, parts.length, 0) === total;
+}
+
+/** Writes several pieces of a stopped process. */
+export function writeParts(pid: number, parts: readonly MemoryPart[]): void {
+  let at = 0;
+  for (const { bytes } of parts) {
+    if (at + bytes.length <= CHUNK_BYTES) transfer.bytes.set(bytes, at);
+    at += bytes.length;
+  }
+  if (transferParts(SYS.process_vm_writev, pid, parts)) return;
+  for (const part of parts) writeMemory(pid, part.at, part.bytes);
+}
+
+/** Reads several pieces into their `bytes`; not of a snapshot child, as {@link readMemory}. */
+export function readParts(pid: number, parts: readonly MemoryPart[]): void {
+  if (!transferParts(SYS.process_vm_readv, pid, parts)) {
+    for (const { at, bytes } of parts) bytes.set(readMemory(pid, at, bytes.length));
+    return;
+  }
+  let from = 0;
+  for (const { bytes } of parts) {
+    bytes.set(transfer.bytes.subarray(from, from + bytes.length));
+    from += bytes.length;
+  }
+}
+
 /** Falls back to /proc/PID/mem, which ignores page protection (PROT_NONE, read-only text). */
 function throughProcMem(pid: number, at: TraceeAddress, bytes: Buffer, write: boolean): void {
   const fd = openSync(`/proc/${pid}/mem`, write ? 'r+' : 'r');

@@ -134,7 +134,7 @@ function putBack(process: TracedProcess, advice: readonly ForkAdvice[]): void {
  * so that the kernel writes no CPU numbers into memory that is to be saved.
  */
 function startChild(parent: TracedProcess, child: TracedProcess): () => void {
-  const rseq = ptrace.rseqConfiguration(parent.leader.tid);
+  const rseq = parent.leader.rseq;
   const original = rseq && readMemory(parent.pid, rseq.address, rseq.length);
   const batch = new RemoteBatch(child.leader);
   batch.ifOrphaned(SYS.exit_group, 0);

@@ -1,7 +1,6 @@
 // The registration of a thread's area for restartable sequences, rseq(2). A section in which the thread was stopped has
 // been left before (tracee/critical-section.ts).
 import { SYS } from '../arch/x86-64.ts';
-import { rseqConfiguration } from '../linux/ptrace.ts';
 import type { ThreadKind } from './state-kind.ts';
 
 export const rseq: ThreadKind = {
@@ -10,7 +9,7 @@ export const rseq: ThreadKind = {
   stage: 'threads',
 
   collect({ thread }) {
-    const registration = rseqConfiguration(thread.tid);
+    const registration = thread.rseq;
     return ({ threadCore }) => {
       if (!registration) return;
       threadCore.rseqEntry = {

@@ -48,12 +48,22 @@ function attributesOf(tid: number): Buffer {
   return Buffer.from(answer.bytes.subarray(0, ATTR_BYTES));
 }
 
+/** Asked at the start: in a freeze the engine is a real-time thread (linux/urgency.ts), which has no slice. */
+const ofTheEngine = attributesOf(0);
+
+/** A real-time thread keeps its nice value, but the attributes do not show it. */
+function niceOf(tid: number, attributes: Buffer): number {
+  if (!NOT_FAIR.has(attributes.readUInt32LE(AT.policy))) return attributes.readInt32LE(AT.nice);
+  // The raw call answers 20 - nice (getpriority(2), "C library/kernel differences").
+  return 20 - ask(SYS.getpriority, PRIO_PROCESS, tid);
+}
+
 /** Since Linux 6.12 the default slice of this kernel is told, too; set, it would stay where another kernel has another. */
-export function withoutDefaultSlice(attributes: Buffer, ofTheEngine: Buffer): Buffer {
+export function withoutDefaultSlice(attributes: Buffer, ordinary: Buffer): Buffer {
   const fair = !NOT_FAIR.has(attributes.readUInt32LE(AT.policy));
   const slice = attributes.readBigUInt64LE(AT.runtime);
   const set = Buffer.from(attributes);
-  if (fair && slice === ofTheEngine.readBigUInt64LE(AT.runtime))
+  if (fair && slice === ordinary.readBigUInt64LE(AT.runtime))
     set.fill(0, AT.runtime, AT.runtime + 8);
   return set;
 }
@@ -102,9 +112,8 @@ export const scheduling: ThreadKind = {
 
   collect({ thread }, remote) {
     const { tid } = thread;
-    const attributes = withoutDefaultSlice(attributesOf(tid), attributesOf(0));
-    // The raw call answers 20 - nice (getpriority(2), "C library/kernel differences").
-    const nice = 20 - ask(SYS.getpriority, PRIO_PROCESS, tid);
+    const attributes = withoutDefaultSlice(attributesOf(tid), ofTheEngine);
+    const nice = niceOf(tid, attributes);
     const affinity = affinityOf(tid);
     const ioPriority = ask(SYS.ioprio_get, IOPRIO_WHO_PROCESS, tid);
     const slack = remote.must(SYS.prctl, PR_GET_TIMERSLACK);

@@ -1,7 +1,7 @@
 // Small facts of a process: state, name, personality, coredump filter, OOM score, subreaper, creation mask.
 import { writeFileSync } from 'node:fs';
 import { SYS } from '../arch/x86-64.ts';
-import { readProc, tryReadProc } from '../linux/procfs/read.ts';
+import { readSmallProc, tryReadSmallProc } from '../linux/procfs/read.ts';
 import { parseStatus, readStat, STAT } from '../linux/procfs/status.ts';
 import { SIGNAL } from '../linux/signals.ts';
 import type { ProcessBuilder } from '../restore/builder.ts';
@@ -24,11 +24,11 @@ export const taskFacts: ProcessKind = {
   collect({ process }, remote) {
     const { pid, leader } = process;
     const stopped = leader.groupStopped;
-    const personalityText = tryReadProc(`/proc/${pid}/personality`);
-    const coredumpText = tryReadProc(`/proc/${pid}/coredump_filter`);
-    const oomText = tryReadProc(`/proc/${pid}/oom_score_adj`);
+    const personalityText = tryReadSmallProc(`/proc/${pid}/personality`);
+    const coredumpText = tryReadSmallProc(`/proc/${pid}/coredump_filter`);
+    const oomText = tryReadSmallProc(`/proc/${pid}/oom_score_adj`);
     const stat = readStat(pid);
-    const statusText = readProc(`/proc/${pid}/status`);
+    const statusText = readSmallProc(`/proc/${pid}/status`);
     const subreaper = remote.space(8);
     remote.must(SYS.prctl, PR_GET_CHILD_SUBREAPER, subreaper);
     return ({ task, threads, fs }) => {
@@ -72,7 +72,7 @@ export const taskFacts: ProcessKind = {
 /** What the kernel does not let us write is told, and no behaviour of the application; CRIU is silent about it. */
 function write(code: string, path: string, value: string, builder: ProcessBuilder): void {
   try {
-    if (readProc(path).trim() !== value) writeFileSync(path, value);
+    if (readSmallProc(path).trim() !== value) writeFileSync(path, value);
   } catch (error) {
     builder.report({
       code,

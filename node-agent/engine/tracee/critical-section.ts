@@ -1,7 +1,6 @@
 // A thread stopped inside a restartable sequence is moved to its abort handler before foreign code runs in it.
 import { REG } from '../arch/x86-64.ts';
 import { readMemory } from '../linux/process-memory.ts';
-import { rseqConfiguration } from '../linux/ptrace.ts';
 import type { TracedThread } from './traced-thread.ts';
 
 const NO_RESTART_ON_SIGNAL = 2;
@@ -14,11 +13,14 @@ const RSEQ_CS_BYTES = 32;
  *  2. we run remote code in it: the kernel sees an ip outside of the section, clears rseq_cs and aborts nothing;
  *  3. the thread gets its registers back and finishes a section that another thread may have overtaken.
  *
+ * A thread inside a system call is in no section: it would be killed for that call, or has left the section before.
+ *
  * Source: kernel/rseq.c (rseq_ip_fixup), struct rseq_cs in include/uapi/linux/rseq.h.
  */
 export function leaveCriticalSection(thread: TracedThread): void {
   const { pid } = thread.process;
-  const rseq = rseqConfiguration(thread.tid);
+  if (thread.currentCall >= 0) return;
+  const { rseq } = thread;
   if (!rseq) return;
   const area = readMemory(pid, rseq.address, RSEQ_BYTES);
   const at = area.readBigUInt64LE(8);

@@ -9,7 +9,7 @@ import {
 } from '../../../shim/shim.generated.ts';
 import { REG, unsigned } from '../arch/x86-64.ts';
 import { LinuxError } from '../linux/error.ts';
-import { readMemory, type TraceeAddress, writeMemory } from '../linux/process-memory.ts';
+import { readParts, type TraceeAddress, writeParts } from '../linux/process-memory.ts';
 import * as ptrace from '../linux/ptrace.ts';
 import { awaitStop, REMOTE_CALL_MILLIS, type RemoteEvents, TraceeError } from './remote-run.ts';
 import type { Resident, Slot } from './resident.ts';
@@ -216,10 +216,10 @@ export class RemoteBatch {
       will: this.#will.length,
     });
     calls.forEach((queued, i) => encode(queued, block, CONTROL_WORDS + i * OP_WORDS));
-    writeMemory(pid, this.#slot.base, new Uint8Array(block.buffer));
-    if (this.#dataUsed > 0) {
-      writeMemory(pid, this.#slot.dataAt, this.#data.subarray(0, this.#dataUsed));
-    }
+    writeParts(pid, [
+      { at: this.#slot.base, bytes: new Uint8Array(block.buffer) },
+      { at: this.#slot.dataAt, bytes: this.#data.subarray(0, this.#dataUsed) },
+    ]);
     const registers = BigUint64Array.from(thread.registers);
     registers[REG.rip] = this.resident.entry;
     registers[REG.rdi] = this.#slot.base;
@@ -243,15 +243,17 @@ export class RemoteBatch {
     awaitStop(thread, { kind: 'signal', signal }, this.events, millis);
     thread.place = 'signal-loop';
     const length = CONTROL_SIZE + this.#queue.length * OP_SIZE;
-    const block = readMemory(pid, this.#slot.base, length);
+    const block = Buffer.allocUnsafe(length);
+    const data = Buffer.allocUnsafe(this.#dataUsed);
+    readParts(pid, [
+      { at: this.#slot.base, bytes: block },
+      { at: this.#slot.dataAt, bytes: data },
+    ]);
     const done = block.readUInt32LE(CONTROL.done);
     this.#queue.slice(0, done).forEach((queued, i) => {
       queued.result.value = block.readBigInt64LE(CONTROL_SIZE + i * OP_SIZE + OP.ret);
     });
-    if (this.#out.length > 0) {
-      const data = readMemory(pid, this.#slot.dataAt, this.#dataUsed);
-      for (const out of this.#out) out.bytes = data.subarray(out.offset, out.offset + out.length);
-    }
+    for (const out of this.#out) out.bytes = data.subarray(out.offset, out.offset + out.length);
     const last = this.#queue[done - 1];
     this.#reset();
     if (last && last.flags & OP_STOP_ON_ERROR && last.result.value < 0n) {

@@ -24,6 +24,7 @@ export class TracedThread {
   #nsTid: number | undefined;
   #registers: Registers | undefined;
   #mask: bigint | undefined;
+  #rseq: { readonly configuration: ptrace.RseqConfiguration | undefined } | undefined;
   #touched = false;
 
   constructor(tid: number, process: TracedProcess) {
@@ -51,6 +52,12 @@ export class TracedThread {
     this.#touched = true;
   }
 
+  /** Its registration for restartable sequences, undefined when it has none. */
+  get rseq(): ptrace.RseqConfiguration | undefined {
+    this.#rseq ??= { configuration: ptrace.rseqConfiguration(this.tid) };
+    return this.#rseq.configuration;
+  }
+
   /** Blocked signals of the application. */
   get signalMask(): bigint {
     this.#mask ??= ptrace.getSignalMask(this.tid);
@@ -72,6 +79,7 @@ export class TracedThread {
   forget(): void {
     this.#registers = undefined;
     this.#mask = undefined;
+    this.#rseq = undefined;
     this.#touched = false;
   }
 

@@ -18,6 +18,36 @@ export function readProc(path: string): string {
   }
 }
 
+/** More than one record of such a file, and less than the kernel gives at once. */
+const SURELY_WHOLE_BYTES = 2048;
+
+/**
+ * As {@link readProc} without the read that only finds the end, for files of short records (status, stat, children): what
+ * is shorter than half a page is all there is.
+ */
+export function readSmallProc(path: string): string {
+  const fd = openSync(path, 'r');
+  try {
+    let text = '';
+    for (;;) {
+      const n = readSync(fd, block, 0, block.length, null);
+      text += block.toString('latin1', 0, n);
+      if (n < SURELY_WHOLE_BYTES) return text;
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** As {@link readSmallProc}, undefined when the process or file is gone. */
+export function tryReadSmallProc(path: string): string | undefined {
+  try {
+    return readSmallProc(path);
+  } catch {
+    return undefined;
+  }
+}
+
 /** As {@link readProc}, undefined when the process or file is gone. */
 export function tryReadProc(path: string): string | undefined {
   try {
@@ -41,7 +71,7 @@ export function threadIds(pid: number): number[] {
 export function childPids(pid: number): number[] {
   const children: number[] = [];
   for (const tid of threadIds(pid)) {
-    const text = tryReadProc(`/proc/${pid}/task/${tid}/children`) ?? '';
+    const text = tryReadSmallProc(`/proc/${pid}/task/${tid}/children`) ?? '';
     children.push(...text.split(' ').filter(Boolean).map(Number));
   }
   return children.sort((a, b) => a - b);

@@ -1,5 +1,5 @@
 // /proc/PID/status and /proc/PID/stat.
-import { readProc } from './read.ts';
+import { readSmallProc } from './read.ts';
 
 export interface ProcStatus {
   /** one letter, `T` stopped, `t` traced, `Z` zombie */
@@ -32,7 +32,7 @@ export interface ProcStatus {
 
 /** Parses /proc/PID/status; proc_pid_status(5). `task` may be `PID` or `PID/task/TID`. */
 export function readStatus(task: number | string): ProcStatus {
-  return parseStatus(readProc(`/proc/${task}/status`));
+  return parseStatus(readSmallProc(`/proc/${task}/status`));
 }
 
 export function parseStatus(text: string): ProcStatus {
@@ -77,7 +77,7 @@ export const innermost = (ids: readonly number[]): number => ids[ids.length - 1]
 
 /** Fields of /proc/PID/stat by their number in proc_pid_stat(5); 3 is the state. */
 export function readStat(pid: number): (field: number) => string {
-  const text = readProc(`/proc/${pid}/stat`);
+  const text = readSmallProc(`/proc/${pid}/stat`);
   const fields = text
     .slice(text.lastIndexOf(')') + 2)
     .trim()
