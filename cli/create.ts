@@ -27,11 +27,26 @@ export async function createAndFollow<T extends DiapauseObject>(
   args: Arguments,
   session: Session,
 ): Promise<ExitCode> {
-  const format = args.text('output') as OutputFormat | undefined;
-  const dryRun = args.text('dry-run') ?? 'none';
   const timeoutMillis = args.durationMillis('wait-timeout');
+  const created = await create(kind, object, args, session);
+  if (created !== undefined) {
+    const ready = await followed<T>(session, { kind, ref: refOf(created) }, timeoutMillis);
+    announce(ready, told(ready), args, session);
+  }
+  return EXIT.done;
+}
+
+/** @returns undefined when all is told: after a dry run, or with `--no-wait` */
+export async function create<T extends DiapauseObject>(
+  kind: Kind,
+  object: T,
+  args: Arguments,
+  session: Session,
+): Promise<T | undefined> {
+  const dryRun = args.text('dry-run') ?? 'none';
   if (dryRun === 'client') {
-    return announce(object, format, 'created (dry run)', session);
+    announce(object, 'created (dry run)', args, session);
+    return undefined;
   }
   const resource = await session.resource<T>(kind);
   const created = await resource.create(object, {
@@ -39,14 +54,15 @@ export async function createAndFollow<T extends DiapauseObject>(
     dryRun: dryRun === 'server',
   });
   if (dryRun === 'server') {
-    return announce(created, format, 'created (server dry run)', session);
+    announce(created, 'created (server dry run)', args, session);
+    return undefined;
   }
   if (args.flag('no-wait')) {
-    return announce(created, format, 'created', session);
+    announce(created, 'created', args, session);
+    return undefined;
   }
   session.io.err(`${qualifiedName(created)} created\n`);
-  const ready = await followed<T>(session, { kind, ref: refOf(created) }, timeoutMillis);
-  return announce(ready, format, told(ready), session);
+  return created;
 }
 
 async function followed<T extends DiapauseObject>(
@@ -58,14 +74,15 @@ async function followed<T extends DiapauseObject>(
   return await follow<T>(session, target, view, timeoutMillis);
 }
 
-function announce(
+/** The object in the format of `-o`, or one sentence about it. */
+export function announce(
   object: TypedObject,
-  format: OutputFormat | undefined,
   sentence: string,
+  args: Arguments,
   { io }: Session,
-): ExitCode {
+): void {
+  const format = args.text('output') as OutputFormat | undefined;
   io.out(format === undefined ? `${qualifiedName(object)} ${sentence}\n` : printed(object, format));
-  return EXIT.done;
 }
 
 /** `redis-20261127-171622`: a name that tells when, in UTC; a long stem is cut (pure). */

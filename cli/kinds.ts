@@ -34,10 +34,11 @@ function define(kind: string, shortName: string): Kind {
 
 export const CHECKPOINT = define('Checkpoint', 'chk');
 export const RESTORE = define('Restore', 'rst');
+export const SCHEDULE = define('CheckpointSchedule', 'chks');
 export const STORE = define('CheckpointStore', 'chkst');
 
-/** Kinds that are work: they go on until they are ready or have failed. */
-export const WORK_KINDS: readonly Kind[] = [CHECKPOINT, RESTORE];
+/** Kinds that `status` lists and that can be named on the command line. */
+export const LISTED_KINDS: readonly Kind[] = [CHECKPOINT, RESTORE, SCHEDULE];
 
 /** An object of the command line, `checkpoint/redis-1`. */
 export interface NamedObject {
@@ -48,7 +49,7 @@ export interface NamedObject {
 /** The kind that a word means: name, plural, short name, any of them with the group. */
 export function kindNamed(word: string): Kind | undefined {
   const bare = word.toLowerCase().replace(`.${GROUP}`, '');
-  return WORK_KINDS.find(({ singular, shortName, type }) =>
+  return LISTED_KINDS.find(({ singular, shortName, type }) =>
     [singular, shortName, type.plural].includes(bare),
   );
 }
@@ -64,7 +65,7 @@ export function namedObjects(words: readonly string[], verb: string): readonly N
     const [kindWord = '', name = ''] = word.split('/', 2);
     const kind = kindNamed(kindWord);
     if (kind === undefined || name === '') {
-      const known = WORK_KINDS.map(({ singular }) => `${singular}/NAME`).join(', ');
+      const known = LISTED_KINDS.map(({ singular }) => `${singular}/NAME`).join(', ');
       throw usageError(`"${word}" names no object; write ${known}`, verb);
     }
     return { kind, name };

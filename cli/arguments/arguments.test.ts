@@ -100,7 +100,9 @@ describe('help', () => {
       }
       // An example that its own parser refuses would be a bad example.
       for (const example of verb.examples) {
-        assert.equal(parse(example.replace(/ >.*/, ''))?.verb, verb, example);
+        const words = example.replace(/ >.*/, '').match(/"[^"]*"|\S+/g) ?? [];
+        const unquoted = words.map((word) => word.replaceAll('"', ''));
+        assert.equal(parseCommand(unquoted, VERBS)?.verb, verb, example);
       }
     }
   });

@@ -8,6 +8,7 @@ export type Named =
   | 'context'
   | 'checkpoint'
   | 'store'
+  | 'schedule'
   | 'object'
   | 'file';
 

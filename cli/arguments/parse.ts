@@ -126,6 +126,13 @@ function checkPositionals({ positionals }: Verb, args: Arguments): void {
   if (missing !== undefined) {
     throw args.wrong(`${missing.name} is missing`);
   }
+  const wrong = positionals.find(
+    ({ choices }, index) => choices?.includes(args.positionals[index] ?? '') === false,
+  );
+  if (wrong?.choices !== undefined) {
+    const given = args.positionals[positionals.indexOf(wrong)];
+    throw args.wrong(`${wrong.name}: "${given}" is none of ${wrong.choices.join(', ')}`);
+  }
   const last = positionals.at(-1);
   const extra = args.positionals[positionals.length];
   if (extra !== undefined && last?.repeated !== true) {

@@ -3,7 +3,7 @@
 import type { TypedObject } from '../../crds/meta.ts';
 import type { ResourceType } from '../../kube/resource-types.ts';
 import type { Named } from '../arguments/option.ts';
-import { CHECKPOINT, STORE, WORK_KINDS } from '../kinds.ts';
+import { CHECKPOINT, LISTED_KINDS, SCHEDULE, STORE } from '../kinds.ts';
 import type { Session } from '../session.ts';
 
 const LIMIT_MILLIS = 3_000;
@@ -30,12 +30,14 @@ export async function namesOf(
       return await list(session, core('pods', true));
     case 'checkpoint':
       return await list(session, CHECKPOINT.type);
+    case 'schedule':
+      return await list(session, SCHEDULE.type);
     case 'store':
       return await list(session, STORE.type);
     case 'object':
       return (
         await Promise.all(
-          WORK_KINDS.map(async ({ singular, type }) =>
+          LISTED_KINDS.map(async ({ singular, type }) =>
             (await list(session, type)).map((name) => `${singular}/${name}`),
           ),
         )

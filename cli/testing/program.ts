@@ -10,7 +10,7 @@ import { FakeApiServer } from '../../kube/testing/fake-api-server.ts';
 import type { FakeKind } from '../../kube/testing/fake-store.ts';
 import { testKubeconfig } from '../../kube/testing/kubeconfig.ts';
 import { until } from '../../kube/testing/until.ts';
-import { type Kind, STORE, WORK_KINDS } from '../kinds.ts';
+import { type Kind, STORE, LISTED_KINDS } from '../kinds.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'diapause-program-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
@@ -31,7 +31,7 @@ const core = (plural: string, kind: string, namespaced: boolean): FakeKind => ({
 });
 
 export const KINDS: readonly FakeKind[] = [
-  ...[...WORK_KINDS, STORE].map(fakeKind),
+  ...[...LISTED_KINDS, STORE].map(fakeKind),
   core('pods', 'Pod', true),
   core('nodes', 'Node', false),
   core('namespaces', 'Namespace', false),

@@ -65,6 +65,7 @@ const OPTIONS: readonly Option[] = [
     choices: ['Delete', 'Retain'],
     help: 'Whether the bundle goes with the Checkpoint',
   },
+  { name: 'hold', help: 'No schedule deletes it' },
   ...CREATE_OPTIONS,
 ];
 
@@ -120,7 +121,10 @@ function specOf(args: Arguments, pod: string): CheckpointSpec {
       maxFreezeSeconds: args.seconds('max-freeze'),
       maxBytes: args.text('max-bytes'),
     },
-    retention: { deletionPolicy: args.text('deletion-policy') as DeletionPolicy | undefined },
+    retention: {
+      deletionPolicy: args.text('deletion-policy') as DeletionPolicy | undefined,
+      hold: args.flag('hold') ? true : undefined,
+    },
   };
   return spec as CheckpointSpec;
 }

@@ -4,7 +4,7 @@ import { FACTS_OUTPUT_OPTION } from '../arguments/option.ts';
 import type { Verb } from '../arguments/verb.ts';
 import { EXIT } from '../exit-codes.ts';
 import { isUnknownKind } from '../explain.ts';
-import { type DiapauseObject, type Kind, namedObjects, WORK_KINDS } from '../kinds.ts';
+import { type DiapauseObject, type Kind, namedObjects, LISTED_KINDS } from '../kinds.ts';
 import { document } from '../output/print.ts';
 import type { Session } from '../session.ts';
 import { describeObject } from './status/describe.ts';
@@ -39,7 +39,7 @@ export const statusVerb: Verb = {
       return EXIT.done;
     }
     const sections = await Promise.all(
-      WORK_KINDS.map((kind) => list(session, kind, everywhere ? undefined : namespace)),
+      LISTED_KINDS.map((kind) => list(session, kind, everywhere ? undefined : namespace)),
     );
     const objects = sections.flat();
     if (format !== undefined) {
@@ -66,7 +66,7 @@ async function list(
     const { items } = await resource.list({ namespace, signal: session.signal });
     return items;
   } catch (error) {
-    if (kind !== WORK_KINDS[0] && isNotFound(error) && isUnknownKind(error)) {
+    if (kind !== LISTED_KINDS[0] && isNotFound(error) && isUnknownKind(error)) {
       return [];
     }
     throw error;

@@ -6,12 +6,14 @@ import { inspectVerb } from './inspect.ts';
 import { logsVerb } from './logs.ts';
 import { reportVerb } from './report.ts';
 import { restoreVerb } from './restore.ts';
+import { scheduleVerb } from './schedule.ts';
 import { statusVerb } from './status.ts';
 import { waitVerb } from './wait.ts';
 
 export const VERBS: readonly Verb[] = [
   checkpointVerb,
   restoreVerb,
+  scheduleVerb,
   statusVerb,
   waitVerb,
   reportVerb,

@@ -1,5 +1,9 @@
 // What `status` tells of each kind besides its state (pure). The same facts as the printer columns in crds/.
 import type { Checkpoint } from '../../../crds/checkpoint.ts';
+import type {
+  CheckpointSchedule,
+  CheckpointScheduleStatus,
+} from '../../../crds/checkpoint-schedule.ts';
 import type { Restore } from '../../../crds/restore.ts';
 import type { DiapauseObject } from '../../kinds.ts';
 
@@ -19,9 +23,21 @@ export const COLUMNS: Readonly<Record<string, readonly Column[]>> = {
     column<Checkpoint>('SIZE', ({ status }) => status?.bundle?.size),
     column<Checkpoint>('FREEZE', ({ status }) => status?.timing?.freeze),
   ],
+  CheckpointSchedule: [
+    column<CheckpointSchedule>('SCHEDULE', ({ spec }) => spec.schedule),
+    column<CheckpointSchedule>('SUSPEND', ({ spec }) => String(spec.suspend ?? false)),
+    column<CheckpointSchedule>('ACTIVE', ({ status }) => status?.active?.toString()),
+    column<CheckpointSchedule>('KEPT', ({ status }) => kept(status?.totals)),
+    column<CheckpointSchedule>('NEXT', ({ status }) => status?.nextScheduleTime),
+  ],
   Restore: [
     column<Restore>('CHECKPOINT', ({ spec }) => spec.checkpointRef.name),
     column<Restore>('POD', ({ status }) => status?.pod?.name),
     column<Restore>('NODE', ({ status }) => status?.pod?.node),
   ],
 };
+
+/** `12 (1.3Gi)` */
+function kept(totals: CheckpointScheduleStatus['totals']): string | undefined {
+  return totals && `${totals.checkpoints} (${totals.size})`;
+}

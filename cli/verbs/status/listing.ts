@@ -1,6 +1,6 @@
 // Objects as one table for each kind, newest last (pure).
 import { findCondition } from '../../../kube/conditions.ts';
-import { type DiapauseObject, type Kind, WORK_KINDS } from '../../kinds.ts';
+import { type DiapauseObject, type Kind, LISTED_KINDS } from '../../kinds.ts';
 import { age } from '../../output/age.ts';
 import { plainProgress } from '../../output/progress.ts';
 import { table } from '../../output/table.ts';
@@ -12,7 +12,7 @@ export interface ListingOptions {
 }
 
 export function listing(objects: readonly DiapauseObject[], options: ListingOptions): string {
-  return WORK_KINDS.map((kind) => section(kind, objects, options))
+  return LISTED_KINDS.map((kind) => section(kind, objects, options))
     .filter((text) => text !== '')
     .join('\n');
 }
