@@ -178,7 +178,10 @@ async function goOnAndStopAgain(victim: Victim): Promise<void> {
   for (const pid of pids) process.kill(pid, 'SIGCONT');
   await new Promise((resolve) => setTimeout(resolve, 100));
   for (const pid of pids) process.kill(pid, 'SIGSTOP');
-  while (stopped().length < pids.length) await new Promise((resolve) => setTimeout(resolve, 5));
+  for (const end = Date.now() + 10_000; stopped().length < pids.length; ) {
+    assert.ok(Date.now() < end, `it does not stop again: ${describeVictim(victim)}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 }
 
 /** What must be true once a dump was left to finish: nothing of ours is in the application. */

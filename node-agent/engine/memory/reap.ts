@@ -2,7 +2,7 @@
 import { SYS } from '../arch/x86-64.ts';
 import { readMaps } from '../linux/procfs/maps.ts';
 import { innermost, readStat, readStatus, STAT } from '../linux/procfs/status.ts';
-import { childPids, threadIds, tryReadProc } from '../linux/procfs/read.ts';
+import { childPids, threadIds } from '../linux/procfs/read.ts';
 import * as ptrace from '../linux/ptrace.ts';
 import { SIGNAL, STOP_SIGNALS, sendSignal } from '../linux/signals.ts';
 import { EVENT, poll } from '../linux/wait.ts';
@@ -11,6 +11,7 @@ import { leaveCriticalSection } from '../tracee/critical-section.ts';
 import { DeadlineError, waitFor } from '../tracee/deadline.ts';
 import { restartSilently } from '../tracee/silent-restart.ts';
 import type { RemoteBatch } from '../tracee/remote-batch.ts';
+import { isQuietMask } from '../tracee/resident.ts';
 import { TracedProcess } from '../tracee/traced-process.ts';
 import type { TracedThread } from '../tracee/traced-thread.ts';
 import type { Tracer } from '../tracee/tracer.ts';
@@ -22,7 +23,6 @@ const STOP_MILLIS = 2000;
 /** Threads that are asked before we give up: each that does not stop costs the deadline. */
 const MAX_THREADS_ASKED = 3;
 const { TRACE_OPTION } = ptrace;
-const SNAPSHOT_OOM_SCORE = 1000;
 const STAT_EXIT_SIGNAL = 38;
 
 /** `zombie`: it stays until the next session or the end of its parent, seen by nobody but /proc. */
@@ -72,12 +72,12 @@ export function reapLeftBehind(nsPids: readonly number[], remote: RemoteBatch): 
   for (const nsPid of nsPids) remote.call(SYS.wait4, nsPid, 0, WALL | WNOHANG, 0);
 }
 
-/** A zombie that our fork made: no exit signal, first choice of the out-of-memory killer. */
+/** A zombie that our fork made: no exit signal, and it died with the signals blocked that are blocked in an interpreter. */
 export function isDeadSnapshot(pid: number): boolean {
   try {
     const field = readStat(pid);
-    const score = Number(tryReadProc(`/proc/${pid}/oom_score_adj`));
-    return field(3) === 'Z' && field(STAT_EXIT_SIGNAL) === '0' && score === SNAPSHOT_OOM_SCORE;
+    if (field(3) !== 'Z' || field(STAT_EXIT_SIGNAL) !== '0') return false;
+    return isQuietMask(readStatus(pid).blockedSignals);
   } catch {
     return false;
   }

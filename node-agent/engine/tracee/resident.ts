@@ -19,6 +19,14 @@ const MAP_FIXED_NOREPLACE = 0x100000;
 /** Signals that say "batch done": ignored by default, so that an orphan passes over its own tgkill. */
 const END_SIGNALS = [SIGNAL.SIGURG, SIGNAL.SIGWINCH, SIGNAL.SIGCONT] as const;
 
+/** Nobody can block these two. */
+const UNBLOCKABLE = signalBit(SIGNAL.SIGKILL) | signalBit(SIGNAL.SIGSTOP);
+const quietMask = (endSignal: number): bigint => ALL_SIGNALS & ~signalBit(endSignal);
+
+/** Are the signals blocked, as /proc shows it, that are blocked while the interpreter runs? */
+export const isQuietMask = (blocked: bigint): boolean =>
+  END_SIGNALS.some((signal) => (quietMask(signal) & ~UNBLOCKABLE) === blocked);
+
 export interface SlotShape {
   readonly calls: number;
   readonly dataBytes: number;
@@ -103,7 +111,7 @@ export class Resident {
 
   /** Blocked while it runs: everything but the signal that ends a batch. */
   get quietMask(): bigint {
-    return ALL_SIGNALS & ~signalBit(this.endSignal);
+    return quietMask(this.endSignal);
   }
 
   get entry(): TraceeAddress {

@@ -13,6 +13,7 @@ export interface ProcStatus {
   readonly gids: readonly number[];
   readonly groups: readonly number[];
   readonly tracerPid: number;
+  readonly blockedSignals: bigint;
   readonly caughtSignals: bigint;
   readonly ignoredSignals: bigint;
   readonly pendingSignals: bigint;
@@ -55,6 +56,7 @@ export function parseStatus(text: string): ProcStatus {
     gids: numbers('Gid'),
     groups: numbers('Groups'),
     tracerPid: Number(field('TracerPid') ?? 0),
+    blockedSignals: mask('SigBlk'),
     caughtSignals: mask('SigCgt'),
     ignoredSignals: mask('SigIgn'),
     pendingSignals: mask('SigPnd'),
