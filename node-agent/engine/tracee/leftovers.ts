@@ -51,16 +51,16 @@ function tryRead(pid: number, start: TraceeAddress, length: number): Buffer | un
  *  1. an engine was killed while a thread stood in its interpreter;
  *  2. the thread was stopped by a signal, or sent into a handler, before it had found its way out;
  *  3. we come, and see it there or on its way back there.
+ * Then all stay: the way out of one may lead through another, where an engine was killed while it borrowed such a thread.
  */
 export function removeLeftovers(process: TracedProcess): void {
   const { leftovers } = process;
   if (leftovers.length === 0) return;
   if (leftovers.length === 0) return;
   const stacks = [...process.threads.values()].map(stackOf);
-  const unused = leftovers.filter((leftover) => !stacks.some((stack) => leadsTo(stack, leftover)));
-  if (unused.length === 0) return;
+  if (leftovers.some((leftover) => stacks.some((stack) => leadsTo(stack, leftover)))) return;
   const batch = new RemoteBatch(process.leader);
-  for (const { start, end } of unused) batch.must(SYS.munmap, start, end - start);
+  for (const { start, end } of leftovers) batch.must(SYS.munmap, start, end - start);
   batch.run();
 }
 
