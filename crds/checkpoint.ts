@@ -39,6 +39,8 @@ export interface CheckpointSpec {
     /** no schedule deletes it */
     readonly hold?: boolean;
   };
+  /** accepted and prepared, but nothing is stopped until this is false */
+  readonly suspend?: boolean;
   readonly cancel?: boolean;
 }
 
@@ -52,6 +54,7 @@ export const CHECKPOINT_DEFAULTS = {
   mode: 'Execute',
   deletionPolicy: 'Delete',
   hold: false,
+  suspend: false,
   cancel: false,
 } as const;
 
@@ -91,6 +94,8 @@ export interface CheckpointStatus {
     readonly node: string;
     readonly ownerKind?: string;
     readonly ownerName?: string;
+    /** what will be saved; `imageID` as the runtime of that node names it */
+    readonly containers?: readonly { readonly name: string; readonly imageID: string }[];
   };
   readonly podTemplate?: PodTemplate;
   readonly containers?: readonly CheckpointedContainer[];
@@ -106,6 +111,8 @@ export interface CheckpointStatus {
     readonly frozenAt?: string;
     readonly resumedAt?: string;
     readonly freezeMillis?: number;
+    /** how long the pod may stand still: no probe notices it, and `limits` allows it */
+    readonly freezeLimitMillis?: number;
     /** `freezeMillis` for people */
     readonly freeze?: string;
   };

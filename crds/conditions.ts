@@ -45,6 +45,10 @@ const PROGRESS = define('progress', {
 });
 
 const WAITING = define('waiting', {
+  Prepared: [
+    'everything is prepared; the pod runs on untouched',
+    'set spec.suspend to false to save it',
+  ],
   Queued: [
     'another task works on this pod; only one does at a time',
     'wait, or cancel the other Checkpoint',

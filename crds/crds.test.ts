@@ -156,6 +156,7 @@ describe('what users write', () => {
         deletionPolicy: CHECKPOINT_DEFAULTS.deletionPolicy,
         hold: CHECKPOINT_DEFAULTS.hold,
       },
+      suspend: CHECKPOINT_DEFAULTS.suspend,
       cancel: CHECKPOINT_DEFAULTS.cancel,
     });
     const restore = schemas.get('Restore');
@@ -163,7 +164,9 @@ describe('what users write', () => {
     assert.deepEqual((withDefaults(restore, shortRestore) as { spec: unknown }).spec, {
       checkpointRef: { name: 'redis-1' },
       target: { newPod: {} },
+      placement: RESTORE_DEFAULTS.placement,
       timeoutSeconds: RESTORE_DEFAULTS.timeoutSeconds,
+      cancel: RESTORE_DEFAULTS.cancel,
     });
     const schedule = schemas.get('CheckpointSchedule');
     assert.ok(schedule);

@@ -128,6 +128,8 @@ export interface NodeTaskStatus {
   /** RFC 3339, renewed every 10 s while Running; the controller gives up on tasks older than 60 s */
   readonly heartbeatTime?: string;
   readonly stage?: string;
+  /** the agent does what cannot be called back (Restore: processes may run); never set after `spec.cancel` was */
+  readonly committed?: boolean;
   readonly bytesDone?: number;
   readonly bytesTotal?: number;
   readonly result?: TaskResult;

@@ -29,17 +29,28 @@ export interface NewPod {
   readonly name?: string;
   /** default: the scheduler chooses */
   readonly nodeName?: string;
+  /** nodes that the scheduler must not choose */
+  readonly excludedNodeNames?: readonly string[];
   readonly overrides?: PodOverrides;
 }
 
 export interface RestoreSpec {
   readonly checkpointRef: { readonly name: string };
   readonly target?: { readonly newPod?: NewPod };
+  readonly placement?: Placement;
   readonly timeoutSeconds?: number;
+  readonly cancel?: boolean;
 }
 
+/** When the new pod is started: once the bundle is stored, or as soon as the Checkpoint is accepted. */
+export type Placement = 'AfterCheckpoint' | 'Ahead';
+
 /** The defaults of the schema, for objects that did not pass through the API server. */
-export const RESTORE_DEFAULTS = { timeoutSeconds: 600 } as const;
+export const RESTORE_DEFAULTS = {
+  placement: 'AfterCheckpoint',
+  timeoutSeconds: 600,
+  cancel: false,
+} as const;
 
 export interface RestoreStatus {
   readonly observedGeneration?: number;
@@ -52,6 +63,8 @@ export interface RestoreStatus {
     readonly startTime?: string;
     readonly completionTime?: string;
     readonly restoreMillis?: number;
+    /** when the processes ran again, by the clock of the new pod's node */
+    readonly restoredAt?: string;
   };
   readonly progress?: {
     readonly stage: string;

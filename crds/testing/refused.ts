@@ -125,6 +125,21 @@ export const REFUSED: readonly RefusedCase[] = [
     says: 'a Restore cannot be changed',
   },
   {
+    what: 'a Restore whose cancellation is taken back',
+    kind: 'Restore',
+    by: 'cel',
+    before: { ...completeRestore, spec: { ...completeRestore.spec, cancel: true } },
+    object: completeRestore,
+    says: 'cancel cannot be taken back',
+  },
+  {
+    what: 'a Checkpoint that is suspended later',
+    kind: 'Checkpoint',
+    by: 'cel',
+    ...changed({ suspend: true }),
+    says: 'suspend can only be ended',
+  },
+  {
     what: 'a store without a volume',
     kind: 'CheckpointStore',
     by: 'schema',

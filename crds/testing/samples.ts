@@ -57,13 +57,20 @@ const checkpointBody: Body<Checkpoint> = {
     limits: { timeoutSeconds: 300, maxFreezeSeconds: 5, maxBytes: 1_000_000_000 },
     mode: 'Execute',
     retention: { deletionPolicy: 'Delete', hold: true },
+    suspend: false,
     cancel: false,
   },
   status: {
     observedGeneration: 1,
     phase: 'Ready',
     conditions: [condition],
-    source: { podUID: 'u-1', node: 'node-a', ownerKind: 'ReplicaSet', ownerName: 'redis-5f' },
+    source: {
+      podUID: 'u-1',
+      node: 'node-a',
+      ownerKind: 'ReplicaSet',
+      ownerName: 'redis-5f',
+      containers: [{ name: 'main', imageID: `sha256:${ID}` }],
+    },
     podTemplate: {
       metadata: { labels: { app: 'redis' }, annotations: { note: 'any' } },
       spec: { containers: [{ name: 'main', image: 'redis:8' }] },
@@ -93,6 +100,7 @@ const checkpointBody: Body<Checkpoint> = {
       frozenAt: TIME,
       resumedAt: TIME,
       freezeMillis: 12.5,
+      freezeLimitMillis: 10_000,
       freeze: '12.5ms',
     },
     progress: { stage: 'saving-pages', bytesDone: 1, bytesTotal: 2 },
@@ -116,6 +124,7 @@ const restoreBody: Body<Restore> = {
       newPod: {
         name: 'redis-b',
         nodeName: 'node-b',
+        excludedNodeNames: ['node-a'],
         overrides: {
           labels: { app: 'redis-b' },
           annotations: { note: 'restored' },
@@ -125,7 +134,9 @@ const restoreBody: Body<Restore> = {
         },
       },
     },
+    placement: 'AfterCheckpoint',
     timeoutSeconds: 600,
+    cancel: false,
   },
   status: {
     observedGeneration: 1,
@@ -133,7 +144,7 @@ const restoreBody: Body<Restore> = {
     conditions: [condition],
     pod: { name: 'redis-b', uid: 'u-2', node: 'node-b' },
     containers: [{ name: 'main', processes: 1 }],
-    timing: { startTime: TIME, completionTime: TIME, restoreMillis: 40 },
+    timing: { startTime: TIME, completionTime: TIME, restoreMillis: 40, restoredAt: TIME },
     progress: { stage: 'filling-memory', bytesDone: 1, bytesTotal: 2 },
     attempts: 1,
     report: [report],
@@ -247,6 +258,7 @@ const status: Complete<NodeTaskStatus> = {
   acceptedBy: { agentPod: 'diapause-agent-x', uid: 'u-4' },
   heartbeatTime: TIME,
   stage: 'saving-pages',
+  committed: false,
   bytesDone: 1,
   bytesTotal: 2,
   result: {

@@ -8,7 +8,7 @@ import { failureOfEngine } from './engine-failure.ts';
 import { EngineCrashedError, EngineFailedError } from './engine-process.ts';
 import type { RestoreContext, RestoreWork } from './restore.ts';
 
-/** Journal: engine. @throws TaskFailure; half-built processes have ended with the engine */
+/** Committed first, journal: engine. @throws TaskFailure; half-built processes have ended with the engine */
 export async function rebuildProcesses(
   context: RestoreContext,
   work: RestoreWork,
@@ -23,13 +23,21 @@ export async function rebuildProcesses(
   }
   const engine = await context.tools.engines.take();
   using _killed = engine;
+  await context.commit();
   await context.journal.note('engine', { engine: engine.identity });
   containers.assertAlive();
-  const onEvent = (event: EngineEvent): void => tell(context, event);
+  let releasedAtMillis: number | undefined;
+  const onEvent = (event: EngineEvent): void => {
+    if (event.event === 'stage' && event.stage === 'released') {
+      releasedAtMillis = Date.now();
+    }
+    tell(context, event);
+  };
   try {
     const task = { type: 'restore', trees, leaveStopped: false } as const;
     const result = await engine.run(task, { signal, onEvent });
-    return taskResult(result as RestoreResult, work);
+    const resumedAt = new Date(releasedAtMillis ?? Date.now()).toISOString();
+    return { ...taskResult(result as RestoreResult, work), resumedAt };
   } catch (error) {
     throw explain(error);
   }

@@ -290,7 +290,7 @@ export class TaskAgent {
       const progress = { stage: () => undefined, bytes: () => undefined };
       const signal = AbortSignal.timeout(OTHER_AGENT_MILLIS);
       const context = { uid: task.uid, spec: task.spec, signal, journal: entry, progress };
-      await handlerOf(task.spec)?.abandon({ ...context, tools: this.#tools });
+      await handlerOf(task.spec)?.abandon({ ...context, tools: this.#tools, commit: refuse });
     }
     await entry.remove();
     this.#left.delete(task.uid);
@@ -301,6 +301,10 @@ export class TaskAgent {
     this.#options.log.error({ ...facts, err: error }, 'failed');
   }
 }
+
+/** Nobody wants the work of an abandoned task. */
+const refuse = (): Promise<never> =>
+  Promise.reject(new TaskFailure('Canceled', 'the task does not exist any more'));
 
 const hasEnded = (status: NodeTaskStatus | undefined): boolean =>
   ['Succeeded', 'Failed', 'Canceled'].includes(status?.state ?? '');

@@ -50,6 +50,13 @@ export interface TaskContext<Spec extends NodeTaskSpec = NodeTaskSpec> {
   readonly journal: JournalEntry;
   readonly progress: Progress;
   readonly tools: Tools;
+  /**
+   * Asks for leave to do what cannot be called back, right before doing it: two writes to one object, and the API server
+   * orders them. Either whoever cancels finds `committed`, or we find `cancel` here.
+   *
+   * @throws TaskFailure Canceled when the task was called back, TaskFailed when nobody could be asked
+   */
+  commit(): Promise<void>;
 }
 
 /** The agent ends in the middle; its successor finds everything in the journal. */

@@ -4,6 +4,7 @@ import { ApiError, isConflict, isInvalid, isNotFound } from '../../kube/api-erro
 import { type BackoffPolicy, backoffMillis } from '../../kube/backoff.ts';
 import { type Clock, formatTime, pause, type Timer } from '../../kube/clock.ts';
 import type { Resource } from '../../kube/resource.ts';
+import { messageOf, TaskFailure } from '../task-failure.ts';
 import type { Outcome } from './outcome.ts';
 import { outcomeStatus } from './outcome.ts';
 import type { Progress } from './task-context.ts';
@@ -12,6 +13,8 @@ const HEARTBEAT_MILLIS = 10_000;
 /** A new stage is told soon, but not each of several that follow at once. */
 const STAGE_DELAY_MILLIS = 250;
 const REQUEST_MILLIS = 10_000;
+/** With the pauses between them about as long as a controller takes to give up on us. */
+const COMMIT_ATTEMPTS = 8;
 const BACKOFF: BackoffPolicy = { baseMillis: 200, maxMillis: 10_000 };
 
 export interface TaskRef {
@@ -68,6 +71,24 @@ export class TaskReporter implements Progress, Disposable {
     this.#bytesTotal = total ?? this.#bytesTotal;
   }
 
+  /** See TaskContext.commit. */
+  async commit(signal: AbortSignal): Promise<void> {
+    for (let failures = 1; ; failures++) {
+      signal.throwIfAborted();
+      try {
+        const task = await patchStatus(this.#options, { ...this.#status, committed: true });
+        return refuseCancelled(task);
+      } catch (error) {
+        // Whether or not it was heard: without an answer nothing is begun.
+        if (!isPassing(error) || failures === COMMIT_ATTEMPTS) {
+          throw notCommitted(error);
+        }
+      }
+      const { clock } = this.#options;
+      await pause(clock, backoffMillis(BACKOFF, failures, Math.random), signal);
+    }
+  }
+
   /** No write of progress may come after the outcome. */
   async stop(): Promise<void> {
     this[Symbol.dispose]();
@@ -101,19 +122,42 @@ export class TaskReporter implements Progress, Disposable {
     if (this.#stopped) {
       return;
     }
-    const status: NodeTaskStatus = {
+    try {
+      await patchStatus(this.#options, this.#status);
+    } catch (error) {
+      this.#options.onError(error);
+    }
+  }
+
+  get #status(): NodeTaskStatus {
+    return {
       state: 'Running',
       heartbeatTime: formatTime(this.#options.clock.now()),
       stage: this.#stage,
       bytesDone: Math.floor(this.#bytesDone),
       bytesTotal: Math.floor(this.#bytesTotal),
     };
-    try {
-      await patchStatus(this.#options, status);
-    } catch (error) {
-      this.#options.onError(error);
-    }
   }
+}
+
+function refuseCancelled(task: NodeTask): void {
+  if (task.spec.cancel === true) {
+    throw new TaskFailure('Canceled', 'cancelled as asked for, before any process was changed');
+  }
+}
+
+function isPassing(error: unknown): boolean {
+  return !(error instanceof TaskFailure || isNotFound(error) || isConflict(error));
+}
+
+function notCommitted(error: unknown): TaskFailure {
+  if (error instanceof TaskFailure) {
+    return error;
+  }
+  const facts = `the API server could not be asked whether the work is still wanted: ${messageOf(error)}`;
+  return isPassing(error)
+    ? new TaskFailure('TaskFailed', facts, { cause: error, retryable: true })
+    : new TaskFailure('Canceled', 'the task does not exist any more');
 }
 
 /**
@@ -146,9 +190,9 @@ export async function reportOutcome(
 async function patchStatus(
   { resource, ref }: ReporterOptions,
   status: NodeTaskStatus,
-): Promise<void> {
+): Promise<NodeTask> {
   const patch = { metadata: { uid: ref.uid }, status };
-  await resource.mergePatchStatus(ref, patch, { timeoutMillis: REQUEST_MILLIS });
+  return await resource.mergePatchStatus(ref, patch, { timeoutMillis: REQUEST_MILLIS });
 }
 
 /** Nobody is there to be told, or it can never be said. */

@@ -117,7 +117,9 @@ export class TaskRun {
       throw new TaskFailure('TaskFailed', `this agent knows no task of type ${spec.type}`);
     }
     const { signal } = this.#abort;
-    const context: TaskContext = { uid: ref.uid, spec, signal, journal: entry, progress, tools };
+    const commit = async (): Promise<void> => await progress.commit(signal);
+    const work = { journal: entry, progress, tools, commit };
+    const context: TaskContext = { uid: ref.uid, spec, signal, ...work };
     const isNew = entry.record.attempt === 0;
     await entry.begin();
     if (entry.record.attempt > MAX_ATTEMPTS) {

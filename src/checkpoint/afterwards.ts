@@ -65,10 +65,15 @@ export function decideSource(facts: CheckpointFacts): CheckpointStep | undefined
     }
     return retryable(thaw, nowMillis) ? { do: 'delete-task', task: thaw } : undefined;
   }
-  const failed = isConditionTrue(checkpoint.status?.conditions, 'Failed');
-  const deleting = checkpoint.metadata.deletionTimestamp !== undefined;
-  if (failed || deleting || checkpoint.spec.afterDump === 'Resume') {
+  if (mustRun(facts)) {
     return { do: 'create-task', task: thawTask(checkpoint, pod, nowMillis) };
   }
   return checkpoint.spec.afterDump === 'DeletePod' ? { do: 'delete-source', pod } : undefined;
+}
+
+/** While a Migration is at work only it knows whether the application runs elsewhere already. */
+function mustRun({ checkpoint, migrating }: CheckpointFacts): boolean {
+  const failed = isConditionTrue(checkpoint.status?.conditions, 'Failed');
+  const deleting = checkpoint.metadata.deletionTimestamp !== undefined && !migrating;
+  return failed || deleting || checkpoint.spec.afterDump === 'Resume';
 }

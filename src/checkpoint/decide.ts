@@ -2,6 +2,7 @@
 import type { FailureReason } from '../../crds/conditions.ts';
 import { isConditionTrue } from '../../kube/conditions.ts';
 import { agentOn } from '../cluster/agents.ts';
+import { statusOfContainer } from '../cluster/pod.ts';
 import { watchingProbes } from '../cluster/probe-failures.ts';
 import { judgeClaim } from '../checkpoint-store/claim.ts';
 import { freezeLimit } from '../freeze-limit.ts';
@@ -19,6 +20,7 @@ import {
   hasFinalizer,
   isAccepted,
   isFinishedCheckpoint,
+  isOfMigration,
   isOwner,
   maybeFrozen,
 } from './facts.ts';
@@ -98,7 +100,8 @@ function storeObjection({
     : fail('StoreNotFound', facts);
 }
 
-function acceptance({ checkpoint, pod, store }: CheckpointFacts): CheckpointStep | undefined {
+function acceptance(facts: CheckpointFacts): CheckpointStep | undefined {
+  const { checkpoint, pod, store } = facts;
   if (isAccepted(checkpoint) || pod === undefined || store === undefined) {
     return undefined;
   }
@@ -108,6 +111,10 @@ function acceptance({ checkpoint, pod, store }: CheckpointFacts): CheckpointStep
     pod,
     template: podTemplate(pod),
     store: { name: store.metadata.name, claimName },
+    containers: wantedContainers(facts).map((name) => ({
+      name,
+      imageID: statusOfContainer(pod, name)?.imageID ?? '',
+    })),
   };
 }
 
@@ -160,7 +167,8 @@ function start(facts: CheckpointFacts): CheckpointStep {
     keepFrozen: keepsFrozen(checkpoint)
       ? {
           untilStoredMillis: Math.max(1, deadlineMillis(checkpoint) - nowMillis),
-          forGood: checkpoint.spec.afterDump === 'Stop',
+          // A Migration ends the freeze in time, one way or the other.
+          forGood: checkpoint.spec.afterDump === 'Stop' && !isOfMigration(checkpoint),
         }
       : undefined,
   });
@@ -179,6 +187,10 @@ function start(facts: CheckpointFacts): CheckpointStep {
   });
   if (need.need !== 'nothing') {
     return holderStep(need);
+  }
+  if (checkpoint.spec.suspend === true) {
+    const prepared = 'everything is prepared';
+    return { do: 'wait', reason: 'Prepared', facts: prepared, againAfterMillis: POLL_MILLIS };
   }
   const { holder } = need;
   const freezeLimitMillis = limit.millis;

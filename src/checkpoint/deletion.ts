@@ -29,7 +29,7 @@ export function decideDeletion(facts: CheckpointFacts): CheckpointStep {
     return { do: 'nothing' };
   }
   const since = nowMillis - Date.parse(checkpoint.metadata.deletionTimestamp ?? '');
-  const stopping = since < STOP_MILLIS ? stop(facts) : undefined;
+  const stopping = since < STOP_MILLIS || facts.migrating ? stop(facts) : undefined;
   if (stopping !== undefined) {
     return stopping;
   }

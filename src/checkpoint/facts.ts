@@ -4,7 +4,7 @@ import type { CheckpointStore } from '../../crds/checkpoint-store.ts';
 import type { FailureReason, Reason, WaitingReason } from '../../crds/conditions.ts';
 import { FINALIZERS } from '../../crds/names.ts';
 import type { NodeTask } from '../../crds/node-task.ts';
-import type { Report } from '../../crds/meta.ts';
+import { API_VERSION, type Report } from '../../crds/meta.ts';
 import { findCondition, isConditionTrue } from '../../kube/conditions.ts';
 import type { ClaimFacts } from '../checkpoint-store/claim.ts';
 import type { Agent } from '../cluster/agents.ts';
@@ -35,6 +35,8 @@ export interface CheckpointFacts {
   /** other unfinished Checkpoints of the same pod */
   readonly rivals: readonly Checkpoint[];
   readonly namespaceEnding: boolean;
+  /** a Migration that made the Checkpoint and is not done: it alone decides what becomes of the source */
+  readonly migrating: boolean;
 }
 
 /** Steps that only say something. */
@@ -45,6 +47,7 @@ export type CheckpointNote =
       readonly pod: Pod;
       readonly template: PodTemplate;
       readonly store: { readonly name: string; readonly claimName: string };
+      readonly containers: readonly { readonly name: string; readonly imageID: string }[];
     }
   | {
       readonly do: 'wait';
@@ -97,6 +100,16 @@ export function maybeFrozen(checkpoint: Checkpoint): boolean {
 export function deadlineMillis(checkpoint: Checkpoint): number {
   const seconds = checkpoint.spec.limits?.timeoutSeconds ?? CHECKPOINT_DEFAULTS.timeoutSeconds;
   return Date.parse(checkpoint.metadata.creationTimestamp ?? '') + seconds * 1000;
+}
+
+/** Whether a Migration made it. */
+export function isOfMigration({ metadata }: Checkpoint): boolean {
+  return (
+    metadata.ownerReferences?.some(
+      ({ apiVersion, kind, controller }) =>
+        apiVersion === API_VERSION && kind === 'Migration' && controller === true,
+    ) ?? false
+  );
 }
 
 export function isOwner(checkpoint: Checkpoint, task: NodeTask): boolean {

@@ -100,6 +100,7 @@ function noFacts(view: ClusterView, checkpoint: Checkpoint): CheckpointFacts {
     deletion: undefined,
     rivals: [],
     namespaceEnding: false,
+    migrating: false,
   };
 }
 

@@ -31,13 +31,16 @@ describe('checkpointStatus', () => {
     };
     const source = pod({}, { ownerReferences: [owner] });
     const store = { name: 'default', claimName: 'checkpoints' };
-    const step = { do: 'accept', pod: source, template: podTemplate(source), store } as const;
+    const containers = [{ name: 'main', imageID: 'sha256:d1' }];
+    const template = podTemplate(source);
+    const step = { do: 'accept', pod: source, template, store, containers } as const;
     const status = checkpointStatus(checkpoint(), step, NOW);
     assert.deepEqual(status.source, {
       podUID: 'pod-1',
       node: 'node-a',
       ownerKind: 'ReplicaSet',
       ownerName: 'redis-5f',
+      containers,
     });
     assert.deepEqual(status.store, store);
     assert.equal(status.timing?.startTime, time(0));

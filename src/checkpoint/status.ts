@@ -80,13 +80,14 @@ function apply(next: Builder, checkpoint: Checkpoint, step: TellingStep): void {
 }
 
 function accepted(next: Builder, step: Extract<CheckpointStep, { do: 'accept' }>): void {
-  const { pod, template, store } = step;
+  const { pod, template, store, containers } = step;
   const owner = pod.metadata.ownerReferences?.find(({ controller }) => controller === true);
   next.set({
     source: {
       podUID: pod.metadata.uid ?? '',
       node: pod.spec.nodeName ?? '',
       ...(owner && { ownerKind: owner.kind, ownerName: owner.name }),
+      containers,
     },
     podTemplate: template,
     store,
@@ -105,6 +106,7 @@ function taskCreated(next: Builder, task: NodeTask): void {
   next.set({
     attempts: next.status.attempts ?? 1,
     progress: { stage: 'waiting for the agent', bytesDone: 0, bytesTotal: 0 },
+    timing: { ...next.status.timing, freezeLimitMillis: task.spec.dump.freezeLimitMillis },
   });
   const names = containers.map(({ name }) => name).join(', ');
   const facts = `asked the agent on node ${task.spec.nodeName} to save pod ${pod.name} (${names})`;

@@ -30,6 +30,7 @@ import {
 } from './container.ts';
 import type { PlaceholderFeatures } from './features.ts';
 import { placeholderMetadata } from './metadata.ts';
+import { savedContainers } from './template.ts';
 
 const INSTALLER = 'diapause-init';
 /** The startup probe must outlive the restore, else the kubelet kills what is being restored. */
@@ -54,7 +55,7 @@ export interface PlaceholderRequest {
 export function placeholderPod(request: PlaceholderRequest): Pod {
   const { restore, checkpoint, features } = request;
   const template = templateSpec(checkpoint);
-  const saved = new Map(checkpoint.status?.containers?.map((c) => [c.name, c.imageID]));
+  const saved = new Map(savedContainers(checkpoint).map((c) => [c.name, c.imageID]));
   const overrides = restore.spec.target?.newPod?.overrides;
   const restarts = (template.restartPolicy ?? 'Always') !== 'Never';
   const containerRequest = (name: string): ContainerRequest => ({
@@ -101,7 +102,7 @@ export function placeholderPod(request: PlaceholderRequest): Pod {
 /** What the init stands in for, by container. A restored pod that was saved again knows it from its earlier life. */
 function replacedAnnotation(checkpoint: Checkpoint): string {
   const template = templateSpec(checkpoint);
-  const saved = new Set(checkpoint.status?.containers?.map((container) => container.name));
+  const saved = new Set(savedContainers(checkpoint).map((container) => container.name));
   const earlier = checkpoint.status?.podTemplate?.metadata.annotations?.[ANNOTATIONS.replaced];
   const now = longRunningContainers(template)
     .filter((container) => saved.has(container.name))
@@ -115,7 +116,7 @@ function replacedAnnotation(checkpoint: Checkpoint): string {
 /** Names in the overrides that the saved pod does not have, and mounts that are in our way. */
 export function placeholderObjections(checkpoint: Checkpoint, restore: Restore): readonly string[] {
   const template = templateSpec(checkpoint);
-  const saved = new Set(checkpoint.status?.containers?.map((container) => container.name));
+  const saved = new Set(savedContainers(checkpoint).map((container) => container.name));
   const overrides = restore.spec.target?.newPod?.overrides;
   const named = [...(overrides?.env ?? []), ...(overrides?.resources ?? [])];
   const strangers = named
@@ -214,7 +215,7 @@ function placement(
   restore: Restore,
   overrides: PodOverrides | undefined,
 ): { readonly affinity?: Affinity; readonly nodeSelector?: Readonly<Record<string, string>> } {
-  const nodeName = restore.spec.target?.newPod?.nodeName;
+  const { nodeName, excludedNodeNames = [] } = restore.spec.target?.newPod ?? {};
   const arch = goArchitecture(checkpoint);
   const nodeSelector = {
     ...template.nodeSelector,
@@ -223,7 +224,9 @@ function placement(
   };
   return {
     ...(Object.keys(nodeSelector).length > 0 && { nodeSelector }),
-    ...(nodeName !== undefined && { affinity: pinnedTo(nodeName, template.affinity) }),
+    ...((nodeName !== undefined || excludedNodeNames.length > 0) && {
+      affinity: confinedTo(nodeName, excludedNodeNames, template.affinity),
+    }),
   };
 }
 
@@ -234,14 +237,23 @@ export function goArchitecture(checkpoint: Checkpoint): string | undefined {
 }
 
 /** Through the scheduler and not by nodeName, so that resources, taints and volumes are still seen to. */
-function pinnedTo(nodeName: string, affinity: Affinity | undefined): Affinity {
-  const field = { key: 'metadata.name', operator: 'In', values: [nodeName] };
+function confinedTo(
+  nodeName: string | undefined,
+  excluded: readonly string[],
+  affinity: Affinity | undefined,
+): Affinity {
+  const key = 'metadata.name';
+  // The API server takes one value for each.
+  const fields = [
+    ...(nodeName === undefined ? [] : [{ key, operator: 'In', values: [nodeName] }]),
+    ...excluded.map((name) => ({ key, operator: 'NotIn', values: [name] })),
+  ];
   const required = affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
   // Terms are alternatives: each must name the node. One of an earlier restore gives way.
   const terms: readonly NodeSelectorTerm[] = required?.nodeSelectorTerms ?? [{}];
   const nodeSelectorTerms = terms.map((term) => ({
     ...term,
-    matchFields: [...(term.matchFields ?? []).filter((f) => f.key !== field.key), field],
+    matchFields: [...(term.matchFields ?? []).filter((f) => f.key !== key), ...fields],
   }));
   return {
     ...affinity,

@@ -1,5 +1,5 @@
 // What of a pod is kept in the Checkpoint's status, and what goes into the bundle (pure).
-import type { PodTemplate } from '../../crds/checkpoint.ts';
+import type { Checkpoint, PodTemplate } from '../../crds/checkpoint.ts';
 import { ANNOTATIONS } from '../../crds/names.ts';
 import type { Container, Pod } from '../cluster/pod.ts';
 
@@ -23,6 +23,14 @@ export function podTemplate(pod: Pod): PodTemplate {
     metadata: { labels: pod.metadata.labels ?? {}, annotations },
     spec: pod.spec as unknown as PodTemplate['spec'],
   };
+}
+
+/** The containers that were saved, or will be as soon as the accepted Checkpoint is. */
+export function savedContainers(
+  checkpoint: Checkpoint | undefined,
+): readonly { readonly name: string; readonly imageID: string }[] {
+  const { containers, source } = checkpoint?.status ?? {};
+  return containers ?? source?.containers ?? [];
 }
 
 /**

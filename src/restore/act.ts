@@ -20,6 +20,7 @@ const PATIENCE_MILLIS: Readonly<Partial<Record<RestoreStep['do'], number>>> = {
   'create-task': 10_000,
   'cancel-task': 10_000,
   'mark-restored': 1_000,
+  placed: 1_000,
   progress: 10_000,
 };
 

@@ -73,6 +73,9 @@ function decideBefore(facts: RestoreFacts): RestoreStep {
 }
 
 function hopeless({ restore, pod, nowMillis }: RestoreFacts): RestoreStep | undefined {
+  if (restore.spec.cancel === true) {
+    return fail('Canceled', 'cancelled before any process was rebuilt');
+  }
   const { pod: known, progress, conditions } = restore.status ?? {};
   if (known?.uid !== undefined && known.uid !== pod?.metadata.uid) {
     return fail('PodGone', `pod ${known.name} vanished before it was restored`);

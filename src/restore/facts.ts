@@ -41,6 +41,8 @@ export type RestoreNote =
       readonly facts: string;
       readonly againAfterMillis: number;
     }
+  /** the new pod's containers run, and the bundle is not there yet */
+  | { readonly do: 'placed'; readonly pod: Pod }
   | { readonly do: 'progress'; readonly task: NodeTask }
   | { readonly do: 'retry'; readonly facts: string }
   | { readonly do: 'store-result'; readonly task: NodeTask }
@@ -50,6 +52,8 @@ export type RestoreNote =
       readonly reason: FailureReason;
       readonly facts: string;
       readonly report?: readonly Report[];
+      /** the agent had begun what cannot be called back: processes may run in the new pod until it is gone */
+      readonly committed?: boolean;
     };
 
 export type RestoreStep =
@@ -74,6 +78,10 @@ export function isRestored(restore: Restore): boolean {
 export function deadlineMillis(restore: Restore): number {
   const seconds = restore.spec.timeoutSeconds ?? RESTORE_DEFAULTS.timeoutSeconds;
   return Date.parse(restore.metadata.creationTimestamp ?? '') + seconds * 1000;
+}
+
+export function isAhead(restore: Restore): boolean {
+  return (restore.spec.placement ?? RESTORE_DEFAULTS.placement) === 'Ahead';
 }
 
 export function isOurs(restore: Restore, pod: Pod): boolean {

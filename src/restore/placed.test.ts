@@ -1,6 +1,7 @@
 // What follows while the placeholder starts and the agent rebuilds the processes, as tables.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { NodeTask } from '../../crds/node-task.ts';
 import type { Restore, RestoreStatus } from '../../crds/restore.ts';
 import { agentsOf } from '../cluster/agents.ts';
 import type { Pod } from '../cluster/pod.ts';
@@ -16,6 +17,7 @@ import {
 import { checkSteps, type StepCase } from '../testing/step-table.ts';
 import { decideRestore } from './decide.ts';
 import type { RestoreFacts } from './facts.ts';
+import { restoreStatus } from './status.ts';
 
 function check(base: Partial<RestoreFacts>, cases: readonly StepCase<RestoreFacts>[]): void {
   checkSteps((changes) => decideRestore(restoreFacts({ ...base, ...changes })), cases);
@@ -150,6 +152,9 @@ describe('a Restore with its task', () => {
     restoreTask({ state: 'Failed', error: { code, message: 'why', retryable } });
   const spent = restoreWith(placedStatus({ attempts: 3 }));
   const lateOne = restoreWith(placedStatus(), late);
+  const cancelled: Restore = { ...restore({ cancel: true }), status: placedStatus() };
+  const committed = { state: 'Running', committed: true } as const;
+  const told = (task: NodeTask): NodeTask => ({ ...task, spec: { ...task.spec, cancel: true } });
   const placed = { pod: placeholder(), restore: restoreWith(placedStatus()) };
   const third = placeholder(
     {},
@@ -165,18 +170,52 @@ describe('a Restore with its task', () => {
     {
       what: 'not taken in time',
       facts: { task: restoreTask(), restore: lateOne },
+      step: 'cancel-task',
+    },
+    {
+      what: 'not taken in time, and called back',
+      facts: { task: told(restoreTask()), restore: lateOne },
       step: 'fail TimedOut',
     },
     { what: 'at work', facts: { task: restoreTask({ state: 'Running' }) }, step: 'progress' },
     {
       what: 'no heartbeat',
       facts: { task: restoreTask({ state: 'Running', heartbeatTime: time(-61) }) },
+      step: 'cancel-task',
+    },
+    {
+      what: 'no heartbeat, and called back',
+      facts: { task: told(restoreTask({ state: 'Running', heartbeatTime: time(-61) })) },
       step: 'fail AgentLost',
     },
     {
-      what: 'much too late',
-      facts: { task: restoreTask({ state: 'Running' }), restore: lateOne, nowMillis: NOW + 30_000 },
+      what: 'much too late, and called back',
+      facts: {
+        task: told(restoreTask({ state: 'Running' })),
+        restore: lateOne,
+        nowMillis: NOW + 30_001,
+      },
       step: 'fail TimedOut',
+    },
+    {
+      what: 'cancelled',
+      facts: { task: restoreTask({ state: 'Running' }), restore: cancelled },
+      step: 'cancel-task',
+    },
+    {
+      what: 'cancelled, and called back in time',
+      facts: { task: told(restoreTask({ state: 'Running' })), restore: cancelled },
+      step: 'fail Canceled',
+    },
+    {
+      what: 'cancelled too late',
+      facts: { task: told(restoreTask(committed)), restore: cancelled },
+      step: 'progress',
+    },
+    {
+      what: 'cancelled, and then a passing failure',
+      facts: { task: failed('PidTaken', true), restore: cancelled },
+      step: 'fail PidTaken',
     },
     {
       what: 'the pod vanished',
@@ -198,4 +237,15 @@ describe('a Restore with its task', () => {
     },
     { what: 'stopped', facts: { task: restoreTask({ state: 'Canceled' }) }, step: 'fail Canceled' },
   ]);
+
+  it('that is lost says whether processes may run', () => {
+    for (const status of [{ state: 'Running' } as const, committed]) {
+      const task = told(restoreTask({ ...status, heartbeatTime: time(-61) }));
+      const step = decideRestore(restoreFacts({ ...placed, task }));
+      assert.equal(step.do === 'fail' && step.committed, status === committed);
+      const { conditions } = restoreStatus(placed.restore, step, undefined, NOW);
+      const restored = conditions?.find(({ type }) => type === 'ProcessesRestored');
+      assert.equal(restored?.status, status === committed ? 'Unknown' : 'False');
+    }
+  });
 });

@@ -2,11 +2,13 @@
 import type { RestorePayload, TaskContainer } from '../../crds/node-task.ts';
 import type { NodeTask } from '../../crds/node-task.ts';
 import { formatTime } from '../../kube/clock.ts';
+import { isConditionTrue } from '../../kube/conditions.ts';
 import { agentOn } from '../cluster/agents.ts';
 import { type Pod, statusOfContainer, stuckContainer } from '../cluster/pod.ts';
 import { holderStep } from '../cluster/steps.ts';
 import { type HolderNeed, holderNeed } from '../holder/need.ts';
 import { newTask } from '../node-task/task.ts';
+import { savedContainers } from '../placeholder/template.ts';
 import {
   attemptsOf,
   deadlineMillis,
@@ -54,8 +56,21 @@ function onNode(facts: RestoreFacts, pod: Pod, nodeName: string): RestoreStep {
     return wait('AgentUnavailable', `no ready agent runs on node ${nodeName}`);
   }
   return need.need === 'nothing'
-    ? { do: 'create-task', task: restoreTask(facts, pod, need.holder) }
+    ? (bundleMissing(facts, pod) ?? {
+        do: 'create-task',
+        task: restoreTask(facts, pod, need.holder),
+      })
     : holderStep(need);
+}
+
+/** Placed ahead: everything is there but the bundle. */
+function bundleMissing({ restore, checkpoint }: RestoreFacts, pod: Pod): RestoreStep | undefined {
+  if (isConditionTrue(checkpoint?.status?.conditions, 'Ready')) {
+    return undefined;
+  }
+  return isConditionTrue(restore.status?.conditions, 'Placed')
+    ? wait('CheckpointNotReady', 'waiting for the Checkpoint')
+    : { do: 'placed', pod };
 }
 
 function unscheduled(pod: Pod): RestoreStep {
@@ -95,7 +110,7 @@ function starting(facts: RestoreFacts, pod: Pod): RestoreStep | undefined {
 
 /** A rootfs difference fits only onto the image it was taken from, and so does the program in memory. */
 function imageMismatch({ checkpoint }: RestoreFacts, pod: Pod): RestoreStep | undefined {
-  for (const { name, imageID } of checkpoint?.status?.containers ?? []) {
+  for (const { name, imageID } of savedContainers(checkpoint)) {
     const [saved, present] = [imageOf(imageID), imageOf(statusOfContainer(pod, name)?.imageID)];
     // A registry's digest and a node's own id cannot be compared here; the agent looks closer.
     const comparable = saved?.kind === present?.kind && saved !== undefined;
@@ -120,7 +135,7 @@ function imageOf(imageID: string | undefined): Image | undefined {
 }
 
 function containersOf({ checkpoint }: RestoreFacts): readonly string[] {
-  return checkpoint?.status?.containers?.map(({ name }) => name) ?? [];
+  return savedContainers(checkpoint).map(({ name }) => name);
 }
 
 function restoreTask(

@@ -24,7 +24,7 @@ export function decideRunning(facts: RestoreFacts, task: NodeTask): RestoreStep 
     case 'finished':
       return decideResult(facts, task);
     case 'lost':
-      return { do: 'fail', ...lostVerdict(task, facts.node) };
+      return failFenced(task, { do: 'fail', ...lostVerdict(task, facts.node) });
     case 'unclaimed':
     case 'running':
       return decideUnfinished(facts, task);
@@ -33,32 +33,50 @@ export function decideRunning(facts: RestoreFacts, task: NodeTask): RestoreStep 
 
 function decideUnfinished(facts: RestoreFacts, task: NodeTask): RestoreStep {
   const { restore, nowMillis, agents } = facts;
-  const { nodeName, cancel } = task.spec;
+  const { nodeName } = task.spec;
   const accepted = task.status?.acceptedBy !== undefined;
   if (ownPod(facts) === undefined) {
-    return accepted && cancel !== true
-      ? { do: 'cancel-task', task }
-      : fail('PodGone', `pod ${restore.status?.pod?.name ?? ''} vanished while it was restored`);
+    const name = restore.status?.pod?.name ?? '';
+    return failFenced(task, fail('PodGone', `pod ${name} vanished while it was restored`));
   }
   if (nowMillis - deadlineMillis(restore) > (accepted ? DEADLINE_GRACE_MILLIS : 0)) {
-    return { do: 'fail', ...overdueVerdict(task) };
+    return failFenced(task, { do: 'fail', ...overdueVerdict(task) });
+  }
+  if (restore.spec.cancel === true && !isCommitted(task)) {
+    return failFenced(task, fail('Canceled', 'cancelled before any process was rebuilt'));
   }
   return accepted || agentOn(agents, nodeName)?.ready === true
     ? { do: 'progress', task }
     : wait('AgentUnavailable', `no ready agent runs on node ${nodeName}`);
 }
 
+/** An agent that is not heard of may still be at work: unless it is told first, it could rebuild the processes later. */
+function failFenced(task: NodeTask, step: Extract<RestoreStep, { do: 'fail' }>): RestoreStep {
+  return task.spec.cancel === true
+    ? { ...step, committed: isCommitted(task) }
+    : { do: 'cancel-task', task };
+}
+
+function isCommitted(task: NodeTask): boolean {
+  return task.status?.committed === true;
+}
+
 function decideResult(facts: RestoreFacts, task: NodeTask): RestoreStep {
   const { restore, nowMillis } = facts;
-  const report = task.status?.result?.report ?? [];
+  const ended = {
+    do: 'fail',
+    report: task.status?.result?.report ?? [],
+    committed: isCommitted(task),
+  } as const;
   const overdue = nowMillis > deadlineMillis(restore);
+  const unwanted = overdue || restore.spec.cancel === true;
   switch (task.status?.state) {
     case 'Succeeded':
       return { do: 'store-result', task };
     case 'Failed': {
-      const again = overdue ? undefined : passingFailure(task, attemptsOf(restore));
+      const again = unwanted ? undefined : passingFailure(task, attemptsOf(restore));
       return again === undefined
-        ? { do: 'fail', ...failedVerdict(task), report }
+        ? { ...ended, ...failedVerdict(task) }
         : { do: 'retry', facts: again };
     }
     case 'Canceled':
@@ -66,6 +84,6 @@ function decideResult(facts: RestoreFacts, task: NodeTask): RestoreStep {
     case 'Accepted':
     case 'Running':
     case undefined:
-      return { do: 'fail', ...stoppedVerdict(task, overdue), report };
+      return { ...ended, ...stoppedVerdict(task, overdue) };
   }
 }

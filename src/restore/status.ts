@@ -54,6 +54,9 @@ function apply(next: Builder, restore: Restore, step: TellingStep): void {
       return next.condition('Ready', 'False', 'StartingPlaceholder');
     case 'create-holder':
       return next.condition('Ready', 'False', 'PreparingStore');
+    case 'placed':
+      next.condition('Placed', 'True', 'PodRunning');
+      return next.condition('Ready', 'False', 'CheckpointNotReady', 'waiting for the Checkpoint');
     case 'create-task':
       return taskCreated(next, step.task);
     case 'progress':
@@ -104,11 +107,15 @@ function progressed(next: Builder, task: NodeTask): void {
 }
 
 function restored(next: Builder, task: NodeTask): void {
-  const { containers = [], restoreMillis, report } = task.status?.result ?? {};
+  const { containers = [], restoreMillis, resumedAt, report } = task.status?.result ?? {};
   next.drop('progress');
   next.set({
     containers: containers.map(({ name, processes }) => ({ name, processes })),
-    timing: { ...next.status.timing, ...(restoreMillis !== undefined && { restoreMillis }) },
+    timing: {
+      ...next.status.timing,
+      ...(restoreMillis !== undefined && { restoreMillis }),
+      ...(resumedAt !== undefined && { restoredAt: resumedAt }),
+    },
     report: reported(report),
   });
   next.condition('ProcessesRestored', 'True', 'Restored');
@@ -122,7 +129,8 @@ function failed(next: Builder, restore: Restore, step: Extract<RestoreStep, { do
     ...(step.report && { report: reported(step.report) }),
   });
   if (!isRestored(restore)) {
-    next.condition('ProcessesRestored', 'False', step.reason);
+    const maybe = step.committed === true ? 'Unknown' : 'False';
+    next.condition('ProcessesRestored', maybe, step.reason);
   }
   next.condition('Ready', 'False', step.reason, step.facts);
   next.condition('Failed', 'True', step.reason, step.facts);

@@ -6,7 +6,7 @@ import { agentOn } from '../cluster/agents.ts';
 import { isNodeReady } from '../cluster/types.ts';
 import { newPodName } from '../placeholder/metadata.ts';
 import { goArchitecture, placeholderObjections } from '../placeholder/pod.ts';
-import { fail, isOurs, type RestoreFacts, type RestoreStep, wait } from './facts.ts';
+import { fail, isAhead, isOurs, type RestoreFacts, type RestoreStep, wait } from './facts.ts';
 
 /** Things applied together with the Restore may come a little later. */
 const ABSENCE_GRACE_MILLIS = 10_000;
@@ -67,9 +67,10 @@ function checkpointHasFailed({ checkpoint }: RestoreFacts): RestoreStep | undefi
     : undefined;
 }
 
-function checkpointIsNotReady({ checkpoint }: RestoreFacts): RestoreStep | undefined {
+function checkpointIsNotReady({ checkpoint, restore }: RestoreFacts): RestoreStep | undefined {
   const conditions = checkpoint?.status?.conditions;
-  if (isConditionTrue(conditions, 'Ready')) {
+  const needed = isAhead(restore) ? 'Accepted' : 'Ready';
+  if (isConditionTrue(conditions, needed)) {
     return undefined;
   }
   const ready = conditions?.find(({ type }) => type === 'Ready');
@@ -78,7 +79,8 @@ function checkpointIsNotReady({ checkpoint }: RestoreFacts): RestoreStep | undef
 }
 
 function checkpointHasNoBundle({ checkpoint }: RestoreFacts): RestoreStep | undefined {
-  return checkpoint?.status?.bundle === undefined
+  const ready = isConditionTrue(checkpoint?.status?.conditions, 'Ready');
+  return ready && checkpoint?.status?.bundle === undefined
     ? fail('CheckpointHasNoBundle', `Checkpoint "${checkpoint?.metadata.name}" was a dry run`)
     : undefined;
 }

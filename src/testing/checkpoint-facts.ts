@@ -44,6 +44,7 @@ export function checkpointFacts(changes: Partial<CheckpointFacts> = {}): Checkpo
     deletion: undefined,
     rivals: [],
     namespaceEnding: false,
+    migrating: false,
     ...changes,
   };
 }
