@@ -4,7 +4,9 @@ import { describe, it } from 'node:test';
 import { parseAllDocuments } from 'yaml';
 import { CHECKPOINT_DEFAULTS } from './checkpoint.ts';
 import { SCHEDULE_DEFAULTS } from './checkpoint-schedule.ts';
+import { MIGRATION_DEFAULTS } from './migration.ts';
 import { RESTORE_DEFAULTS } from './restore.ts';
+import { completeMigrations, shortMigration } from './testing/migration-samples.ts';
 import { REFUSED } from './testing/refused.ts';
 import {
   completeCheckpoint,
@@ -31,6 +33,7 @@ const KINDS = [
   { file: 'checkpoint.yaml', short: 'chk', samples: [shortCheckpoint, completeCheckpoint] },
   { file: 'restore.yaml', short: 'rst', samples: [shortRestore, completeRestore] },
   { file: 'checkpoint-schedule.yaml', short: 'chks', samples: [shortSchedule, completeSchedule] },
+  { file: 'migration.yaml', short: 'mig', samples: [shortMigration, ...completeMigrations] },
   { file: 'checkpoint-store.yaml', short: 'chkst', samples: [shortStore, completeStore] },
   { file: 'node-task.yaml', short: 'ntask', samples: nodeTasks },
 ] as const;
@@ -175,6 +178,15 @@ describe('what users write', () => {
       ...shortSchedule.spec,
       ...others,
       triggers: { onNodeDrain, onAnnotation, minIntervalSeconds },
+    });
+    const migration = schemas.get('Migration');
+    assert.ok(migration);
+    const { completionTimeoutSeconds, ...flat } = MIGRATION_DEFAULTS;
+    assert.deepEqual((withDefaults(migration, shortMigration) as { spec: unknown }).spec, {
+      podRef: { name: 'redis' },
+      target: { nodeName: 'node-b' },
+      limits: { completionTimeoutSeconds },
+      ...flat,
     });
   });
 });

@@ -46,6 +46,8 @@ export const ANNOTATIONS = {
   checkpoint: `${GROUP}/checkpoint`,
   /** on restored pods: JSON of what the placeholder replaced: command, args and postStart by container */
   replaced: `${GROUP}/replaced`,
+  /** on migrated pods: what the first of them was called */
+  firstName: `${GROUP}/first-name`,
   /** on a stored pod manifest: what was left out of it */
   redacted: `${GROUP}/redacted`,
 } as const;
@@ -55,6 +57,8 @@ export const FINALIZERS = {
   checkpoint: `${GROUP}/bundle`,
   /** on Restores: an unfinished placeholder pod is removed first */
   restore: `${GROUP}/placeholder`,
+  /** on Migrations: one of source and target runs first */
+  migration: `${GROUP}/exactly-one`,
 } as const;
 
 /** Pod condition and readiness gate of restored pods. */

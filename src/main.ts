@@ -95,6 +95,7 @@ function listenerFor(recorder: EventRecorder, metrics: Metrics, log: Logger): Li
     },
     checkpointEnded: (checkpoint) => metrics.checkpointEnded(checkpoint),
     restoreEnded: (restore) => metrics.restoreEnded(restore),
+    migrationEnded: (migration) => metrics.migrationEnded(migration),
   };
 }
 

@@ -14,6 +14,7 @@ import { StoreReconciler } from './checkpoint-store/reconciler.ts';
 import {
   hasRole,
   makerKey,
+  migrationKey,
   ownerKey,
   ownKey,
   queuedBehind,
@@ -25,6 +26,7 @@ import { drainWatchers, scheduleKey } from './checkpoint-schedule/keys-of.ts';
 import { type ClusterResources, RESOURCE_TYPES } from './cluster/types.ts';
 import { ClusterView } from './cluster/view.ts';
 import { HolderReconciler } from './holder/reconciler.ts';
+import { MigrationReconciler } from './migration/reconciler.ts';
 import { NodeTaskReconciler } from './node-task/reconciler.ts';
 import type { Listener } from './observability/listener.ts';
 import { isFinishedRestore } from './restore/facts.ts';
@@ -50,10 +52,10 @@ export class Manager {
   constructor(options: ManagerOptions) {
     const resources = clusterResources(options.client);
     this.#watches = listWatches(resources, options);
-    const { checkpoints, tasks, pods } = this.#watches;
+    const { checkpoints, migrations, tasks, pods } = this.#watches;
     const view = new ClusterView(
       resources,
-      { checkpoints, tasks, pods },
+      { checkpoints, migrations, tasks, pods },
       options.clock ?? systemClock,
     );
     this.#controllers = controllers(view, this.#watches, options);
@@ -83,6 +85,7 @@ function clusterResources(client: Client): ClusterResources {
     checkpoints: client.resource(RESOURCE_TYPES.checkpoints),
     restores: client.resource(RESOURCE_TYPES.restores),
     checkpointSchedules: client.resource(RESOURCE_TYPES.checkpointSchedules),
+    migrations: client.resource(RESOURCE_TYPES.migrations),
     checkpointStores: client.resource(RESOURCE_TYPES.checkpointStores),
     nodeTasks: client.resource(RESOURCE_TYPES.nodeTasks),
     pods: client.resource(RESOURCE_TYPES.pods),
@@ -108,6 +111,7 @@ function listWatches(resources: ClusterResources, { onWatchError }: ManagerOptio
     checkpoints: watch(resources.checkpoints),
     restores: watch(resources.restores),
     schedules: watch(resources.checkpointSchedules),
+    migrations: watch(resources.migrations),
     stores: watch(resources.checkpointStores),
     tasks: watch(resources.nodeTasks, { namespace: OPERATOR_NAMESPACE }),
     pods: watch(resources.pods, { labelSelector: LABELS.role }),
@@ -118,7 +122,7 @@ function listWatches(resources: ClusterResources, { onWatchError }: ManagerOptio
 
 function controllers(view: ClusterView, watches: Watches, options: ManagerOptions) {
   const { listener, serverVersion, hooks = {} } = options;
-  const { checkpoints, restores, stores, tasks, pods } = watches;
+  const { checkpoints, restores, migrations, stores, tasks, pods } = watches;
   const checkpoint = new Controller({
     name: 'checkpoint',
     reconciler: new CheckpointReconciler(view, listener),
@@ -139,6 +143,15 @@ function controllers(view: ClusterView, watches: Watches, options: ManagerOption
   restore.watches(tasks, ownerKey('Restore'));
   restore.watches(pods, makerKey);
   restore.watches(pods, waitingForHolder(restores, isFinishedRestore));
+
+  const migration = new Controller({
+    name: 'migration',
+    reconciler: new MigrationReconciler(view, listener),
+    hooks,
+  });
+  migration.watches(migrations, ownKey);
+  migration.watches(checkpoints, migrationKey);
+  migration.watches(restores, migrationKey);
 
   const store = new Controller({
     name: 'checkpoint-store',
@@ -171,5 +184,5 @@ function controllers(view: ClusterView, watches: Watches, options: ManagerOption
     hooks,
   });
   holder.watches(pods, (pod) => (hasRole(pod, 'holder') ? ownKey(pod) : []));
-  return [checkpoint, restore, store, schedule, sweep, holder] as const;
+  return [checkpoint, restore, migration, store, schedule, sweep, holder] as const;
 }

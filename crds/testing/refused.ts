@@ -1,5 +1,6 @@
 // What the API server must refuse, by schema or by CEL rule, and with which words. The schema cases are checked
 // here without a server; all of them are meant to be sent to a real one.
+import { REFUSED_MIGRATIONS } from './refused-migrations.ts';
 import {
   completeCheckpoint,
   completeRestore,
@@ -12,7 +13,13 @@ import {
 
 export interface RefusedCase {
   readonly what: string;
-  readonly kind: 'Checkpoint' | 'CheckpointSchedule' | 'Restore' | 'CheckpointStore' | 'NodeTask';
+  readonly kind:
+    | 'Checkpoint'
+    | 'CheckpointSchedule'
+    | 'Restore'
+    | 'Migration'
+    | 'CheckpointStore'
+    | 'NodeTask';
   /** who refuses it: only `schema` can be checked without an API server */
   readonly by: 'schema' | 'cel';
   /** what exists before, if it is about a change; not sent when absent */
@@ -139,6 +146,7 @@ export const REFUSED: readonly RefusedCase[] = [
     ...changed({ suspend: true }),
     says: 'suspend can only be ended',
   },
+  ...REFUSED_MIGRATIONS,
   {
     what: 'a store without a volume',
     kind: 'CheckpointStore',

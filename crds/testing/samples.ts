@@ -14,15 +14,15 @@ export type Complete<T> = T extends readonly (infer Item)[]
     ? { readonly [Key in keyof T]-?: Complete<T[Key]> }
     : T;
 
-type Body<T extends { readonly spec: unknown; readonly status?: unknown }> = {
+export type Body<T extends { readonly spec: unknown; readonly status?: unknown }> = {
   readonly spec: Complete<T['spec']>;
   readonly status: Complete<NonNullable<T['status']>>;
 };
 
-const TIME = '2026-11-24T03:00:00Z';
+export const TIME = '2026-11-24T03:00:00Z';
 const ID = 'ab'.repeat(32);
 
-const condition: Complete<Condition> = {
+export const condition: Complete<Condition> = {
   type: 'Ready',
   status: 'True',
   reason: 'Completed',

@@ -62,11 +62,7 @@ export class FakeHandler {
       case 'apply':
         return this.#apply(target, objectIn(body));
       case 'delete':
-        return this.#store.remove(
-          target.kind,
-          placeOf(target),
-          isObject(body) ? child(body, 'preconditions') : {},
-        );
+        return this.#store.remove(target.kind, placeOf(target), isObject(body) ? body : {});
       default:
         throw new Refusal(405, 'MethodNotAllowed', `no ${target.verb} here`);
     }

@@ -12,6 +12,8 @@ export interface FakeKind extends ResourceType {
   readonly statusSubresource?: boolean;
   /** field selectors beyond metadata.name and metadata.namespace, as `selectableFields` without the dot */
   readonly selectable?: readonly string[];
+  /** a deleted object stays, with a deletionTimestamp, until it is deleted with a grace period of 0, as pods do */
+  readonly graceful?: boolean;
   /** why the object is refused (422), or undefined */
   readonly validate?: (object: JsonObject, old: JsonObject | undefined) => string | undefined;
   /** kinds that are only asked, not stored (SubjectAccessReview): the answer to a create */
@@ -188,12 +190,13 @@ export class FakeStore {
   }
 
   /** Deletes, or only marks if there are finalizers. @throws Refusal */
-  remove(kind: FakeKind, place: Place, preconditions: JsonObject = {}): JsonObject {
+  /** @param options DeleteOptions: preconditions and gracePeriodSeconds */
+  remove(kind: FakeKind, place: Place, options: JsonObject = {}): JsonObject {
     const old = this.get(kind, place);
-    this.#checkPreconditions(kind, place, preconditions);
+    this.#checkPreconditions(kind, place, child(options, 'preconditions'));
     const metadata = child(old, 'metadata');
-    const finalizers = metadata['finalizers'];
-    if (!Array.isArray(finalizers) || finalizers.length === 0) {
+    const waits = kind.graceful === true && options['gracePeriodSeconds'] !== 0;
+    if (!waits && !hasFinalizers(metadata)) {
       return this.#erase(kind, place, old);
     }
     if (metadata['deletionTimestamp'] !== undefined) {
@@ -247,8 +250,7 @@ export class FakeStore {
     };
     this.#objects.set(storeKey(kind, place), stored);
     this.#announce(kind, old === undefined ? 'ADDED' : 'MODIFIED', stored, old);
-    const finalizers = metadata['finalizers'];
-    const free = !Array.isArray(finalizers) || finalizers.length === 0;
+    const free = !hasFinalizers(metadata) && kind.graceful !== true;
     if (metadata['deletionTimestamp'] !== undefined && free) {
       this.#erase(kind, place, stored);
     }
@@ -275,6 +277,10 @@ export class FakeStore {
     this.#history.push(event);
     this.#listeners.forEach((listener) => listener(event));
   }
+}
+
+function hasFinalizers({ finalizers }: JsonObject): boolean {
+  return Array.isArray(finalizers) && finalizers.length > 0;
 }
 
 function kindKey(kind: FakeKind): string {

@@ -3,6 +3,7 @@
 import { CHECKPOINT_DEFAULTS } from '../../crds/checkpoint.ts';
 import type { NodeTask } from '../../crds/node-task.ts';
 import { formatTime } from '../../kube/clock.ts';
+import { findCondition } from '../../kube/conditions.ts';
 import { type Agent, agentOn } from '../cluster/agents.ts';
 import { holderNeed } from '../holder/need.ts';
 import { ANNOTATIONS } from '../../crds/names.ts';
@@ -17,6 +18,7 @@ import {
   maybeFrozen,
 } from './facts.ts';
 import { holderStep } from '../cluster/steps.ts';
+import { keptFrozen } from './running.ts';
 
 /** From the request for deletion: to stop the work and let the source go, and for everything. */
 const STOP_MILLIS = 60_000;
@@ -53,9 +55,17 @@ function stop(facts: CheckpointFacts): CheckpointStep | undefined {
         : { do: 'cancel-task', task: dump };
     }
   }
-  return maybeFrozen(checkpoint)
+  return mayStandStill(facts)
     ? (decideSource(facts) ?? waitFor('the agent to let the source go'))
     : undefined;
+}
+
+/** The status knows, or a task whose end it does not tell of yet. */
+function mayStandStill({ checkpoint, dump }: CheckpointFacts): boolean {
+  const known = findCondition(checkpoint.status?.conditions, 'SourceFrozen') !== undefined;
+  return known
+    ? maybeFrozen(checkpoint)
+    : dump !== undefined && isOwner(checkpoint, dump) && keptFrozen(dump);
 }
 
 function nothingToRemove({ checkpoint, claim, namespaceEnding }: CheckpointFacts): boolean {

@@ -3,7 +3,7 @@ import { describe } from 'node:test';
 import type { Checkpoint, CheckpointSpec } from '../../crds/checkpoint.ts';
 import { API_VERSION, type Condition } from '../../crds/meta.ts';
 import { checkpoint, container, pod, storedStatus, time } from '../testing/builders.ts';
-import { acceptedStatus, checkpointFacts } from '../testing/checkpoint-facts.ts';
+import { acceptedStatus, checkpointFacts, dump } from '../testing/checkpoint-facts.ts';
 import { checkSteps, type StepCase } from '../testing/step-table.ts';
 import { decideCheckpoint } from './decide.ts';
 import type { CheckpointFacts } from './facts.ts';
@@ -80,6 +80,14 @@ describe('a Checkpoint that is deleted while its pod is kept frozen', () => {
     });
   check({}, [
     { what: 'nobody else decides', facts: deleted('Stop'), step: 'create-task' },
+    {
+      what: 'the end of its task is not in the status yet',
+      facts: {
+        checkpoint: checkpoint(STOP, acceptedStatus(), { deletionTimestamp: time(-1) }),
+        dump: dump({ state: 'Succeeded' }, checkpoint(STOP)),
+      },
+      step: 'create-task',
+    },
     {
       what: 'a Migration decides later',
       facts: { ...deleted('Stop'), migrating: true },

@@ -1,12 +1,14 @@
 // Gathers everything that a decision about a Checkpoint rests on.
 import type { Checkpoint } from '../../crds/checkpoint.ts';
 import type { CheckpointStore } from '../../crds/checkpoint-store.ts';
+import type { ObjectMeta } from '../../crds/meta.ts';
 import { GONE, type Gone, type ReconcileContext } from '../../kube/controller.ts';
 import { parseKey } from '../../kube/keys.ts';
 import { chooseStore } from '../checkpoint-store/choose.ts';
 import { longRunningContainers, type Pod } from '../cluster/pod.ts';
 import type { CoreEvent } from '../cluster/types.ts';
 import type { ClusterView } from '../cluster/view.ts';
+import { isFinishedMigration } from '../migration/facts.ts';
 import { type CheckpointFacts, isAccepted, isFinishedCheckpoint, maybeFrozen } from './facts.ts';
 
 export async function observeCheckpoint(
@@ -76,11 +78,27 @@ async function endingFacts(
   if (metadata.deletionTimestamp === undefined) {
     return {};
   }
-  const [deletion, namespaceEnding] = await Promise.all([
+  const [deletion, namespaceEnding, migrating] = await Promise.all([
     view.task('DeleteBundle', metadata.uid, signal),
     view.namespaceEnding(metadata.namespace, signal),
+    isMigrating(view, metadata, signal),
   ]);
-  return { deletion, namespaceEnding };
+  return { deletion, namespaceEnding, migrating };
+}
+
+async function isMigrating(
+  { resources }: ClusterView,
+  { namespace, ownerReferences = [] }: ObjectMeta,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const owner = ownerReferences.find(({ kind }) => kind === 'Migration');
+  const migration =
+    owner && (await resources.migrations.find({ namespace, name: owner.name }, { signal }));
+  return (
+    migration !== undefined &&
+    migration.metadata.uid === owner?.uid &&
+    !isFinishedMigration(migration)
+  );
 }
 
 function noFacts(view: ClusterView, checkpoint: Checkpoint): CheckpointFacts {

@@ -101,7 +101,8 @@ function refusalText(refusals: readonly Report[]): string {
   return others.length === 0 ? `${first}` : `${first} (and ${others.length} more in status.report)`;
 }
 
-function keptFrozen(task: NodeTask): boolean {
+/** The agent of this task may have left the source frozen. */
+export function keptFrozen(task: NodeTask): boolean {
   const { spec, status } = task;
   return (
     spec.type === 'Dump' && spec.dump.afterDump === 'KeepFrozen' && status?.acceptedBy !== undefined

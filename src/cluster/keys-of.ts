@@ -1,6 +1,6 @@
 // Which objects a change concerns: keys for the queues of the controllers (pure).
 import type { Checkpoint } from '../../crds/checkpoint.ts';
-import type { TypedObject } from '../../crds/meta.ts';
+import { API_VERSION, type TypedObject } from '../../crds/meta.ts';
 import { ANNOTATIONS, LABELS, type PodRole } from '../../crds/names.ts';
 import type { NodeTask } from '../../crds/node-task.ts';
 import type { Restore } from '../../crds/restore.ts';
@@ -17,6 +17,15 @@ export function ownKey(object: TypedObject): readonly string[] {
 /** The object that a task works for. */
 export function ownerKey(kind: 'Checkpoint' | 'Restore'): (task: NodeTask) => readonly string[] {
   return ({ spec: { owner } }) => (owner.kind === kind ? [objectKey(owner)] : []);
+}
+
+/** The Migration that made a Checkpoint or Restore. */
+export function migrationKey({ metadata }: TypedObject): readonly string[] {
+  const owner = metadata.ownerReferences?.find(
+    ({ apiVersion, kind }) => apiVersion === API_VERSION && kind === 'Migration',
+  );
+  const { namespace } = metadata;
+  return owner === undefined ? [] : [objectKey({ namespace, name: owner.name })];
 }
 
 export function hasRole(pod: Pod, role: PodRole): boolean {

@@ -31,6 +31,11 @@ export class StatusBuilder<Status extends CommonStatus, Type extends string> {
     return this.#status;
   }
 
+  /** The conditions with the changes so far. */
+  get conditions(): readonly Condition[] {
+    return this.#conditions;
+  }
+
   get now(): string {
     return formatTime(this.#nowMillis);
   }

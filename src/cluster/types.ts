@@ -9,6 +9,7 @@ import {
   type TypedObject,
   VERSION,
 } from '../../crds/meta.ts';
+import type { Migration } from '../../crds/migration.ts';
 import type { NodeTask } from '../../crds/node-task.ts';
 import type { Restore } from '../../crds/restore.ts';
 import type { Resource } from '../../kube/resource.ts';
@@ -75,6 +76,7 @@ export const RESOURCE_TYPES = {
   checkpoints: ours('checkpoints'),
   restores: ours('restores'),
   checkpointSchedules: ours('checkpointschedules'),
+  migrations: ours('migrations'),
   checkpointStores: ours('checkpointstores'),
   nodeTasks: ours('nodetasks'),
   pods: core('pods', true),
@@ -95,6 +97,7 @@ export interface ClusterResources {
   readonly checkpoints: Resource<Checkpoint>;
   readonly restores: Resource<Restore>;
   readonly checkpointSchedules: Resource<CheckpointSchedule>;
+  readonly migrations: Resource<Migration>;
   readonly checkpointStores: Resource<CheckpointStore>;
   readonly nodeTasks: Resource<NodeTask>;
   readonly pods: Resource<Pod>;

@@ -1,5 +1,6 @@
 // What observers read: the API server itself for what a decision hangs on, caches for what only has to be found.
 import type { Checkpoint } from '../../crds/checkpoint.ts';
+import type { Migration } from '../../crds/migration.ts';
 import { LABELS, OPERATOR_NAMESPACE } from '../../crds/names.ts';
 import type { NodeTask, NodeTaskSpec } from '../../crds/node-task.ts';
 import type { Clock } from '../../kube/clock.ts';
@@ -16,6 +17,7 @@ export interface Cached<T> {
 
 export interface ClusterCaches {
   readonly checkpoints: Cached<Checkpoint>;
+  readonly migrations: Cached<Migration>;
   readonly tasks: Cached<NodeTask>;
   /** agents, holders and restored pods */
   readonly pods: Cached<Pod>;

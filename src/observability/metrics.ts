@@ -2,6 +2,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Checkpoint } from '../../crds/checkpoint.ts';
 import type { Condition } from '../../crds/meta.ts';
+import type { Migration } from '../../crds/migration.ts';
 import type { Restore } from '../../crds/restore.ts';
 import { findCondition } from '../../kube/conditions.ts';
 import type { ControllerHooks } from '../../kube/controller.ts';
@@ -42,6 +43,7 @@ export class Metrics {
   readonly #operationSeconds: Histogram<'kind'>;
   readonly #freezeSeconds: Histogram;
   readonly #bundleBytes: Histogram;
+  readonly #downtimeSeconds: Histogram;
 
   constructor() {
     const registers = [this.registry];
@@ -76,6 +78,12 @@ export class Metrics {
       name: 'diapause_bundle_bytes',
       help: 'Size of bundles',
       buckets: BUNDLE_BYTES,
+      registers,
+    });
+    this.#downtimeSeconds = new Histogram({
+      name: 'diapause_migration_downtime_seconds',
+      help: 'How long no process of a migrated pod ran',
+      buckets: FREEZE_SECONDS,
       registers,
     });
   }
@@ -134,6 +142,15 @@ export class Metrics {
     const millis = Date.parse(completionTime) - Date.parse(startTime);
     if (result === 'ready' && Number.isFinite(millis)) {
       this.#operationSeconds.observe({ kind }, millis / 1000);
+    }
+  }
+
+  migrationEnded(migration: Migration): void {
+    this.ended(migration);
+    const { status } = migration;
+    const isReady = findCondition(status?.conditions, 'Ready')?.status === 'True';
+    if (isReady && status?.downtimeMillis !== undefined) {
+      this.#downtimeSeconds.observe(status.downtimeMillis / 1000);
     }
   }
 }

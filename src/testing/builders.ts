@@ -3,6 +3,7 @@ import type { Checkpoint, CheckpointSpec, CheckpointStatus } from '../../crds/ch
 import type { CheckpointStore } from '../../crds/checkpoint-store.ts';
 import { API_VERSION } from '../../crds/meta.ts';
 import { ANNOTATIONS, INIT_IMAGE_CONTAINER, LABELS, OPERATOR_NAMESPACE } from '../../crds/names.ts';
+import type { Migration, MigrationSpec, MigrationStatus } from '../../crds/migration.ts';
 import type { NodeTask, NodeTaskSpec, NodeTaskStatus } from '../../crds/node-task.ts';
 import type { Restore, RestoreSpec } from '../../crds/restore.ts';
 import type { Container, Pod, PodSpec } from '../cluster/pod.ts';
@@ -142,6 +143,29 @@ export function restore(
       ...metadata,
     },
     spec: { checkpointRef: { name: 'redis-1' }, ...spec },
+  };
+}
+
+export function migration(
+  spec: Partial<MigrationSpec> = {},
+  status?: MigrationStatus,
+  metadata: Partial<Migration['metadata']> = {},
+): Migration {
+  return {
+    apiVersion: API_VERSION,
+    kind: 'Migration',
+    metadata: {
+      name: 'away',
+      namespace: NAMESPACE,
+      uid: 'ab12cd34-mig',
+      resourceVersion: '1',
+      generation: 1,
+      creationTimestamp: time(-1),
+      finalizers: ['diapause.dev/exactly-one'],
+      ...metadata,
+    },
+    spec: { podRef: { name: 'redis' }, target: { nodeName: 'node-b' }, ...spec },
+    ...(status && { status }),
   };
 }
 

@@ -12,8 +12,11 @@ import { isFinished } from '../node-task/task.ts';
 
 const POLL_MILLIS = 20;
 
+/** What the agent reports next, or what happens meanwhile. */
+export type AgentStep = NodeTaskStatus | (() => Promise<void>);
+
 /** What the agent reports for a task: its statuses one after the other. Null: the agent does not react. */
-export type AgentBehaviour = (task: NodeTask) => readonly NodeTaskStatus[] | null;
+export type AgentBehaviour = (task: NodeTask) => readonly AgentStep[] | null;
 
 export interface FakeNodeOptions {
   readonly client: Client;
@@ -25,9 +28,21 @@ export interface FakeNodeOptions {
   readonly imageID?: (image: string) => string;
 }
 
+/** What a test wants to see or to hold up. */
+export interface NodeHooks {
+  /** the agent has written a status, and goes on */
+  told?(task: NodeTask, status: NodeTaskStatus): void;
+  mayGetReady?(pod: Pod): boolean;
+  mayEnd?(pod: Pod): boolean;
+  ended?(pod: Pod): void;
+}
+
 export class FakeNode {
   readonly seenTasks: NodeTask[] = [];
   agent: AgentBehaviour;
+  hooks: NodeHooks = {};
+  /** neither kubelet nor agent does anything */
+  isDown = false;
   readonly #options: FakeNodeOptions;
   readonly #pods: Resource<Pod>;
   readonly #tasks: Resource<NodeTask>;
@@ -45,8 +60,10 @@ export class FakeNode {
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       try {
-        await this.#kubelet(signal);
-        await this.#runTasks(signal);
+        if (!this.isDown) {
+          await this.#kubelet(signal);
+          await this.#runTasks(signal);
+        }
       } catch (error) {
         // Objects vanish between a list and a write.
         if (!signal.aborted && !isNotFound(error)) {
@@ -83,19 +100,27 @@ export class FakeNode {
 
   async #run(pod: Pod, signal: AbortSignal): Promise<void> {
     if (pod.metadata.deletionTimestamp !== undefined) {
-      const { uid = '' } = pod.metadata;
-      await this.#pods.delete(pod.metadata, { uid, gracePeriodSeconds: 0, signal });
-      return;
+      return await this.#end(pod, signal);
     }
     const gates = pod.spec.readinessGates?.map(({ conditionType }) => conditionType) ?? [];
-    const passed = gates.every((gate) =>
+    const open = gates.every((gate) =>
       pod.status?.conditions?.some((c) => c.type === gate && c.status === 'True'),
     );
+    const passed = open && this.hooks.mayGetReady?.(pod) !== false;
     const ready = pod.status?.conditions?.some((c) => c.type === 'Ready' && c.status === 'True');
     if (pod.status?.phase !== 'Running' || (passed && ready !== true)) {
       const status = { status: this.#podStatus(pod, passed) };
       await this.#pods.mergePatchStatus(pod.metadata, status, { signal });
     }
+  }
+
+  async #end(pod: Pod, signal: AbortSignal): Promise<void> {
+    if (this.hooks.mayEnd?.(pod) === false) {
+      return;
+    }
+    this.hooks.ended?.(pod);
+    const { uid = '' } = pod.metadata;
+    await this.#pods.delete(pod.metadata, { uid, gracePeriodSeconds: 0, signal });
   }
 
   #podStatus(pod: Pod, ready: boolean): PodStatus {
@@ -132,9 +157,26 @@ export class FakeNode {
         this.seenTasks.push(task);
       }
       this.#done.add(uid);
-      for (const status of statuses ?? []) {
-        await this.#tasks.mergePatchStatus(task.metadata, { status: stamped(status) }, { signal });
+      await this.#tell(task, statuses ?? [], signal);
+    }
+  }
+
+  async #tell(task: NodeTask, steps: readonly AgentStep[], signal: AbortSignal): Promise<void> {
+    for (const step of steps) {
+      if (typeof step === 'function') {
+        await step();
+        continue;
       }
+      const patch = { status: stamped(step) };
+      const answer = await this.#tasks.mergePatchStatus(task.metadata, patch, { signal });
+      // What cannot be called back is done only if nobody has called it back.
+      if (step.committed === true && answer.spec.cancel === true) {
+        const error = { code: 'Canceled', message: 'in time', retryable: false };
+        const status = stamped({ state: 'Canceled', error });
+        await this.#tasks.mergePatchStatus(task.metadata, { status }, { signal });
+        return;
+      }
+      this.hooks.told?.(task, step);
     }
   }
 }

@@ -2,8 +2,10 @@
 // and the controller at work on it.
 import type { Checkpoint } from '../../crds/checkpoint.ts';
 import type { TypedObject } from '../../crds/meta.ts';
+import type { Migration } from '../../crds/migration.ts';
 import type { NodeTask } from '../../crds/node-task.ts';
 import type { Restore } from '../../crds/restore.ts';
+import { formatTime } from '../../kube/clock.ts';
 import { findCondition } from '../../kube/conditions.ts';
 import type { Occurrence } from '../../kube/events.ts';
 import type { ResourceType } from '../../kube/resource-types.ts';
@@ -14,16 +16,27 @@ import type { Pod } from '../cluster/pod.ts';
 import { RESOURCE_TYPES } from '../cluster/types.ts';
 import { Manager } from '../manager.ts';
 import type { Listener } from '../observability/listener.ts';
-import { agent, checkpoint, claim, NAMESPACE, node, pod, restore, store } from './builders.ts';
+import {
+  agent,
+  checkpoint,
+  claim,
+  migration,
+  NAMESPACE,
+  node,
+  pod,
+  restore,
+  store,
+} from './builders.ts';
 import { FakeNode } from './fake-node.ts';
 
 const KINDS: readonly FakeKind[] = [
   { ...RESOURCE_TYPES.checkpoints, kind: 'Checkpoint' },
   { ...RESOURCE_TYPES.restores, kind: 'Restore' },
   { ...RESOURCE_TYPES.checkpointSchedules, kind: 'CheckpointSchedule' },
+  { ...RESOURCE_TYPES.migrations, kind: 'Migration' },
   { ...RESOURCE_TYPES.checkpointStores, kind: 'CheckpointStore' },
   { ...RESOURCE_TYPES.nodeTasks, kind: 'NodeTask', selectable: ['spec.nodeName'] },
-  { ...RESOURCE_TYPES.pods, kind: 'Pod', selectable: ['spec.nodeName'] },
+  { ...RESOURCE_TYPES.pods, kind: 'Pod', selectable: ['spec.nodeName'], graceful: true },
   { ...RESOURCE_TYPES.nodes, kind: 'Node', selectable: ['spec.unschedulable'] },
   { ...RESOURCE_TYPES.claims, kind: 'PersistentVolumeClaim' },
   { ...RESOURCE_TYPES.namespaces, kind: 'Namespace' },
@@ -77,6 +90,7 @@ export class SmallCluster implements AsyncDisposable {
       happened: (event) => this.events.push(event),
       checkpointEnded: ({ metadata }) => this.ended.push(metadata.name),
       restoreEnded: ({ metadata }) => this.ended.push(metadata.name),
+      migrationEnded: ({ metadata }) => this.ended.push(metadata.name),
     };
     const client = this.server.client({ fieldManager: 'diapause-controller' });
     const manager = new Manager({ client, serverVersion: 'v1.37.2', listener });
@@ -101,12 +115,26 @@ export class SmallCluster implements AsyncDisposable {
     this.server.seed(RESOURCE_TYPES.restores, { ...rest, metadata });
   }
 
+  createMigration(spec: Partial<Migration['spec']> = {}, name = 'away'): void {
+    const { metadata: _ours, ...rest } = migration(spec);
+    const metadata = { name, namespace: NAMESPACE, creationTimestamp: formatTime(Date.now()) };
+    this.server.seed(RESOURCE_TYPES.migrations, { ...rest, metadata });
+  }
+
   checkpoint(name = 'redis-1'): Checkpoint | undefined {
     return this.#peek(RESOURCE_TYPES.checkpoints, name);
   }
 
-  restore(): Restore | undefined {
-    return this.#peek(RESOURCE_TYPES.restores, 'redis-back');
+  restore(name = 'redis-back'): Restore | undefined {
+    return this.#peek(RESOURCE_TYPES.restores, name);
+  }
+
+  migration(name = 'away'): Migration | undefined {
+    return this.#peek(RESOURCE_TYPES.migrations, name);
+  }
+
+  pods(): readonly Pod[] {
+    return this.server.all<Pod>(RESOURCE_TYPES.pods);
   }
 
   pod(name: string): Pod | undefined {
@@ -118,7 +146,7 @@ export class SmallCluster implements AsyncDisposable {
   }
 
   /** Waits until the Ready condition has this reason. */
-  async untilReason(read: () => Checkpoint | Restore | undefined, reason: string): Promise<void> {
+  async untilReason(read: () => Conditioned | undefined, reason: string): Promise<void> {
     await until(`reason ${reason}`, () => reasonOf(read()) === reason, 30_000);
   }
 
@@ -129,7 +157,7 @@ export class SmallCluster implements AsyncDisposable {
     await this.server.close();
   }
 
-  #peek<T extends Checkpoint | Restore | Pod>(type: ResourceType, name: string): T | undefined {
+  #peek<T extends TypedObject>(type: ResourceType, name: string): T | undefined {
     return this.server.peek<T>(type, { namespace: NAMESPACE, name });
   }
 
@@ -160,6 +188,8 @@ export class SmallCluster implements AsyncDisposable {
   }
 }
 
-export function reasonOf(object: Checkpoint | Restore | undefined): string | undefined {
+type Conditioned = Checkpoint | Restore | Migration;
+
+export function reasonOf(object: Conditioned | undefined): string | undefined {
   return findCondition(object?.status?.conditions, 'Ready')?.reason;
 }

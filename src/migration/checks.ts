@@ -1,0 +1,146 @@
+// Whether a pod can be migrated to where the Migration wants it: ordered checks, before anything is made (pure).
+import { MIGRATION_DEFAULTS, type Migration } from '../../crds/migration.ts';
+import { unsupportedPod } from '../cluster/unsupported-pod.ts';
+import {
+  type Failure,
+  isAccepted,
+  type MigrationFacts,
+  type MigrationStep,
+  wait,
+} from './facts.ts';
+
+/** Things applied together with the Migration may come a little later. */
+const ABSENCE_GRACE_MILLIS = 10_000;
+const MIGRATED_OWNERS: readonly (string | undefined)[] = [undefined, 'ReplicaSet'];
+
+type Objection = Failure | Extract<MigrationStep, { do: 'wait' }> | undefined;
+
+const CHECKS: readonly ((facts: MigrationFacts) => Objection)[] = [
+  strategyIsUnsupported,
+  podIsMissing,
+  podIsAnother,
+  podIsUnsupported,
+  ownerIsUnsupported,
+  podDoesNotRun,
+  podIsMigrating,
+  nodeIsMissing,
+  nodeIsTheSame,
+  nodeHasAnotherArchitecture,
+];
+
+/** @returns the first thing that stands in the way: a failure, or something that may pass */
+export function firstObjection(facts: MigrationFacts): Exclude<Objection, undefined> | undefined {
+  for (const check of CHECKS) {
+    const objection = check(facts);
+    if (objection !== undefined) {
+      return objection;
+    }
+  }
+  return undefined;
+}
+
+function strategyIsUnsupported({ migration }: MigrationFacts): Objection {
+  const { strategy = MIGRATION_DEFAULTS.strategy } = migration.spec;
+  const why: Readonly<Record<typeof strategy, string | undefined>> = {
+    Cold: undefined,
+    Direct: 'agents cannot stream to each other yet',
+    PreCopy: 'the engine does not track dirty pages yet',
+    PostCopy: 'the engine does not fetch pages on demand yet',
+  };
+  const facts = why[strategy];
+  return facts === undefined
+    ? undefined
+    : { reason: 'StrategyUnsupported', facts: `spec.strategy: ${strategy}: ${facts}` };
+}
+
+function podIsMissing({ migration, pod, nowMillis }: MigrationFacts): Objection {
+  if (pod !== undefined) {
+    return undefined;
+  }
+  const facts = `spec.podRef.name: pod "${migration.spec.podRef.name}" does not exist`;
+  const age = nowMillis - Date.parse(migration.metadata.creationTimestamp ?? '');
+  return age < ABSENCE_GRACE_MILLIS ? wait('Pending', facts) : { reason: 'PodNotFound', facts };
+}
+
+function podIsAnother({ migration, pod }: MigrationFacts): Objection {
+  const meant = migration.spec.podRef.uid;
+  const uid = pod?.metadata.uid;
+  return meant === undefined || meant === uid
+    ? undefined
+    : {
+        reason: 'PodChanged',
+        facts: `spec.podRef.uid: the pod has the uid ${uid}, meant is ${meant}`,
+      };
+}
+
+function podIsUnsupported({ pod }: MigrationFacts): Objection {
+  const objection = pod && unsupportedPod(pod);
+  return objection === undefined
+    ? undefined
+    : { reason: 'PodUnsupported', facts: `spec.podRef: this pod cannot be saved, ${objection}` };
+}
+
+function ownerIsUnsupported({ pod }: MigrationFacts): Objection {
+  const owner = pod?.metadata.ownerReferences?.find(({ controller }) => controller === true);
+  return MIGRATED_OWNERS.includes(owner?.kind)
+    ? undefined
+    : {
+        reason: 'OwnerUnsupported',
+        facts: `spec.podRef: the pod belongs to the ${owner?.kind} ${owner?.name}`,
+      };
+}
+
+function podDoesNotRun({ pod }: MigrationFacts): Objection {
+  if (pod?.metadata.deletionTimestamp !== undefined) {
+    return { reason: 'PodNotRunning', facts: 'spec.podRef: the pod is being deleted' };
+  }
+  const phase = pod?.status?.phase;
+  if (phase === 'Running') {
+    return undefined;
+  }
+  const facts = `spec.podRef: the pod's phase is ${phase ?? 'unknown'}`;
+  return phase === 'Succeeded' || phase === 'Failed'
+    ? { reason: 'PodNotRunning', facts }
+    : wait('Pending', `${facts}, waiting for Running`);
+}
+
+/** Of several the one that was accepted comes first, then the oldest. */
+function podIsMigrating({ migration, rivals }: MigrationFacts): Objection {
+  const first = rivals.find((rival) => isAccepted(rival) || isOlder(rival, migration));
+  const facts = `spec.podRef: the pod is being migrated by the Migration ${first?.metadata.name}`;
+  return first === undefined ? undefined : { reason: 'AlreadyMigrating', facts };
+}
+
+function isOlder(a: Migration, b: Migration): boolean {
+  const order = ({ metadata }: Migration): string =>
+    `${metadata.creationTimestamp ?? ''} ${metadata.uid ?? ''}`;
+  return order(a) < order(b);
+}
+
+function nodeIsMissing({ migration, targetNode }: MigrationFacts): Objection {
+  const { nodeName } = migration.spec.target;
+  return nodeName === undefined || targetNode !== undefined
+    ? undefined
+    : {
+        reason: 'NodeNotFound',
+        facts: `spec.target.nodeName: node "${nodeName}" does not exist`,
+      };
+}
+
+function nodeIsTheSame({ migration, pod }: MigrationFacts): Objection {
+  const { nodeName } = migration.spec.target;
+  return nodeName !== undefined && nodeName === pod?.spec.nodeName
+    ? { reason: 'SameNode', facts: `spec.target.nodeName: the pod is on node ${nodeName}` }
+    : undefined;
+}
+
+function nodeHasAnotherArchitecture({ sourceNode, targetNode }: MigrationFacts): Objection {
+  const from = sourceNode?.status?.nodeInfo?.architecture;
+  const to = targetNode?.status?.nodeInfo?.architecture;
+  return from === undefined || to === undefined || from === to
+    ? undefined
+    : {
+        reason: 'ArchMismatch',
+        facts: `spec.target.nodeName: node ${targetNode?.metadata.name} is ${to}, the pod's is ${from}`,
+      };
+}
