@@ -68,7 +68,10 @@ function save(task: DumpTask, work: Work): void {
     application.putBack();
     keepFrozen(application);
   }
-  if (task.afterDump === 'Kill') endOriginals(application);
+  if (task.afterDump === 'Kill') {
+    for (const tree of dumps) tree.beforeEnd();
+    endOriginals(application);
+  }
 }
 
 /** The application runs from here on; its pages are those of the moment of the freeze. */

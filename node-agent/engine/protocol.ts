@@ -7,7 +7,7 @@ import type { Finding } from './finding.ts';
 export type AfterDump = 'Resume' | 'KeepFrozen' | 'Kill';
 
 /** What to do with established TCP connections: refuse, or let the restored side find them reset. */
-export type EstablishedSockets = 'Fail' | 'Close';
+export type EstablishedSockets = 'Fail' | 'Close' | 'Keep';
 
 /** What to do with unix sockets whose peer is outside of the tree: refuse, or save them without it. */
 export type OutsidePeers = 'Fail' | 'Ignore';
@@ -33,6 +33,10 @@ export interface DumpTask {
   /** longest time the application may stand still; past it the engine thaws and fails */
   readonly freezeLimitMillis: number;
   readonly establishedSockets: EstablishedSockets;
+  /** with `Keep`: what locks the connections meanwhile; absent: nftables */
+  readonly lockTool?: 'nftables' | 'iptables';
+  /** with `Keep`: connections that nobody has accepted yet are left out instead of refused */
+  readonly skipInFlight?: boolean;
   /** absent: kept */
   readonly fileLocks?: FileLocks;
   /** absent: refused */

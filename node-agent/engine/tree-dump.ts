@@ -172,6 +172,11 @@ export class TreeDump {
     };
   }
 
+  /** All is on disk: the originals end next. */
+  beforeEnd(): void {
+    this.#collected.descriptors.beforeEnd();
+  }
+
   /** Gives back what the dump still holds of the tree. */
   [Symbol.dispose](): void {
     this.#files.sharedMemory[Symbol.dispose]();

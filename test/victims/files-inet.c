@@ -1,14 +1,20 @@
 // TCP and UDP: listeners, unconnected sockets, datagrams over loopback; with an argument also established connections.
-// usage: files-inet [connections]; SIGTERM verifies. Traffic goes over loopback only.
+// usage: files-inet [connections [kept]]; SIGTERM verifies. Traffic goes over loopback only.
 #include "descriptors.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <linux/icmp.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
 static int listener, listener6, go_listener, bound, fresh, udp, udp_sender, udp_unbound, server[2], client[2], set;
+static int queued, queued6, lite, raw, routes;
 static struct sockaddr_in at, udp_at;
+static in_port_t sent_from;
+static uint32_t port_of_routes;
 
 static struct sockaddr_in loopback(void) {
     return (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -68,6 +74,64 @@ static void set_up_udp(void) {
     udp_sender = (int)must(socket(AF_INET, SOCK_DGRAM, 0));
     must(connect(udp_sender, (struct sockaddr *)&udp_at, sizeof udp_at));
     udp_unbound = (int)must(socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0));
+}
+
+static void set_up_datagrams(void) {
+    struct sockaddr_in name = loopback();
+    queued = (int)must(socket(AF_INET, SOCK_DGRAM, 0));
+    must(bind(queued, (struct sockaddr *)&name, sizeof name));
+    const struct sockaddr_in to = local(queued);
+    const int sender = (int)must(socket(AF_INET, SOCK_DGRAM, 0));
+    must(sendto(sender, "first", 5, 0, (const struct sockaddr *)&to, sizeof to));
+    must(sendto(sender, "", 0, 0, (const struct sockaddr *)&to, sizeof to));
+    must(sendto(sender, "third", 5, 0, (const struct sockaddr *)&to, sizeof to));
+    sent_from = local(sender).sin_port;
+    close(sender);
+    // An IPv6 socket that hears IPv4 as well
+    queued6 = (int)must(socket(AF_INET6, SOCK_DGRAM, 0));
+    struct sockaddr_in6 any = {.sin6_family = AF_INET6};
+    must(bind(queued6, (struct sockaddr *)&any, sizeof any));
+    struct sockaddr_in6 to6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT, .sin6_port = local(queued6).sin_port};
+    const int sender6 = (int)must(socket(AF_INET6, SOCK_DGRAM, 0));
+    must(sendto(sender6, "six", 3, 0, (struct sockaddr *)&to6, sizeof to6));
+    close(sender6);
+    lite = socket(AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE);
+    if (lite >= 0) must(bind(lite, (struct sockaddr *)&name, sizeof name));
+    raw = (int)must(socket(AF_INET, SOCK_RAW, IPPROTO_ICMP));
+    const struct icmp_filter filter = {.data = 1 << ICMP_ECHO};
+    must(setsockopt(raw, SOL_RAW, ICMP_FILTER, &filter, sizeof filter));
+    routes = (int)must(socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK, NETLINK_ROUTE));
+    struct sockaddr_nl groups = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR};
+    must(bind(routes, (struct sockaddr *)&groups, sizeof groups));
+    socklen_t size = sizeof groups;
+    must(getsockname(routes, (struct sockaddr *)&groups, &size));
+    port_of_routes = groups.nl_pid;
+}
+
+static void verify_datagrams(void) {
+    char text[16] = {0};
+    struct sockaddr_in from = {0};
+    socklen_t size = sizeof from;
+    expect(recvfrom(queued, text, sizeof text, MSG_DONTWAIT, (struct sockaddr *)&from, &size) == 5 && !memcmp(text, "first", 5));
+    expect(from.sin_port == sent_from && from.sin_addr.s_addr == htonl(INADDR_LOOPBACK));
+    expect(recv(queued, text, sizeof text, MSG_DONTWAIT) == 0);
+    expect(recv(queued, text, sizeof text, MSG_DONTWAIT) == 5 && !memcmp(text, "third", 5));
+    expect(recv(queued, text, sizeof text, MSG_DONTWAIT) < 0 && errno == EAGAIN);
+    expect(recv(queued6, text, sizeof text, MSG_DONTWAIT) == 3 && !memcmp(text, "six", 3));
+    if (lite >= 0) expect(value_of(lite, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_UDPLITE && local(lite).sin_port != 0);
+    struct icmp_filter filter = {0};
+    size = sizeof filter;
+    expect(!getsockopt(raw, SOL_RAW, ICMP_FILTER, &filter, &size) && filter.data == 1 << ICMP_ECHO);
+    struct sockaddr_nl groups = {0};
+    size = sizeof groups;
+    expect(!getsockname(routes, (struct sockaddr *)&groups, &size) && groups.nl_pid == port_of_routes);
+    expect(groups.nl_groups == (RTMGRP_LINK | RTMGRP_IPV4_IFADDR) && fcntl(routes, F_GETFL) & O_NONBLOCK);
+    struct {
+        struct nlmsghdr header;
+        struct rtgenmsg body;
+    } request = {.header = {.nlmsg_len = sizeof request, .nlmsg_type = RTM_GETLINK, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP}};
+    char answer[8192];
+    expect(send(routes, &request, sizeof request, 0) == (ssize_t)sizeof request && read(routes, answer, sizeof answer) > 0);
 }
 
 static void set_up_connections(void) {
@@ -148,18 +212,19 @@ static void verify_alive(void) {
     expect(write(server[1], "on", 2) == 2 && read(client[1], text, 2) == 2);
 }
 
-int main(int argc, char **argv) {
-    (void)argv;
+int main(int argc, char **) {
     signal(SIGPIPE, SIG_IGN);
     block_term();
     set_up_tcp();
     set_up_udp();
+    set_up_datagrams();
     if (argc > 1) set_up_connections();
     wait_for_term();
     verify_tcp();
     verify_udp();
+    verify_datagrams();
     // The one that was only copied keeps its connections; the test says which it is.
-    if (argc > 1 && access("restored", F_OK) == 0) verify_closed();
+    if (argc == 2 && access("restored", F_OK) == 0) verify_closed();
     else if (argc > 1) verify_alive();
     return verdict();
 }

@@ -17,6 +17,11 @@ const OFFERED: ReadonlySet<string> = new Set([
   'fdinfo_lock',
   'ipv6_freebind',
   'sockopt_buf_lock',
+  'tcp_half_closed',
+  'net_diag_raw',
+  'network_lock_nftables',
+  'network_lock_iptables',
+  'has_ipt_legacy',
   'pagemap_scan',
   'breakpoints',
 ]);

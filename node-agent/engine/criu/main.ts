@@ -2,7 +2,7 @@
 import { openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeFailure } from '../failure.ts';
-import type { DumpTask, EngineEvent, RestoreTask } from '../protocol.ts';
+import type { DumpTask, EngineEvent, EstablishedSockets, RestoreTask } from '../protocol.ts';
 import { Reporter } from '../reporter.ts';
 import { checkFeatures } from './features.ts';
 import { type CriuOptions, parseCommandLine, UsageError } from './options.ts';
@@ -55,7 +55,9 @@ async function runDump(options: CriuOptions, reporter: Reporter): Promise<void> 
     trees: [{ name: 'tree', rootPid: options.tree, imagesDir: options.imagesDir }],
     afterDump: options.leaveRunning ? 'Resume' : 'Kill',
     freezeLimitMillis: 0,
-    establishedSockets: options.tcpClose ? 'Close' : 'Fail',
+    establishedSockets: connectionsOf(options),
+    lockTool: options.lockTool,
+    skipInFlight: options.skipInFlight,
     outsidePeers: options.extUnixSockets ? 'Ignore' : 'Fail',
     fileLocks: options.fileLocks ? 'Keep' : 'Refuse',
     maxGhostBytes: options.ghostLimitBytes,
@@ -68,6 +70,12 @@ async function runDump(options: CriuOptions, reporter: Reporter): Promise<void> 
   ]);
   rehearse();
   dump(task, reporter);
+}
+
+/** Both may be given: closing is what tells them apart. */
+function connectionsOf({ tcpClose, tcpEstablished }: CriuOptions): EstablishedSockets {
+  if (tcpClose) return 'Close';
+  return tcpEstablished ? 'Keep' : 'Fail';
 }
 
 async function runRestore(options: CriuOptions, reporter: Reporter): Promise<void> {

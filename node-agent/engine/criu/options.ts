@@ -1,5 +1,6 @@
 // CRIU's command line, criu(8): what we act on, what we accept because it changes nothing here, what we refuse.
 import { parseArgs } from 'node:util';
+import type { LockTool } from '../linux/connection-lock.ts';
 
 export type Command = 'check' | 'dump' | 'restore';
 
@@ -15,6 +16,8 @@ export interface CriuOptions {
   readonly restoreDetached: boolean;
   readonly tcpEstablished: boolean;
   readonly tcpClose: boolean;
+  readonly skipInFlight: boolean;
+  readonly lockTool: LockTool;
   readonly fileLocks: boolean;
   readonly extUnixSockets: boolean;
   readonly ghostLimitBytes: number;
@@ -48,6 +51,8 @@ const DESCRIPTION = {
   'restore-sibling': { ...flag, short: 'S' },
   'tcp-established': flag,
   'tcp-close': flag,
+  'network-lock': value,
+  'skip-in-flight': flag,
   'ext-unix-sk': flag,
   'file-locks': { ...flag, short: 'l' },
   'ghost-limit': value,
@@ -59,13 +64,11 @@ const DESCRIPTION = {
   verbose: { ...flag, short: 'v' },
   'shell-job': { ...flag, short: 'j' },
   'pre-dump-mode': value,
-  'network-lock': value,
   'manage-cgroups': value,
   'file-validation': value,
   'force-irmap': flag,
   'irmap-scan-path': values,
   'link-remap': flag,
-  'skip-in-flight': flag,
   external: values,
   root: { ...value, short: 'r' },
   'ghost-fiemap': flag,
@@ -79,6 +82,7 @@ type Flag =
   | 'restore-detached'
   | 'tcp-established'
   | 'tcp-close'
+  | 'skip-in-flight'
   | 'file-locks'
   | 'ext-unix-sk';
 
@@ -108,6 +112,8 @@ export function parseCommandLine(argv: readonly string[]): CriuOptions {
     restoreDetached: on('restore-detached'),
     tcpEstablished: on('tcp-established'),
     tcpClose: on('tcp-close'),
+    skipInFlight: on('skip-in-flight'),
+    lockTool: given['network-lock'] === 'iptables' ? 'iptables' : 'nftables',
     fileLocks: on('file-locks'),
     extUnixSockets: on('ext-unix-sk'),
     ghostLimitBytes: size(given['ghost-limit']) ?? DEFAULT_GHOST_LIMIT_BYTES,

@@ -254,6 +254,15 @@ function receivedFds(controlBytes: number): number[] {
   return fds;
 }
 
+/** sendto(2). @returns bytes or -errno */
+export function trySendTo(fd: number, bytes: Uint8Array, sockaddr: Uint8Array): number {
+  scratch.bytes.set(sockaddr, 64);
+  if (bytes.length > payload.length) payload = allocate(bytes.length);
+  payload.bytes.set(bytes);
+  const to = [scratch.address + 64n, sockaddr.length] as const;
+  return syscall(SYS.sendto, fd, payload.address, bytes.length, MSG.NOSIGNAL, ...to);
+}
+
 /** Sends one message without waiting. @throws LinuxError, EAGAIN when there is no room */
 export function sendMessage(fd: number, bytes: Uint8Array, fds: readonly number[] = []): void {
   if (bytes.length > payload.length) payload = allocate(bytes.length);

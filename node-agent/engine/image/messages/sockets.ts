@@ -167,6 +167,8 @@ export const tcpStreamEntry = message('tcp_stream_entry', {
   maxWindow: optional(15, u32),
   rcvWnd: optional(16, u32),
   rcvWup: optional(17, u32),
+  /** ours: the lock that stays on the connection until it is restored */
+  lock: optional(5000, string),
 });
 export type TcpStreamEntry = Infer<typeof tcpStreamEntry>;
 
@@ -225,6 +227,8 @@ export const netlinkSkEntry = message('netlink_sk_entry', {
   fown: required(11, fownEntry),
   opts: required(12, skOptsEntry),
   nsId: optional(13, u32),
+  /** ours: SOCK_RAW or SOCK_DGRAM */
+  type: optional(5000, u32),
 });
 export type NetlinkSkEntry = Infer<typeof netlinkSkEntry>;
 
@@ -242,7 +246,7 @@ export const skPacketEntry = message('sk_packet_entry', {
   idFor: required(1, u32),
   length: required(2, u32),
   scm: repeated(4, scmEntry),
-  /** ours: sun_path of the sender */
+  /** ours: address of the sender, without its family */
   from: optional(5000, bytes),
 });
 export type SkPacketEntry = Infer<typeof skPacketEntry>;

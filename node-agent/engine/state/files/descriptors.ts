@@ -6,7 +6,7 @@ import { closeFd, compareOpenFiles } from '../../linux/descriptors.ts';
 import { ProcDescriptors } from '../../linux/file-facts.ts';
 import type { ProcessSubject } from '../state-kind.ts';
 import { parseFdInfo } from './fdinfo.ts';
-import type { FileDump, FileOptions } from './file-dump.ts';
+import type { DoneStep, FileDump, FileOptions } from './file-dump.ts';
 import { FILE_KINDS } from './kinds.ts';
 import { LockCollection } from './locks.ts';
 import { type DescriptorAt, type Holder, OpenFile, type OpenFileFacts } from './open-file.ts';
@@ -24,6 +24,8 @@ interface Held {
 export interface Collected extends Disposable {
   /** messages of each process, by pid as the engine numbers processes: fdinfo-FILESID.img */
   readonly fdinfo: ReadonlyMap<number, readonly FdinfoEntry[]>;
+  /** All is on disk: the application ends next. */
+  beforeEnd(): void;
   /** Writes ghost-file-*, in the freeze. */
   copyVolatile(images: ImageWriter): void;
   /**
@@ -63,6 +65,7 @@ class DescriptorCollection implements FileDump, Collected {
   /** descriptors of the engine's own that were found in queues */
   readonly #taken: number[] = [];
   readonly #steps: (() => void)[] = [];
+  readonly #doneSteps: DoneStep[] = [];
   readonly #writes: ((images: ImageWriter) => void)[] = [];
 
   constructor(subjects: readonly ProcessSubject[], registry: FileRegistry) {
@@ -91,6 +94,14 @@ class DescriptorCollection implements FileDump, Collected {
     this.#steps.push(step);
   }
 
+  whenDone(step: DoneStep): void {
+    this.#doneSteps.push(step);
+  }
+
+  beforeEnd(): void {
+    for (const step of this.#doneSteps) step.beforeEnd();
+  }
+
   afterThaw(write: (images: ImageWriter) => void): void {
     this.#writes.push(write);
   }
@@ -115,6 +126,7 @@ class DescriptorCollection implements FileDump, Collected {
   }
 
   [Symbol.dispose](): void {
+    for (const step of this.#doneSteps.splice(0)) step.release();
     this.registry[Symbol.dispose]();
   }
 

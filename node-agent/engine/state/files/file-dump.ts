@@ -1,5 +1,6 @@
 // What a kind sees of the dump that it is a part of.
-import type { EstablishedSockets, FileLocks, OutsidePeers } from '../../protocol.ts';
+import type { LockTool } from '../../linux/connection-lock.ts';
+import type { AfterDump, EstablishedSockets, FileLocks, OutsidePeers } from '../../protocol.ts';
 import type { ImageWriter } from '../../image/writer.ts';
 import type { ProcessSubject } from '../state-kind.ts';
 import type { OpenFile } from './open-file.ts';
@@ -7,12 +8,25 @@ import type { FileRegistry } from './registry.ts';
 
 export interface FileOptions {
   readonly establishedSockets: EstablishedSockets;
+  /** `Kill` leaves connections locked for the restore */
+  readonly afterDump?: AfterDump;
+  /** absent: nftables */
+  readonly lockTool?: LockTool;
+  readonly skipInFlight?: boolean;
   /** absent: kept */
   readonly fileLocks?: FileLocks;
   /** absent: refused */
   readonly outsidePeers?: OutsidePeers;
   /** unlinked files above this size are refused */
   readonly maxGhostBytes: number;
+}
+
+/** What must happen to what a dump still holds of the application. */
+export interface DoneStep {
+  /** everything is on disk, and the application ends next */
+  beforeEnd(): void;
+  /** it goes on, whatever happened; also called after {@link beforeEnd} */
+  release(): void;
 }
 
 export interface FileDump {
@@ -29,6 +43,8 @@ export interface FileDump {
   describe(engineFd: number, subject: ProcessSubject): number;
   /** runs in the freeze, when every open file of the tree is known */
   whenAllKnown(step: () => void): void;
+  /** runs when the dump is done with the application: it goes on or it ends */
+  whenDone(step: DoneStep): void;
   /** runs when the application runs again */
   afterThaw(write: (images: ImageWriter) => void): void;
 }

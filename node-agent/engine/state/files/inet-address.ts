@@ -35,6 +35,10 @@ export function addressBytes(family: number, { port, words, scope }: InetAddress
   return bytes;
 }
 
+/** An IPv4 address in an IPv6 socket, ::ffff:a.b.c.d. */
+export const isMapped = (words: readonly number[]): boolean =>
+  words.length === 4 && words[0] === 0 && words[1] === 0 && words[2] === 0xffff0000;
+
 export const isAnyAddress = (words: readonly number[]): boolean => words.every((w) => w === 0);
 
 /** `10.0.0.1` or `fd00:0:...`, for people. */

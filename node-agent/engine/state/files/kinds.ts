@@ -5,8 +5,10 @@ import { fifo } from './fifo.ts';
 import type { FileKind } from './file-kind.ts';
 import { inotify } from './inotify.ts';
 import { memfd } from './memfd.ts';
+import { netlink } from './netlink.ts';
 import { pidfd } from './pidfd.ts';
 import { pipe } from './pipe.ts';
+import { rawSocket } from './raw-socket.ts';
 import { regular } from './regular.ts';
 import { signalfd } from './signalfd.ts';
 import { tcp } from './tcp.ts';
@@ -28,6 +30,8 @@ export const FILE_KINDS: readonly FileKind[] = [
   unixSocket,
   tcp,
   udp,
+  rawSocket,
+  netlink,
   inotify,
   epoll,
   timerfd,

@@ -8,13 +8,14 @@ import { diapause, mustSucceed, restoreWith } from '../../../../test/victims/cri
 import { dumpTask, startEngine } from '../../../../test/victims/engine-process.ts';
 import { enterPrivateNamespaces } from '../../../../test/victims/private-namespaces.ts';
 import { buildVictim, startVictim, type Victim, watch } from '../../../../test/victims/victim.ts';
-import type { AfterDump } from '../../protocol.ts';
+import type { DumpTask } from '../../protocol.ts';
 
 enterPrivateNamespaces();
 
 interface Subject {
   readonly program: string;
   readonly args: readonly string[];
+  readonly task?: Partial<DumpTask>;
 }
 
 const SUBJECTS: readonly Subject[] = [
@@ -27,11 +28,12 @@ const SUBJECTS: readonly Subject[] = [
   { program: 'files-unix', args: [] },
   { program: 'files-inet', args: [] },
   { program: 'files-inet', args: ['connections'] },
+  { program: 'files-inet', args: ['connections', 'kept'], task: { establishedSockets: 'Keep' } },
 ];
 
-async function dump(victim: Victim, imagesDir: string, afterDump: AfterDump): Promise<void> {
+async function dump(victim: Victim, imagesDir: string, task: Partial<DumpTask>): Promise<void> {
   const { failure, result } = await startEngine(
-    dumpTask(victim.pid, imagesDir, { afterDump, maxGhostBytes: 1 << 30 }),
+    dumpTask(victim.pid, imagesDir, { maxGhostBytes: 1 << 30, ...task }),
   ).ended;
   assert.ok(result, JSON.stringify(failure));
 }
@@ -42,14 +44,14 @@ async function verdict(victim: Victim): Promise<void> {
   assert.equal(last, 'PASS', victim.output());
 }
 
-for (const { program, args } of SUBJECTS) {
+for (const { program, args, task } of SUBJECTS) {
   const name = [program, ...args].join(' ');
 
   test(`${name}: the copied program does not notice`, async (t) => {
     using victim = await startVictim(buildVictim(program), args);
     const images = mkdtempSync(join(tmpdir(), 'diapause-images-'));
     t.after(() => rmSync(images, { recursive: true, force: true }));
-    await dump(victim, images, 'Resume');
+    await dump(victim, images, { ...task, afterDump: 'Resume' });
     await verdict(victim);
   });
 
@@ -57,7 +59,7 @@ for (const { program, args } of SUBJECTS) {
     using victim = await startVictim(buildVictim(program), args);
     const images = mkdtempSync(join(tmpdir(), 'diapause-images-'));
     t.after(() => rmSync(images, { recursive: true, force: true }));
-    await dump(victim, images, 'Kill');
+    await dump(victim, images, { ...task, afterDump: 'Kill' });
     assert.ok(!victim.alive());
     writeFileSync(join(victim.dir, 'restored'), '');
     mustSucceed(`restore of ${name}`, await restoreWith(diapause, images));

@@ -2,13 +2,19 @@
 import { IMAGES } from '../../image/image-files.ts';
 import { RemapType } from '../../image/messages/enums.ts';
 import type { FileEntry, FileLockEntry } from '../../image/messages/files.ts';
-import type { SkPacketEntry } from '../../image/messages/sockets.ts';
+import type { SkPacketEntry, TcpStreamEntry } from '../../image/messages/sockets.ts';
 import type { ImageReader } from '../../image/reader.ts';
 import type { PipeContent } from './pipe-content.ts';
 
 /** A datagram or piece of a stream that was queued. */
 export interface QueuedPacket {
   readonly entry: SkPacketEntry;
+  readonly bytes: Uint8Array;
+}
+
+/** Queues of a TCP connection: received and not read, then sent and not acknowledged. */
+export interface SavedStream {
+  readonly entry: TcpStreamEntry;
   readonly bytes: Uint8Array;
 }
 
@@ -46,6 +52,14 @@ export class SavedFiles {
 
   locks(): readonly FileLockEntry[] {
     return this.images.records(IMAGES.filelocks);
+  }
+
+  /** An established connection that was kept. */
+  stream(ino: number): SavedStream | undefined {
+    for (const { record, read } of this.images.payloads(IMAGES.tcpStream(ino))) {
+      return { entry: record, bytes: read() };
+    }
+    return undefined;
   }
 
   pipeContent(pipeId: number): PipeContent | undefined {

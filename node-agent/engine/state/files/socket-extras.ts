@@ -75,7 +75,7 @@ const at = (level: number, names: Readonly<Record<string, number>>): OptionName[
 /** Which options a socket can have. */
 function optionsOf(domain: number, type: number): OptionName[] {
   const general = at(LEVEL.SOCKET, SOCKET_OPTIONS);
-  if (domain === AF.UNIX) return general;
+  if (domain !== AF.INET && domain !== AF.INET6) return general;
   const transport = type === SOCK.STREAM ? at(LEVEL.TCP, TCP_OPTIONS) : at(LEVEL.UDP, UDP_OPTIONS);
   const network = at(LEVEL.IP, IP_OPTIONS);
   const network6 = domain === AF.INET6 ? at(LEVEL.IPV6, IPV6_OPTIONS) : [];
@@ -83,8 +83,9 @@ function optionsOf(domain: number, type: number): OptionName[] {
 }
 
 /** Values of a new socket; made anew each time, since they follow the sysctls. */
-function defaultsOf(domain: number, type: number, options: readonly OptionName[]): number[] {
-  const fd = makeSocket(domain, type, 0);
+function defaultsOf(like: number, domain: number, options: readonly OptionName[]): number[] {
+  const of = (name: number): number => intOption(like, LEVEL.SOCKET, name);
+  const fd = makeSocket(domain, of(SO.TYPE), of(SO.PROTOCOL));
   const values = options.map(({ level, name }) => intOption(fd, level, name));
   closeFd(fd);
   return values;
@@ -94,7 +95,7 @@ function defaultsOf(domain: number, type: number, options: readonly OptionName[]
 export function readExtras(fd: number, domain: number): SocketOptionEntry[] {
   const type = intOption(fd, LEVEL.SOCKET, SO.TYPE);
   const options = optionsOf(domain, type);
-  const defaults = defaultsOf(domain, type, options);
+  const defaults = defaultsOf(fd, domain, options);
   return options.flatMap(({ level, name }, i) => {
     const value = getOption(fd, level, name)?.readInt32LE(0);
     return value === undefined || value === defaults[i] ? [] : [{ level, name, value }];

@@ -3,6 +3,7 @@ import { FdType, SkShutdown } from '../../image/messages/enums.ts';
 import type { InetSkEntry } from '../../image/messages/sockets.ts';
 import { type Finding, refusal } from '../../finding.ts';
 import { check, LinuxError } from '../../linux/error.ts';
+import { networkOf } from '../../linux/network-namespace.ts';
 import { POLL, pollNow, readableBytes } from '../../linux/readiness.ts';
 import { AF, getOption, intOption, LEVEL, listenSocket, SO, SOCK } from '../../linux/sockets.ts';
 import type { ProcessSubject } from '../state-kind.ts';
@@ -14,6 +15,9 @@ import { readTcpOptions, writeTcpOptions } from './inet-options.ts';
 import { bindAgain, checkAddress, describeInet, makeInetSocket } from './inet-socket.ts';
 import type { OpenFile } from './open-file.ts';
 import { closeUnconnected, resetConnection } from './tcp-reset.ts';
+import { isConnected } from './tcp-state.ts';
+import { TcpStreams } from './tcp-stream.ts';
+import { StreamRestore } from './tcp-stream-restore.ts';
 import { domainOf } from './unix-socket.ts';
 
 const IPPROTO_TCP = 6;
@@ -50,7 +54,8 @@ export const tcp: FileKind = {
     const listens = state === TCP_LISTEN;
     const waiting = listens ? info.readUInt32LE(INFO.unacked) : 0;
     if (waiting > 0) reportWaiting(file, waiting, dump);
-    if (!listens && state !== TCP_CLOSE) reportConnection(file, dump);
+    const keeps = isConnected(state) && dump.options.establishedSockets === 'Keep';
+    if (!listens && state !== TCP_CLOSE && !keeps) reportConnection(file, dump);
     const isk: InetSkEntry = {
       ...describeInet(file, {
         family: domainOf(file),
@@ -62,14 +67,19 @@ export const tcp: FileKind = {
       ...readTcpOptions(file.duplicate),
       ...(state === TCP_CLOSE && ending(file)),
     };
+    if (keeps) {
+      const network = networkOf(file.subject.process.pid);
+      dump.once(`tcp streams ${network}`, () => new TcpStreams(dump)).add(file, isk);
+    }
     return { type: FdType.INETSK, id: file.id, isk };
   },
 
   restores: ({ isk }) => isk !== undefined && PROTOCOLS.has(isk.proto),
 
   check(entry, target) {
-    const { state } = entry.isk!;
-    return state === TCP_LISTEN || state === TCP_CLOSE ? checkAddress(entry.isk!, target) : [];
+    const { state, ino } = entry.isk!;
+    const bound = state === TCP_LISTEN || state === TCP_CLOSE;
+    return bound || target.saved.stream(ino) ? checkAddress(entry.isk!, target) : [];
   },
 
   open(entry, opening) {
@@ -88,7 +98,9 @@ function ending(file: OpenFile): { shutdown?: number } {
 }
 
 function reportWaiting(file: OpenFile, waiting: number, dump: FileDump): void {
-  const severity = dump.options.establishedSockets === 'Fail' ? 'refusal' : 'loss';
+  const { establishedSockets, skipInFlight } = dump.options;
+  const left = establishedSockets === 'Close' || skipInFlight === true;
+  const severity = left ? 'loss' : 'refusal';
   file.report(
     severity,
     'TcpWaiting',
@@ -98,7 +110,7 @@ function reportWaiting(file: OpenFile, waiting: number, dump: FileDump): void {
 
 /** Each connection is a refusal; where they may be closed, one line a process tells how many. */
 function reportConnection(file: OpenFile, dump: FileDump): void {
-  if (dump.options.establishedSockets === 'Fail') {
+  if (dump.options.establishedSockets !== 'Close') {
     file.refuse(
       'TcpEstablished',
       'it is connected: close the connection, or allow it to be reset (sockets.established: Close)',
@@ -128,6 +140,12 @@ function connectionsLost({ process }: ProcessSubject, count: number): Finding {
 function openTcp(entry: InetSkEntry, opening: FileOpening): number {
   const { state, srcPort, backlog, shutdown } = entry;
   const fd = makeInetSocket(entry, opening);
+  const stream = opening.saved.stream(entry.ino);
+  if (stream) {
+    // Cork and the like come with the stream.
+    opening.once('tcp streams', () => new StreamRestore(opening)).add({ fd, isk: entry, stream });
+    return fd;
+  }
   writeTcpOptions(fd, entry);
   if (state !== TCP_LISTEN && (state !== TCP_CLOSE || shutdown !== undefined)) {
     const { connections } = opening.options;

@@ -1,8 +1,7 @@
-// UDP: addresses and options come back; datagrams that nobody has read yet are lost, as the network may lose them.
+// UDP and UDP-Lite: addresses, options, and datagrams that nobody has read yet.
 import { FdType } from '../../image/messages/enums.ts';
 import type { InetSkEntry } from '../../image/messages/sockets.ts';
 import { LinuxError } from '../../linux/error.ts';
-import { POLL, pollNow } from '../../linux/readiness.ts';
 import { intOption, LEVEL, peerAddress, SOCK, tryAddress } from '../../linux/sockets.ts';
 import type { FileKind } from './file-kind.ts';
 import type { FileOpening } from './file-opening.ts';
@@ -15,9 +14,11 @@ import {
   makeInetSocket,
 } from './inet-socket.ts';
 import { inetProtocol } from './tcp.ts';
+import { refillDatagrams, saveDatagrams } from './udp-queue.ts';
 import { domainOf } from './unix-socket.ts';
 
-const IPPROTO_UDP = 17;
+/** UDP and UDP-Lite */
+const PROTOCOLS: ReadonlySet<number | undefined> = new Set([17, 136]);
 const UDP_CORK = 1;
 const ESTABLISHED = 1;
 const CLOSE = 7;
@@ -25,27 +26,25 @@ const CLOSE = 7;
 export const udp: FileKind = {
   name: 'udp',
 
-  recognises: (file) => inetProtocol(file, SOCK.DGRAM) === IPPROTO_UDP,
+  recognises: (file) => PROTOCOLS.has(inetProtocol(file, SOCK.DGRAM)),
 
-  collect(file) {
+  collect(file, dump) {
     const fd = file.duplicate;
     if (intOption(fd, LEVEL.UDP, UDP_CORK) !== 0) {
       return file.refuse('UdpCorked', 'a datagram is being put together (UDP_CORK): send it first');
     }
-    if (pollNow(fd, POLL.IN) & POLL.IN) {
-      file.report('loss', 'UdpQueue', 'datagrams that were received but not read are not restored');
-    }
+    saveDatagrams(file, dump);
     const isk = describeInet(file, {
       family: domainOf(file),
       type: SOCK.DGRAM,
-      proto: IPPROTO_UDP,
+      proto: inetProtocol(file, SOCK.DGRAM) ?? 0,
       state: peerAddress(fd) ? ESTABLISHED : CLOSE,
       backlog: 0,
     });
     return { type: FdType.INETSK, id: file.id, isk };
   },
 
-  restores: ({ isk }) => isk?.proto === IPPROTO_UDP,
+  restores: ({ isk }) => isk?.type === SOCK.DGRAM && PROTOCOLS.has(isk.proto),
 
   check(entry, target) {
     // A connected socket shows the address that its route had; the new route gives it the new one.
@@ -53,7 +52,11 @@ export const udp: FileKind = {
   },
 
   open(entry, opening) {
-    return () => openUdp(entry.isk!, opening);
+    return () => {
+      const fd = openUdp(entry.isk!, opening);
+      refillDatagrams(entry.isk!, opening);
+      return fd;
+    };
   },
 };
 

@@ -41,11 +41,10 @@ const KNOWN: readonly Unsupported[] = [
   linked(/^\/secretmem\b/, 'MemfdSecret', 'secret memory'),
   linked(/^anon_inode:\[?(landlock|fscontext|mount)/, 'MountObject', 'a mount or Landlock object'),
   linked(/^anon_inode:\[?(kvm|vfio|iommu)/, 'VirtualMachine', 'a virtual machine or device'),
-  socket(AF.NETLINK, 'Netlink', 'a netlink socket'),
   socket(AF.PACKET, 'Packet', 'a packet socket'),
   socket(AF.VSOCK, 'Vsock', 'a socket to the hypervisor'),
-  socket(AF.INET, 'SocketProtocol', 'a socket that is neither TCP nor UDP'),
-  socket(AF.INET6, 'SocketProtocol', 'a socket that is neither TCP nor UDP'),
+  socket(AF.INET, 'SocketProtocol', 'a socket of this protocol'),
+  socket(AF.INET6, 'SocketProtocol', 'a socket of this protocol'),
   linked(/^socket:\[/, 'SocketFamily', 'a socket of this family'),
   { code: 'Device', what: 'a device', matches: isDevice },
 ];
