@@ -49,22 +49,28 @@ export function isCronProblem(times: CronTimes | CronProblem): times is CronProb
 }
 
 function timesOf(cron: Cron): CronTimes {
+  const after = (millis: number): number => cron.nextRun(new Date(millis))?.getTime() ?? Infinity;
   return {
-    after: (millis) => cron.nextRun(new Date(millis))?.getTime() ?? Infinity,
+    after,
     between(afterMillis, untilMillis) {
-      const counted = cron
-        .nextRuns(MAX_COUNTED + 1, new Date(afterMillis))
-        .map((time) => time.getTime())
-        .filter((millis) => millis <= untilMillis);
-      // One more second: croner looks for times strictly before, and knows no fractions.
-      const last =
-        counted.length > MAX_COUNTED
-          ? cron.previousRuns(1, new Date(Math.floor(untilMillis / 1000) * 1000 + 1000))[0]
-          : undefined;
-      const lastMillis = last?.getTime() ?? counted.at(-1);
-      return { count: counted.length, ...(lastMillis !== undefined && { last: lastMillis }) };
+      let count = 0;
+      let last: number | undefined;
+      // One at a time: nearly always the very next one is not due yet, and each costs a walk through the calendar.
+      for (let next = after(afterMillis); next <= untilMillis; next = after(next)) {
+        last = next;
+        if (++count > MAX_COUNTED) {
+          return { count, last: lastUntil(cron, untilMillis) ?? last };
+        }
+      }
+      return { count, ...(last !== undefined && { last }) };
     },
   };
+}
+
+/** One more second: croner looks for times strictly before, and knows no fractions. */
+function lastUntil(cron: Cron, untilMillis: number): number | undefined {
+  const reference = new Date(Math.floor(untilMillis / 1000) * 1000 + 1000);
+  return cron.previousRuns(1, reference)[0]?.getTime();
 }
 
 function isTimeZone(name: string): boolean {

@@ -23,7 +23,7 @@ import { refusedStatus, scheduleStatus } from './status.ts';
 import { wishes } from './triggers.ts';
 
 /** Pods are not watched: annotations are looked for this often, everything else this often at least. */
-const ANNOTATION_POLL_MILLIS = 5_000;
+const ANNOTATION_POLL_MILLIS = 10_000;
 const POLL_MILLIS = 60_000;
 /** Timers may fire a little early. */
 const SOON_MILLIS = 20;

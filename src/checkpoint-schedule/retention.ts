@@ -3,7 +3,7 @@
 import type { ScheduleRetention } from '../../crds/checkpoint-schedule.ts';
 import { parseDuration } from '../../kube/duration.ts';
 import { parseBytes } from '../../kube/quantity.ts';
-import { BUCKETS, bucketsOf } from './buckets.ts';
+import { BUCKETS, Calendar } from './calendar.ts';
 
 /** A Checkpoint that can be restored, as retention sees it. */
 export interface Kept {
@@ -31,8 +31,10 @@ export interface RetentionVerdict {
 }
 
 export function retention(all: readonly Kept[], rules: RetentionRules): RetentionVerdict {
-  const wanted = new Set(workloads(all).flatMap((runs) => wantedRuns(runs, rules)));
-  const newest = new Set(workloads(all).flatMap((runs) => runs[0]?.members ?? []));
+  const calendar = new Calendar(rules.timeZone);
+  const byWorkload = workloads(all);
+  const wanted = new Set(byWorkload.flatMap((runs) => wantedRuns(runs, rules, calendar)));
+  const newest = new Set(byWorkload.flatMap((runs) => runs[0]?.members ?? []));
   const staying = fitting(all, wanted, newest, rules);
   const needs = neededBy(all, staying);
   const remove = all.filter((one) => !staying.has(one) && !needs.has(one));
@@ -64,7 +66,11 @@ function workloads(all: readonly Kept[]): readonly (readonly RunOfWorkload[])[] 
   );
 }
 
-function wantedRuns(runs: readonly RunOfWorkload[], rules: RetentionRules): readonly Kept[] {
+function wantedRuns(
+  runs: readonly RunOfWorkload[],
+  rules: RetentionRules,
+  calendar: Calendar,
+): readonly Kept[] {
   const limited = runs.slice(0, rules.successfulHistoryLimit ?? Infinity);
   const byRule = [
     rules.keepLast === undefined ? undefined : runs.slice(0, rules.keepLast),
@@ -73,7 +79,7 @@ function wantedRuns(runs: readonly RunOfWorkload[], rules: RetentionRules): read
       const count = rules[rule];
       return count === undefined
         ? undefined
-        : lastOfEach(runs, count, bucketsOf(size, rules.timeZone));
+        : lastOfEach(runs, count, (millis) => calendar.bucketOf(millis, size));
     }),
   ].filter((kept) => kept !== undefined);
   const kept = byRule.length === 0 ? runs : byRule.flat();

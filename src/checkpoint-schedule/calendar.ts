@@ -15,21 +15,26 @@ const DAYS_TO_MONDAY = 3;
 /**
  * Names the hour, day or week of a time. An hour that comes twice, when clocks are put back, is two hours; a day is
  * what the calendar says, however long.
- * @param timeZone IANA name
  */
-export function bucketsOf(size: BucketSize, timeZone: string): (millis: number) => string {
-  const format = new Intl.DateTimeFormat('en', {
-    timeZone,
-    year: 'numeric',
-    month: '2-digit',
-    day: '2-digit',
-    hour: '2-digit',
-    hourCycle: 'h23',
-    timeZoneName: 'longOffset',
-  });
-  return (millis) => {
+export class Calendar {
+  readonly #format: Intl.DateTimeFormat;
+
+  /** @param timeZone IANA name */
+  constructor(timeZone: string) {
+    this.#format = new Intl.DateTimeFormat('en', {
+      timeZone,
+      year: 'numeric',
+      month: '2-digit',
+      day: '2-digit',
+      hour: '2-digit',
+      hourCycle: 'h23',
+      timeZoneName: 'longOffset',
+    });
+  }
+
+  bucketOf(millis: number, size: BucketSize): string {
     const parts = Object.fromEntries(
-      format.formatToParts(millis).map(({ type, value }) => [type, value]),
+      this.#format.formatToParts(millis).map(({ type, value }) => [type, value]),
     );
     const date = `${parts['year']}-${parts['month']}-${parts['day']}`;
     switch (size) {
@@ -40,5 +45,5 @@ export function bucketsOf(size: BucketSize, timeZone: string): (millis: number) 
       case 'week':
         return String(Math.floor((Date.parse(date) / DAY_MILLIS + DAYS_TO_MONDAY) / 7));
     }
-  };
+  }
 }
