@@ -57,6 +57,10 @@ test: needs programs ## everything: the checks, then unit, engine, shim, interop
 bench: needs ## measure side by side with CRIU: make bench CRIU=path/to/criu EXTENT=quick|common|full (root)
 	@node test/bench/main.ts $(if $(CRIU),--criu $(CRIU)) $(if $(EXTENT),--extent $(EXTENT)) $(if $(DOCUMENT),--document)
 
+.PHONY: bench-controller
+bench-controller: deps ## measure the controller with 1 000 Checkpoints and 50 schedules, agents simulated
+	@node test/bench/scale/main.ts
+
 .PHONY: format
 format: deps
 	@biome format .

@@ -29,7 +29,8 @@ import {
 } from './builders.ts';
 import { FakeNode } from './fake-node.ts';
 
-const KINDS: readonly FakeKind[] = [
+/** What the API server must know for the controller. */
+export const KINDS: readonly FakeKind[] = [
   { ...RESOURCE_TYPES.checkpoints, kind: 'Checkpoint' },
   { ...RESOURCE_TYPES.restores, kind: 'Restore' },
   { ...RESOURCE_TYPES.checkpointSchedules, kind: 'CheckpointSchedule' },
