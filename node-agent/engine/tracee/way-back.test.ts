@@ -12,13 +12,13 @@ import { findWayBack, armWayBack } from '${new URL('./way-back.ts', import.meta.
 import * as ptrace from '${new URL('../linux/ptrace.ts', import.meta.url).href}';
 import { poll } from '${new URL('../linux/wait.ts', import.meta.url).href}';
 import { REG } from '${new URL('../arch/x86-64.ts', import.meta.url).href}';
-const [pid, stops] = process.argv.slice(1).map(Number);
+const [pid, stops, place] = process.argv.slice(1).map(Number);
 const tracer = new Tracer();
 const victim = tracer.seizeTree(pid);
 victim.wayBack = findWayBack(pid, readMaps(pid));
 if (!victim.wayBack) throw new Error('no way back found');
 tracer.freeze(1000);
-const thread = victim.leader;
+const thread = [...victim.threads.values()].at(place);
 thread.saveBeforeUse();
 const registers = BigUint64Array.from(thread.registers);
 const way = armWayBack(thread, victim.wayBack);
@@ -38,12 +38,20 @@ for (let n = 0; n < stops; n++) {
 process.kill(process.pid, 'SIGKILL');
 `;
 
-for (const stops of [0, 1, 2]) {
-  test(`the engine is killed after ${stops} of 2 stops of the remote mmap`, async () => {
+/** The main stack is the kernel's, all others are the C library's. */
+const THREADS = [
+  { name: 'leader', place: 0 },
+  { name: 'last thread', place: -1 },
+] as const;
+
+for (const [stops, { name, place }] of [0, 1, 2].flatMap((n) =>
+  THREADS.map((t) => [n, t] as const),
+)) {
+  test(`the engine is killed after ${stops} of 2 stops of the remote mmap of the ${name}`, async () => {
     using victim = await startVictim(buildVictim('counter'));
     const engine = spawnSync(
       process.execPath,
-      ['--input-type=module', '-e', DYING_ENGINE, String(victim.pid), String(stops)],
+      ['--input-type=module', '-e', DYING_ENGINE, ...[victim.pid, stops, place].map(String)],
       { encoding: 'utf8' },
     );
     assert.equal(engine.signal, 'SIGKILL', engine.stderr);

@@ -2,8 +2,8 @@
 // on its own stack, and the two pieces of the application's own code that lead to it.
 import { closeSync, openSync, readSync } from 'node:fs';
 import { REG, type Registers } from '../arch/x86-64.ts';
-import { type TraceeAddress, writeMemory } from '../linux/process-memory.ts';
-import type { Mapping } from '../linux/procfs/maps.ts';
+import { readMemory, type TraceeAddress, writeMemory } from '../linux/process-memory.ts';
+import { type Mapping, readMaps } from '../linux/procfs/maps.ts';
 import { getXstate } from '../linux/ptrace.ts';
 import { resumableBySigreturn } from './restart.ts';
 import type { TracedThread } from './traced-thread.ts';
@@ -14,6 +14,8 @@ const SYSCALL_RET = Buffer.from([0x0f, 0x05, 0xc3]);
 const SIGRETURN = Buffer.from([0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05]);
 /** Larger text is not searched: the stubs are in the C library. */
 const MAX_TEXT_BYTES = 4n << 20n;
+
+const MAIN_STACK = '[stack]';
 
 /** Leaf functions may keep data so far below the stack pointer (System V ABI, "red zone"). */
 const RED_ZONE_BYTES = 128n;
@@ -61,20 +63,19 @@ const FP_HEADER_AT = 512;
 /** without the AMX tiles, which a thread may only have after asking for them */
 const FP_COMMON_BYTES = 2696;
 
-/** Where the code is, and the stack on which the frame may lie. Found while the application runs. */
+/** Where the code is. Found while the application runs. */
 export interface WayBack {
   readonly syscallRet: TraceeAddress;
   readonly sigreturn: TraceeAddress;
-  readonly stack: { readonly start: TraceeAddress; readonly end: TraceeAddress };
+  /** the main stack as it was then, on which most are; it only grows */
+  readonly mainStack: Mapping | undefined;
 }
 
 /**
- * Looks for a way back; undefined when the program has none (no C library, no main stack): then a bootstrap call keeps
- * its window of 25 to 130 us in which the death of the engine would end the application.
+ * Looks for a way back; undefined when the program has none (no C library): then a bootstrap call keeps its window of 25
+ * to 130 us in which the death of the engine would end the application.
  */
 export function findWayBack(pid: number, mappings: readonly Mapping[]): WayBack | undefined {
-  const stack = mappings.find((m) => m.name === '[stack]');
-  if (!stack) return undefined;
   let syscallRet: TraceeAddress | undefined;
   let sigreturn: TraceeAddress | undefined;
   for (const mapping of mappings) {
@@ -84,8 +85,8 @@ export function findWayBack(pid: number, mappings: readonly Mapping[]): WayBack 
     const text = readText(pid, mapping);
     syscallRet ??= within(text, SYSCALL_RET, mapping.start);
     sigreturn ??= within(text, SIGRETURN, mapping.start);
-    if (syscallRet !== undefined && sigreturn !== undefined)
-      return { syscallRet, sigreturn, stack };
+    if (syscallRet === undefined || sigreturn === undefined) continue;
+    return { syscallRet, sigreturn, mainStack: mappings.find(({ name }) => name === MAIN_STACK) };
   }
   return undefined;
 }
@@ -121,7 +122,7 @@ function readText(pid: number, { start, end }: Mapping): Buffer {
  * Event order if the engine dies: 1. the thread runs on behind the system call; 2. `ret`; 3. rt_sigreturn(2) brings back
  * registers, FPU state and signal mask. If it does not die, the next stop comes before 2.
  *
- * @returns undefined when the thread is not on its main stack or has no room there
+ * @returns undefined when the thread is on no stack that we know as one, or has no room there
  */
 export function armWayBack(
   thread: TracedThread,
@@ -129,7 +130,8 @@ export function armWayBack(
 ): { readonly rip: TraceeAddress; readonly rsp: TraceeAddress } | undefined {
   const rsp = thread.registers[REG.rsp]!;
   const floor = rsp - RED_ZONE_BYTES - FRAME_BYTES;
-  if (rsp > way.stack.end || floor < way.stack.start) return undefined;
+  const stack = holds(way.mainStack, rsp) ? way.mainStack : stackOf(thread);
+  if (!stack || floor < stack.start) return undefined;
   const fpstate = fpuFrame(getXstate(thread.tid));
   const fpAt = (rsp - RED_ZONE_BYTES - BigInt(fpstate.length)) & ~63n;
   const frameAt = (fpAt - BigInt(FRAME.size)) & ~15n;
@@ -142,6 +144,39 @@ export function armWayBack(
   writeMemory(thread.process.pid, fpAt, fpstate);
   writeMemory(thread.process.pid, frameAt, frame);
   return { rip: way.syscallRet, rsp: frameAt };
+}
+
+/**
+ * The stack that a thread is on, below whose stack pointer nothing lives: the main one, or one that a C library made. A
+ * pointer into anything else (the heap of a runtime with many small stacks) would have live data below.
+ */
+function stackOf(thread: TracedThread): Mapping | undefined {
+  const rsp = thread.registers[REG.rsp]!;
+  const mappings = readMaps(thread.process.pid);
+  const at = mappings.findIndex((mapping) => holds(mapping, rsp));
+  const mapping = mappings[at];
+  if (mapping?.name === MAIN_STACK) return mapping;
+  return mapping && isThreadStack(thread, mapping, mappings[at - 1]) ? mapping : undefined;
+}
+
+const holds = (stack: Mapping | undefined, rsp: bigint): stack is Mapping =>
+  stack !== undefined && rsp > stack.start && rsp <= stack.end;
+
+/**
+ * C libraries put the thread's control block at the upper end of its stack, a guard at the lower; the control block begins
+ * with its own address (ELF Handling For Thread-Local Storage, x86-64).
+ */
+function isThreadStack(
+  thread: TracedThread,
+  mapping: Mapping,
+  below: Mapping | undefined,
+): boolean {
+  const control = thread.registers[REG.fsBase]!;
+  const rsp = thread.registers[REG.rsp]!;
+  const guarded = below?.end === mapping.start && !below.readable && !below.writable;
+  if (!guarded || !mapping.writable || mapping.shared || mapping.inode !== 0n) return false;
+  if (control <= rsp || control + 8n > mapping.end) return false;
+  return readMemory(thread.process.pid, control, 8).readBigUInt64LE(0) === control;
 }
 
 function signalFrame(registers: Registers, mask: bigint, returnTo: bigint, fpAt: bigint): Buffer {
