@@ -80,6 +80,25 @@ describe('kubectl diapause checkpoint', () => {
     assert.ok(cluster.server.peek(CHECKPOINT.type, REF) !== undefined);
   });
 
+  it('outlives an API server that is away, and says so; who may not watch is told', async () => {
+    await using cluster = await TestCluster.start();
+    const program = cluster.start('checkpoint', 'redis', '--name', 'redis-1');
+    await program.says('Pending');
+    await cluster.server.close();
+    await program.says('still waiting: ');
+    await cluster.server.open();
+    await setStatus(cluster, STORED);
+    assert.equal((await program.finished()).code, 0);
+    const watch = { verb: 'watch', plural: 'checkpoints', times: 9 } as const;
+    cluster.server.faults.add({ ...watch, action: { type: 'status', code: 403 } });
+    const refused = await cluster.run('checkpoint', 'redis', '--name', 'redis-2');
+    assert.match(
+      refused.stderr,
+      /watch checkpoints\.diapause\.dev.*403 .*\n {2}ask for the right to watch/,
+    );
+    assert.equal(refused.code, 1);
+  });
+
   it('is told when somebody deletes it meanwhile', async () => {
     await using cluster = await TestCluster.start();
     const program = cluster.start('checkpoint', 'redis', '--name', 'redis-1');

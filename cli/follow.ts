@@ -1,4 +1,5 @@
 // Waits for an object's work to end, and tells how far it is meanwhile.
+import { isForbidden } from '../kube/api-error.ts';
 import { findCondition } from '../kube/conditions.ts';
 import type { ObjectRef } from '../kube/keys.ts';
 import type { Resource } from '../kube/resource.ts';
@@ -32,15 +33,30 @@ export async function follow<T extends DiapauseObject>(
   const label = `${kind.singular}/${ref.name}`;
   // Fails at once, with the server's own words, where waiting would only say that nothing came.
   await resource.get(ref, { signal: session.signal });
+  const refused = new AbortController();
   try {
     const object = await waitForObject(resource, ref, (seen) => hasEnded(seen, label, view), {
       timeoutMillis,
-      signal: session.signal,
+      signal: AbortSignal.any([session.signal, refused.signal]),
+      onError: troubleTeller(view, refused),
     });
     return ready(object as T, label);
   } catch (error) {
     throw interpreted(error, label, session);
   }
+}
+
+/** Waiting outlives an API server that is away; who may not watch would wait for ever. */
+function troubleTeller(view: ProgressView, refused: AbortController): (error: unknown) => void {
+  const told = new Set<string>();
+  return (error) => {
+    if (isForbidden(error)) {
+      refused.abort(error);
+    } else if (error instanceof Error && !told.has(error.message)) {
+      told.add(error.message);
+      view.note(`still waiting: ${error.message}`);
+    }
+  };
 }
 
 function hasEnded(seen: DiapauseObject | undefined, label: string, view: ProgressView): boolean {

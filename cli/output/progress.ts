@@ -10,6 +10,7 @@ import { RateMeter } from './rate-meter.ts';
 const REDRAW_MILLIS = 200;
 /** Plain lines come no more often than this while only the bytes change. */
 const PLAIN_LINE_MILLIS = 10_000;
+const WIPE = '\r\x1b[K';
 const BAR_CELLS = { min: 10, max: 40 } as const;
 
 export interface Progress {
@@ -36,6 +37,8 @@ export function progressOf(object: DiapauseObject): Progress {
 /** Tells of progress until disposed of. */
 export interface ProgressView extends Disposable {
   show(progress: Progress): void;
+  /** A line that stays, above the bar. */
+  note(line: string): void;
 }
 
 export function progressView(io: Io, now: () => number = Date.now): ProgressView {
@@ -60,6 +63,10 @@ class PlainLines implements ProgressView {
       this.#told.set(progress.label, { step, atMillis });
       this.#io.err(`${plainLine(progress)}\n`);
     }
+  }
+
+  note(line: string): void {
+    this.#io.err(`${line}\n`);
   }
 
   [Symbol.dispose](): void {}
@@ -87,10 +94,15 @@ class LiveBar implements ProgressView {
     this.#draw();
   }
 
+  note(line: string): void {
+    this.#io.err(`${WIPE}${line}\n`);
+    this.#draw();
+  }
+
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
     if (this.#progress !== undefined) {
-      this.#io.err('\r\x1b[K');
+      this.#io.err(WIPE);
     }
   }
 
