@@ -2,11 +2,15 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Checkpoint } from '../crds/checkpoint.ts';
+import type { Migration } from '../crds/migration.ts';
 import type { Restore } from '../crds/restore.ts';
 import { nameWithTime, withoutUndefined } from './create.ts';
-import { CHECKPOINT, RESTORE } from './kinds.ts';
+import { parseCommand } from './arguments/parse.ts';
+import { CHECKPOINT, MIGRATION, RESTORE } from './kinds.ts';
 import { condition, REFUSAL, STORED, storing } from './testing/objects.ts';
 import { KINDS, NAMESPACE, TestCluster } from './testing/program.ts';
+import { migrationOf } from './verbs/migrate.ts';
+import { VERBS } from './verbs/verbs.ts';
 
 const REF = { namespace: NAMESPACE, name: 'redis-1' };
 
@@ -184,6 +188,52 @@ describe('kubectl diapause restore', () => {
         },
       },
     });
+  });
+});
+
+describe('kubectl diapause migrate', () => {
+  it('moves to exactly one target, follows, and tells the downtime', async () => {
+    await using cluster = await TestCluster.start();
+    const program = cluster.start(
+      'migrate',
+      'redis',
+      '--any',
+      '--name',
+      'redis-1',
+      '--max-downtime',
+      '5s',
+    );
+    await program.says('migration/redis-1: Pending');
+    const migrations = cluster.server.client().resource<Migration>(MIGRATION.type);
+    assert.deepEqual((await migrations.get(REF)).spec, {
+      podRef: { name: 'redis' },
+      target: { any: {} },
+      limits: { maxDowntimeSeconds: 5 },
+    });
+    const conditions = [condition('Ready', 'True', 'Completed')];
+    const target = { podName: 'redis-x', node: 'node-b' };
+    await migrations.mergePatchStatus(REF, { status: { conditions, target, downtime: '412ms' } });
+    const { code, stdout } = await program.finished();
+    assert.equal(
+      stdout,
+      'migration.diapause.dev/redis-1 ready: pod redis-x on node-b, stood still for 412ms\n',
+    );
+    assert.equal(code, 0);
+  });
+
+  it('wants to know where to', () => {
+    for (const words of [
+      [],
+      ['--any', '--to', 'node-b'],
+      ['--to', 'a', '--node-selector', 'b=c'],
+    ]) {
+      const command = parseCommand(['migrate', 'redis', ...words], VERBS);
+      assert.ok(command);
+      assert.throws(() => migrationOf(command.args, undefined, 0), {
+        exitCode: 2,
+        message: /^where to\?/,
+      });
+    }
   });
 });
 

@@ -98,7 +98,7 @@ function interpreted(error: unknown, label: string, session: Session): unknown {
       `stopped waiting for ${label}; the work goes on`,
       [
         `kubectl diapause wait ${label} waits again`,
-        ...(label.startsWith('checkpoint/')
+        ...(/^(checkpoint|migration)\//.test(label)
           ? [
               `kubectl patch ${label.replace('/', '.diapause.dev/')} --type merge -p '{"spec":{"cancel":true}}' stops the work`,
             ]

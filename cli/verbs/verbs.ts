@@ -4,6 +4,7 @@ import { checkpointVerb } from './checkpoint.ts';
 import { completionVerb } from './completion.ts';
 import { inspectVerb } from './inspect.ts';
 import { logsVerb } from './logs.ts';
+import { migrateVerb } from './migrate.ts';
 import { reportVerb } from './report.ts';
 import { restoreVerb } from './restore.ts';
 import { scheduleVerb } from './schedule.ts';
@@ -13,6 +14,7 @@ import { waitVerb } from './wait.ts';
 export const VERBS: readonly Verb[] = [
   checkpointVerb,
   restoreVerb,
+  migrateVerb,
   scheduleVerb,
   statusVerb,
   waitVerb,

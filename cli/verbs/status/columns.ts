@@ -4,6 +4,7 @@ import type {
   CheckpointSchedule,
   CheckpointScheduleStatus,
 } from '../../../crds/checkpoint-schedule.ts';
+import type { Migration } from '../../../crds/migration.ts';
 import type { Restore } from '../../../crds/restore.ts';
 import type { DiapauseObject } from '../../kinds.ts';
 
@@ -22,6 +23,12 @@ export const COLUMNS: Readonly<Record<string, readonly Column[]>> = {
     column<Checkpoint>('NODE', ({ status }) => status?.source?.node),
     column<Checkpoint>('SIZE', ({ status }) => status?.bundle?.size),
     column<Checkpoint>('FREEZE', ({ status }) => status?.timing?.freeze),
+  ],
+  Migration: [
+    column<Migration>('POD', ({ spec }) => spec.podRef.name),
+    column<Migration>('FROM', ({ status }) => status?.source?.node),
+    column<Migration>('TO', ({ status }) => status?.target?.node),
+    column<Migration>('DOWNTIME', ({ status }) => status?.downtime),
   ],
   CheckpointSchedule: [
     column<CheckpointSchedule>('SCHEDULE', ({ spec }) => spec.schedule),
