@@ -84,6 +84,24 @@ export interface BundleLocation {
   readonly size: string;
 }
 
+/** Whether a node could take the pod, as far as the API server knows. */
+export interface Candidate {
+  readonly name: string;
+  readonly suitable: 'Yes' | 'No' | 'Unknown';
+  readonly message: string;
+}
+
+/** What a dry run expects of a real one. */
+export interface Estimate {
+  readonly bytes: number;
+  /** `bytes` for people */
+  readonly size: string;
+  readonly freezeMillis: number;
+  /** `freezeMillis` for people */
+  readonly freeze: string;
+  readonly nodes: readonly Candidate[];
+}
+
 export interface CheckpointStatus {
   readonly observedGeneration?: number;
   /** for people; programs read conditions */
@@ -121,6 +139,8 @@ export interface CheckpointStatus {
     readonly bytesDone: number;
     readonly bytesTotal: number;
   };
+  /** of a dry run that found nothing in the way */
+  readonly estimate?: Estimate;
   /** attempts so far, the present one included */
   readonly attempts?: number;
   readonly report?: readonly Report[];

@@ -34,6 +34,25 @@ describe('a Checkpoint', () => {
     assert.ok(cluster.events.some(({ regarding }) => regarding.kind === 'Pod'));
   });
 
+  it('that only rehearses tells size, freeze and nodes, and stores nothing', async () => {
+    await using cluster = await SmallCluster.start();
+    cluster.createCheckpoint({ mode: 'DryRun' });
+    await cluster.untilReason(() => cluster.checkpoint(), 'DryRunPassed');
+    const { status } = cluster.checkpoint() ?? {};
+    assert.equal(status?.bundle, undefined);
+    assert.equal(status?.estimate?.size, '1Mi');
+    assert.equal(status.estimate.freeze, '12.5ms');
+    assert.deepEqual(
+      status.estimate.nodes.map(({ name, suitable }) => [name, suitable]),
+      [
+        ['node-a', 'Yes'],
+        ['node-b', 'Yes'],
+      ],
+    );
+    const ready = status.conditions?.find(({ type }) => type === 'Ready');
+    assert.match(ready?.message ?? '', /about 1Mi, a freeze of about 12\.5ms, 2 of 2 nodes/);
+  });
+
   it('that fails says why, and the source is let alone', async () => {
     await using cluster = await SmallCluster.start();
     cluster.nodes[0].agent = failWith('StoreFull', 'no space left on device');

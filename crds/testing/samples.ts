@@ -104,6 +104,13 @@ const checkpointBody: Body<Checkpoint> = {
       freeze: '12.5ms',
     },
     progress: { stage: 'saving-pages', bytesDone: 1, bytesTotal: 2 },
+    estimate: {
+      bytes: 105000000,
+      size: '101Mi',
+      freezeMillis: 12.5,
+      freeze: '12.5ms',
+      nodes: [{ name: 'node-b', suitable: 'Yes', message: 'ready' }],
+    },
     attempts: 1,
     report: [report],
   },

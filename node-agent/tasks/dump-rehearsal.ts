@@ -1,8 +1,11 @@
-// A dry run: tells what could not be saved, and changes nothing.
+// A dry run: tells what could not be saved and about how much would be, and changes nothing. The pod stands still for the
+// milliseconds in which its state is read; no copy of its memory is made.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { TaskResult } from '../../crds/node-task.ts';
+import type { ContainerResult, TaskResult } from '../../crds/node-task.ts';
 import { Directory, Lease } from '../bundle/directory.ts';
+import { folderBytes } from '../container/folder-size.ts';
+import type { TreeReport } from '../engine/protocol.ts';
 import { TaskFailure } from '../task-failure.ts';
 import type { HeldContainers } from './containers.ts';
 import type { DumpContext } from './dump.ts';
@@ -22,6 +25,7 @@ export async function rehearse(
     const task = engineTask(context, containers, images);
     const { result } = await runDump(context, { task, containers, signal: context.signal });
     return {
+      containers: await estimates(context, containers, result.trees),
       freezeMillis: result.freezeMillis,
       requirements: { ...result.requirements },
       report: reportOfDump(
@@ -38,4 +42,26 @@ export async function rehearse(
     await lease.drop(new Error('the rehearsal is over'));
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** Memory as the kernel counts it, files as they lie above the image: near what a dump would write. */
+async function estimates(
+  { spec, tools, signal }: DumpContext,
+  containers: HeldContainers,
+  trees: readonly TreeReport[],
+): Promise<ContainerResult[]> {
+  const found: ContainerResult[] = [];
+  for (const { name, cgroup, root } of containers.all) {
+    const tree = trees.find((one) => one.name === name);
+    const upper = spec.dump.rootfsDiff === 'None' ? undefined : root.layers?.upper;
+    found.push({
+      name,
+      processes: tree?.processes ?? 0,
+      threads: tree?.threads ?? 0,
+      memoryBytes: cgroup.anonymousBytes ?? 0,
+      rootfsDiffBytes:
+        upper === undefined ? 0 : await folderBytes(`${tools.nodeRoot}${upper}`, signal),
+    });
+  }
+  return found;
 }

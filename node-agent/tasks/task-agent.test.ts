@@ -88,16 +88,6 @@ test('a refusal of the engine reaches the report, with its process and object', 
   await assertNothingLeft(bench);
 });
 
-test('a dry run succeeds with its refusals and writes nothing', async () => {
-  await using bench = await Bench.start();
-  bench.scenario(REFUSES);
-  await using _agent = await agentOn(bench);
-  const status = await bench.untilEnded(bench.giveDump({ dryRun: true }));
-  assert.equal(status.state, 'Succeeded');
-  assert.equal(status.result?.report?.[0]?.code, 'IoUring');
-  await assertNothingLeft(bench);
-});
-
 test('an engine that crashes is a failure with its last words', async () => {
   await using bench = await Bench.start();
   bench.scenario([...SUCCESS.slice(0, 4), { do: 'exit', status: 3, lastWords: 'out of memory' }]);

@@ -1,5 +1,10 @@
 // Everything a decision about a Checkpoint rests on, and the steps it can lead to.
-import { CHECKPOINT_DEFAULTS, type Checkpoint, type PodTemplate } from '../../crds/checkpoint.ts';
+import {
+  CHECKPOINT_DEFAULTS,
+  type Checkpoint,
+  type Estimate,
+  type PodTemplate,
+} from '../../crds/checkpoint.ts';
 import type { CheckpointStore } from '../../crds/checkpoint-store.ts';
 import type { FailureReason, Reason, WaitingReason } from '../../crds/conditions.ts';
 import { FINALIZERS } from '../../crds/names.ts';
@@ -19,6 +24,8 @@ export interface CheckpointFacts {
   readonly pod: Pod | undefined;
   /** of the pod, or of the saved pod once it is gone */
   readonly node: Node | undefined;
+  /** of the cluster, where a dry run asks which could take the pod */
+  readonly nodes: readonly Node[];
   readonly agents: readonly Agent[];
   /** what kubelets say about the pod's probes */
   readonly probeEvents: readonly CoreEvent[];
@@ -57,7 +64,7 @@ export type CheckpointNote =
     }
   | { readonly do: 'progress'; readonly task: NodeTask }
   | { readonly do: 'retry'; readonly facts: string }
-  | { readonly do: 'store-result'; readonly task: NodeTask }
+  | { readonly do: 'store-result'; readonly task: NodeTask; readonly estimate?: Estimate }
   | { readonly do: 'finish' }
   | {
       readonly do: 'note-source';

@@ -6,9 +6,10 @@ import { GONE, type Gone, type ReconcileContext } from '../../kube/controller.ts
 import { parseKey } from '../../kube/keys.ts';
 import { chooseStore } from '../checkpoint-store/choose.ts';
 import { longRunningContainers, type Pod } from '../cluster/pod.ts';
-import type { CoreEvent } from '../cluster/types.ts';
+import type { CoreEvent, Node } from '../cluster/types.ts';
 import type { ClusterView } from '../cluster/view.ts';
 import { isFinishedMigration } from '../migration/facts.ts';
+import { isDryRun } from './dump-task.ts';
 import { type CheckpointFacts, isAccepted, isFinishedCheckpoint, maybeFrozen } from './facts.ts';
 
 export async function observeCheckpoint(
@@ -55,8 +56,9 @@ async function openFacts(
   ]);
   const podUid = source?.podUID ?? pod?.metadata.uid;
   const claimName = storage?.claimName ?? store?.spec.persistentVolumeClaim.claimName;
-  const [node, claim, dump, thaw, probeEvents, ending] = await Promise.all([
+  const [node, nodes, claim, dump, thaw, probeEvents, ending] = await Promise.all([
     view.node(source?.node ?? pod?.spec.nodeName, signal),
+    isDryRun(checkpoint) ? listNodes(view, signal) : [],
     view.claim(namespace, claimName, signal),
     view.task('Dump', podUid, signal),
     view.task('Thaw', podUid, signal),
@@ -65,7 +67,7 @@ async function openFacts(
   ]);
   const holders = view.holdersOf(claim?.claim?.metadata.uid);
   const rivals = rivalsOf(view, checkpoint);
-  const found = { pod, node, probeEvents, store, claim, holders, dump, thaw, rivals };
+  const found = { pod, node, nodes, probeEvents, store, claim, holders, dump, thaw, rivals };
   return { ...noFacts(view, checkpoint), ...found, ...ending };
 }
 
@@ -107,6 +109,7 @@ function noFacts(view: ClusterView, checkpoint: Checkpoint): CheckpointFacts {
     checkpoint,
     pod: undefined,
     node: undefined,
+    nodes: [],
     agents: view.agents(),
     probeEvents: [],
     store: undefined,
@@ -120,6 +123,11 @@ function noFacts(view: ClusterView, checkpoint: Checkpoint): CheckpointFacts {
     namespaceEnding: false,
     migrating: false,
   };
+}
+
+async function listNodes(view: ClusterView, signal: AbortSignal): Promise<readonly Node[]> {
+  const { items } = await view.resources.nodes.list({ signal });
+  return items;
 }
 
 /** Needed until the Checkpoint is accepted: then the claim is fixed. */

@@ -10,6 +10,7 @@ import {
 } from '../node-task/outcome.ts';
 import { attemptOf, DEADLINE_GRACE_MILLIS, isFinished, taskHealth } from '../node-task/task.ts';
 import { isDryRun } from './dump-task.ts';
+import { estimateOf } from './estimate.ts';
 import { type CheckpointFacts, type CheckpointStep, deadlineMillis, fail } from './facts.ts';
 import { firstObjection, NODE_CHECKS } from './source-checks.ts';
 
@@ -72,11 +73,15 @@ function decideResult(facts: CheckpointFacts, task: NodeTask): CheckpointStep {
 }
 
 /** A dry run succeeds even if it finds that a real one could not. */
-function decideSuccess({ checkpoint }: CheckpointFacts, task: NodeTask): CheckpointStep {
-  const report = task.status?.result?.report ?? [];
-  const refusals = isDryRun(checkpoint) ? report.filter((r) => r.severity === 'refusal') : [];
+function decideSuccess(facts: CheckpointFacts, task: NodeTask): CheckpointStep {
+  if (!isDryRun(facts.checkpoint)) {
+    return { do: 'store-result', task };
+  }
+  const result = task.status?.result ?? {};
+  const report = result.report ?? [];
+  const refusals = report.filter((r) => r.severity === 'refusal');
   return refusals.length === 0
-    ? { do: 'store-result', task }
+    ? { do: 'store-result', task, estimate: estimateOf(result, facts.nodes, facts.agents) }
     : { do: 'fail', reason: 'Unsupported', facts: refusalText(refusals), report };
 }
 

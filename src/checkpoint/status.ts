@@ -66,7 +66,7 @@ function apply(next: Builder, checkpoint: Checkpoint, step: TellingStep): void {
       next.drop('progress');
       return next.condition('Ready', 'False', 'Retrying', step.facts);
     case 'store-result':
-      return stored(next, checkpoint, step.task);
+      return stored(next, checkpoint, step);
     case 'delete-source':
       return next.condition('SourceFrozen', 'True', 'DeletingSource');
     case 'finish':
@@ -130,7 +130,11 @@ function progressed(next: Builder, task: NodeTask): void {
   next.condition('Ready', 'False', 'Storing');
 }
 
-function stored(next: Builder, checkpoint: Checkpoint, task: NodeTask): void {
+function stored(
+  next: Builder,
+  checkpoint: Checkpoint,
+  { task, estimate }: Extract<CheckpointStep, { do: 'store-result' }>,
+): void {
   const result = task.status?.result ?? {};
   next.drop('progress');
   next.set({
@@ -139,6 +143,7 @@ function stored(next: Builder, checkpoint: Checkpoint, task: NodeTask): void {
     report: reported(result.report),
   });
   if (isDryRun(checkpoint)) {
+    next.set(estimate === undefined ? {} : { estimate });
     return completed(next, 'DryRunPassed');
   }
   const images = new Map(
@@ -179,9 +184,15 @@ function timingOf(result: TaskResult): NonNullable<CheckpointStatus['timing']> {
 
 function completed(next: Builder, reason: 'Completed' | 'DryRunPassed'): void {
   next.set({ timing: { ...next.status.timing, completionTime: next.now } });
-  const { bundle, timing } = next.status;
-  const facts = bundle && `stored ${bundle.size}, frozen for ${timing?.freeze ?? 'no time'}`;
-  next.condition('Ready', 'True', reason, facts);
+  next.condition('Ready', 'True', reason, completedFacts(next.status));
+}
+
+function completedFacts({ bundle, timing, estimate }: CheckpointStatus): string | undefined {
+  if (estimate !== undefined) {
+    const able = estimate.nodes.filter(({ suitable }) => suitable === 'Yes').length;
+    return `nothing stands in the way: about ${estimate.size}, a freeze of about ${estimate.freeze}, ${able} of ${estimate.nodes.length} nodes could take it`;
+  }
+  return bundle && `stored ${bundle.size}, frozen for ${timing?.freeze ?? 'no time'}`;
 }
 
 function failed(next: Builder, step: Extract<CheckpointStep, { do: 'fail' }>): void {

@@ -24,6 +24,7 @@ export interface Node extends TypedObject {
     readonly nodeInfo?: {
       /** GOARCH */
       readonly architecture?: string;
+      readonly kernelVersion?: string;
       readonly kubeletVersion?: string;
       readonly containerRuntimeVersion?: string;
     };

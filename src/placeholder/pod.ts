@@ -216,7 +216,7 @@ function placement(
   overrides: PodOverrides | undefined,
 ): { readonly affinity?: Affinity; readonly nodeSelector?: Readonly<Record<string, string>> } {
   const { nodeName, excludedNodeNames = [] } = restore.spec.target?.newPod ?? {};
-  const arch = goArchitecture(checkpoint);
+  const arch = goArchitecture(checkpoint.status?.requirements);
   const nodeSelector = {
     ...template.nodeSelector,
     ...(arch !== undefined && { 'kubernetes.io/arch': arch }),
@@ -231,8 +231,10 @@ function placement(
 }
 
 /** GOARCH of the node that the Checkpoint was made on, as nodes carry it in a label. */
-export function goArchitecture(checkpoint: Checkpoint): string | undefined {
-  const arch = checkpoint.status?.requirements?.['arch'];
+export function goArchitecture(
+  requirements: Readonly<Record<string, unknown>> = {},
+): string | undefined {
+  const { arch } = requirements;
   return typeof arch === 'string' ? ARCHITECTURES[arch] : undefined;
 }
 

@@ -104,7 +104,7 @@ function nodeIsMissing({ restore, node, pod }: RestoreFacts): RestoreStep | unde
 }
 
 function nodeHasAnotherArchitecture({ checkpoint, node }: RestoreFacts): RestoreStep | undefined {
-  const needed = checkpoint && goArchitecture(checkpoint);
+  const needed = goArchitecture(checkpoint?.status?.requirements);
   const present = node?.status?.nodeInfo?.architecture;
   return needed === undefined || present === undefined || needed === present
     ? undefined

@@ -33,6 +33,7 @@ export function checkpointFacts(changes: Partial<CheckpointFacts> = {}): Checkpo
     checkpoint: checkpoint({}, acceptedStatus()),
     pod: pod(),
     node: node(),
+    nodes: [],
     agents: agentsOf([agent('node-a'), agent('node-b')]),
     probeEvents: [],
     store: store(),

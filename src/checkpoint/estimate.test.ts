@@ -1,0 +1,61 @@
+// What a dry run tells of a real one, and which nodes could take the pod.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { TaskResult } from '../../crds/node-task.ts';
+import { agentsOf } from '../cluster/agents.ts';
+import type { Node } from '../cluster/types.ts';
+import { agent, node } from '../testing/builders.ts';
+import { estimateOf } from './estimate.ts';
+
+const KERNEL = '6.18.5';
+
+function result(changes: TaskResult = {}): TaskResult {
+  return {
+    containers: ['main', 'sidecar'].map((name) => ({
+      ...{ name, processes: 1, threads: 2, memoryBytes: 2 ** 29, rootfsDiffBytes: 2 ** 20 },
+    })),
+    freezeMillis: 4.25,
+    requirements: { arch: 'x86_64', kernelRelease: KERNEL },
+    ...changes,
+  };
+}
+
+function nodeWith(name: string, info: object = {}, spec: Node['spec'] = {}): Node {
+  const made = node(name);
+  const nodeInfo = { ...made.status?.nodeInfo, kernelVersion: KERNEL, ...info };
+  return { ...made, spec, status: { ...made.status, nodeInfo } };
+}
+
+describe('an estimate', () => {
+  it('adds memory and files, and the copying of page tables to the rehearsed freeze', () => {
+    const { bytes, size, freezeMillis, freeze } = estimateOf(result(), [], []);
+    assert.equal(bytes, 2 ** 30 + 2 ** 21);
+    assert.equal(size, '1.1Gi');
+    assert.equal(freezeMillis, 24.3);
+    assert.equal(freeze, '24.3ms');
+  });
+
+  const agents = agentsOf(['a', 'b', 'c', 'd', 'e', 'f'].map((name) => agent(name, name !== 'f')));
+  for (const [what, subject, suitable, says] of [
+    ['alike', nodeWith('a'), 'Yes', /same architecture and kernel/],
+    ['another kernel', nodeWith('b', { kernelVersion: '6.1.0' }), 'Unknown', /6\.1\.0.*6\.18\.5/],
+    ['another architecture', nodeWith('c', { architecture: 'arm64' }), 'No', /arm64.*amd64/],
+    ['cordoned', nodeWith('d', {}, { unschedulable: true }), 'No', /cordoned/],
+    ['not ready', { ...nodeWith('e'), status: node('e', false).status }, 'No', /not ready/],
+    ['with an agent that is not ready', nodeWith('f'), 'No', /no ready agent/],
+    ['without an agent', nodeWith('x'), 'No', /no ready agent/],
+  ] as const) {
+    it(`judges a node ${what}: ${suitable}`, () => {
+      const [found] = estimateOf(result(), [subject as Node], agents).nodes;
+      assert.equal(found?.suitable, suitable);
+      assert.match(found?.message ?? '', says);
+    });
+  }
+
+  it('names those that could first, and no more than a status may hold', () => {
+    const many = Array.from({ length: 40 }, (_none, n) => nodeWith(`x${n}`));
+    const { nodes } = estimateOf(result(), [...many, nodeWith('a')], agents);
+    assert.equal(nodes.length, 32);
+    assert.equal(nodes[0]?.name, 'a');
+  });
+});
