@@ -4,6 +4,7 @@ import { describeFailure } from './failure.ts';
 import { RefusedError } from './finding.ts';
 import type { RestoreResult, RestoreTask, TreeReport } from './protocol.ts';
 import type { Reporter } from './reporter.ts';
+import { hurry } from './linux/urgency.ts';
 import { TRACE_OPTION } from './linux/ptrace.ts';
 import { TreeConstruction } from './restore/tree-construction.ts';
 import { releaseTogether } from './restore/release.ts';
@@ -28,14 +29,16 @@ export function restore(task: RestoreTask, reporter: Reporter): RestoreResult {
   const trees = opened.map((saved) => new TreeConstruction(saved, tracer, reporter));
   try {
     reporter.stage('building-tree');
-    for (const tree of trees) tree.bear();
+    hurried(() => trees.forEach((tree) => tree.bear()));
     reporter.stage('filling-memory');
     for (const tree of trees) tree.fillMemory();
     reporter.stage('opening-files');
-    for (const tree of trees) tree.openFiles();
+    hurried(() => trees.forEach((tree) => tree.openFiles()));
     reporter.stage('starting-threads');
-    for (const tree of trees) tree.bearThreads();
-    for (const tree of trees) tree.finish();
+    hurried(() => {
+      for (const tree of trees) tree.bearThreads();
+      for (const tree of trees) tree.finish();
+    });
   } catch (error) {
     reporter.failed(describeFailure(error));
     for (const tree of trees) tree.abandon();
@@ -54,4 +57,10 @@ export function restore(task: RestoreTask, reporter: Reporter): RestoreResult {
     restoreMillis: performance.now() - start,
     findings: reporter.findings,
   };
+}
+
+/** Thousands of short remote calls, each of which would wait for a CPU on a busy node; not for what fills memory. */
+function hurried(steps: () => void): void {
+  using _urgency = hurry();
+  steps();
 }

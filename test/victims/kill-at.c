@@ -29,6 +29,7 @@ static const struct {
     {SYS_pidfd_open, "pidfd_open"},
     {SYS_pidfd_getfd, "pidfd_getfd"},
     {SYS_fsync, "fsync"},
+    {SYS_syncfs, "syncfs"},
     {SYS_renameat, "rename"},
 };
 

@@ -148,6 +148,7 @@ export const SYS = {
   fanotify_mark: 301,
   prlimit64: 302,
   open_by_handle_at: 304,
+  syncfs: 306,
   sendmmsg: 307,
   setns: 308,
   process_vm_readv: 310,

@@ -140,6 +140,11 @@ export function tryOpenPath(path: string, flags: number): number {
   return syscall(SYS.openat, AT_FDCWD, pathAddress(path), flags | O.CLOEXEC, 0);
 }
 
+/** syncfs(2) of the file system that an open file is on. @throws LinuxError EIO, ENOSPC, EDQUOT of anything written to it */
+export function syncFileSystem(fd: number, path: string): void {
+  check(syscall(SYS.syncfs, fd), 'syncfs', { object: path });
+}
+
 /**
  * mknod(2).
  *
