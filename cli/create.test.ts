@@ -7,7 +7,7 @@ import type { Restore } from '../crds/restore.ts';
 import { nameWithTime, withoutUndefined } from './create.ts';
 import { parseCommand } from './arguments/parse.ts';
 import { CHECKPOINT, MIGRATION, RESTORE } from './kinds.ts';
-import { condition, REFUSAL, STORED, storing } from './testing/objects.ts';
+import { checkpoint, condition, REFUSAL, STORED, storing } from './testing/objects.ts';
 import { KINDS, NAMESPACE, TestCluster } from './testing/program.ts';
 import { migrationOf } from './verbs/migrate.ts';
 import { VERBS } from './verbs/verbs.ts';
@@ -210,6 +210,10 @@ describe('kubectl diapause migrate', () => {
       target: { any: {} },
       limits: { maxDowntimeSeconds: 5 },
     });
+    // The bytes are those of the Checkpoint that is made on the way.
+    cluster.server.seed(CHECKPOINT.type, checkpoint('on-the-way', storing(12 * 2 ** 20)));
+    await migrations.mergePatchStatus(REF, { status: { checkpointName: 'on-the-way' } });
+    await program.says('migration/redis-1: Storing saving-pages, 12Mi of 100Mi');
     const conditions = [condition('Ready', 'True', 'Completed')];
     const target = { podName: 'redis-x', node: 'node-b' };
     await migrations.mergePatchStatus(REF, { status: { conditions, target, downtime: '412ms' } });

@@ -7,7 +7,8 @@ import { waitForObject, WaitTimeout } from '../kube/wait.ts';
 import { CliError } from './cli-error.ts';
 import { EXIT } from './exit-codes.ts';
 import { type DiapauseObject, endOf, type NamedObject } from './kinds.ts';
-import { progressOf, type ProgressView } from './output/progress.ts';
+import type { ProgressView } from './output/progress.ts';
+import { WholeAndParts } from './parts.ts';
 import type { Session } from './session.ts';
 
 /** Longer than any of our objects may take by itself. */
@@ -34,8 +35,9 @@ export async function follow<T extends DiapauseObject>(
   // Fails at once, with the server's own words, where waiting would only say that nothing came.
   await resource.get(ref, { signal: session.signal });
   const refused = new AbortController();
+  using progress = new WholeAndParts(session, view);
   try {
-    const object = await waitForObject(resource, ref, (seen) => hasEnded(seen, label, view), {
+    const object = await waitForObject(resource, ref, (seen) => hasEnded(seen, label, progress), {
       timeoutMillis,
       signal: AbortSignal.any([session.signal, refused.signal]),
       onError: troubleTeller(view, refused),
@@ -59,7 +61,11 @@ function troubleTeller(view: ProgressView, refused: AbortController): (error: un
   };
 }
 
-function hasEnded(seen: DiapauseObject | undefined, label: string, view: ProgressView): boolean {
+function hasEnded(
+  seen: DiapauseObject | undefined,
+  label: string,
+  progress: WholeAndParts,
+): boolean {
   if (seen === undefined) {
     throw new CliError(
       `${label} was deleted`,
@@ -67,7 +73,7 @@ function hasEnded(seen: DiapauseObject | undefined, label: string, view: Progres
       EXIT.failed,
     );
   }
-  view.show(progressOf(seen));
+  progress.show(seen);
   return endOf(seen) !== undefined;
 }
 
