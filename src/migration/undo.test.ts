@@ -158,6 +158,11 @@ describe('undoing a Migration', () => {
       says: /stays/,
     },
     {
+      what: 'the source is being saved, and the Restore is waiting',
+      facts: { checkpoint: storing, restore: itsRestore([]) },
+      step: 'cancel-checkpoint',
+    },
+    {
       what: 'the source is being saved',
       facts: { checkpoint: storing },
       step: 'cancel-checkpoint',

@@ -19,7 +19,24 @@ import {
 const POLL_MILLIS = 200;
 
 export function decideUndo(facts: MigrationFacts, failure: Failure): MigrationStep {
-  return stopRestore(facts) ?? endTarget(facts, failure) ?? resumeSource(facts, failure);
+  return (
+    stopSaving(facts) ??
+    stopRestore(facts) ??
+    endTarget(facts, failure) ??
+    resumeSource(facts, failure)
+  );
+}
+
+/** Safe at any time: what fails is never restored, and what succeeds nevertheless stays frozen until told otherwise. */
+function stopSaving(facts: MigrationFacts): MigrationStep | undefined {
+  const checkpoint = ownCheckpoint(facts);
+  const isAtWork =
+    checkpoint !== undefined &&
+    !isFinishedCheckpoint(checkpoint) &&
+    checkpoint.metadata.deletionTimestamp === undefined;
+  return isAtWork && checkpoint.spec.cancel !== true
+    ? { do: 'cancel-checkpoint', checkpoint }
+    : undefined;
 }
 
 /** Until the Restore says by itself that it is over, or that its processes run. */
@@ -72,9 +89,7 @@ function resumeSource(facts: MigrationFacts, failure: Failure): MigrationStep {
   }
   const deleting = checkpoint.metadata.deletionTimestamp !== undefined;
   if (!isFinishedCheckpoint(checkpoint) && !deleting) {
-    return checkpoint.spec.cancel === true
-      ? wait('ResumingSource', 'waiting for the agent to stop saving', POLL_MILLIS)
-      : { do: 'cancel-checkpoint', checkpoint };
+    return wait('ResumingSource', 'waiting for the agent to stop saving', POLL_MILLIS);
   }
   if (!maybeFrozen(checkpoint) && !deleting) {
     return { do: 'fail', ...failure };
