@@ -56,7 +56,6 @@ function tryRead(pid: number, start: TraceeAddress, length: number): Buffer | un
 export function removeLeftovers(process: TracedProcess): void {
   const { leftovers } = process;
   if (leftovers.length === 0) return;
-  if (leftovers.length === 0) return;
   const stacks = [...process.threads.values()].map(stackOf);
   if (leftovers.some((leftover) => stacks.some((stack) => leadsTo(stack, leftover)))) return;
   const batch = new RemoteBatch(process.leader);
