@@ -23,7 +23,7 @@ interface Seen {
   readonly entry: (id: number | undefined) => FileEntry;
 }
 
-const OPTIONS: FileOptions = { establishedSockets: 'Fail', maxGhostBytes: 1 << 20 };
+const OPTIONS: FileOptions = { establishedSockets: 'Fail', maxGhostBytes: 1 << 30 };
 
 /** Stops a tree, collects its descriptors and lets it go on. */
 function look(pid: number, options: FileOptions = OPTIONS): Seen {
