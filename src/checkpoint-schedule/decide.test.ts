@@ -24,6 +24,19 @@ const asking = (token: string) =>
   namedPod('redis', { annotations: { [ANNOTATIONS.request]: token } });
 const three = ['a', 'b', 'c'].map((name) => namedPod(name));
 
+const refused = schedule(
+  {},
+  {
+    conditions: [
+      {
+        ...{ type: 'Ready', status: 'False', reason: 'InvalidSchedule', message: '' },
+        lastTransitionTime: time(-60),
+      },
+    ],
+  },
+  { name: 'older', creationTimestamp: time(-99_999) },
+);
+
 function due(spec: Partial<CheckpointScheduleSpec>) {
   return { schedule: schedule(spec, watchedSince(1_800)) };
 }
@@ -251,6 +264,11 @@ const CASES: readonly DecisionCase[] = [
   {
     what: 'a younger schedule of the same pods',
     facts: { others: [schedule({}, undefined, { name: 'younger', creationTimestamp: time(-9) })] },
+    creates: ['Schedule redis'],
+  },
+  {
+    what: 'an older schedule that cannot be read',
+    facts: { others: [refused] },
     creates: ['Schedule redis'],
   },
   {

@@ -2,6 +2,7 @@
 import type { Checkpoint } from '../../crds/checkpoint.ts';
 import { type CheckpointSchedule, SCHEDULE_DEFAULTS } from '../../crds/checkpoint-schedule.ts';
 import { LABELS } from '../../crds/names.ts';
+import { findCondition } from '../../kube/conditions.ts';
 import { selects } from '../../kube/label-selector.ts';
 import type { Pod } from '../cluster/pod.ts';
 import { createdMillis, hasFailed, isActive, isSuspended, type ScheduleFacts } from './facts.ts';
@@ -31,12 +32,19 @@ export function sharedPods(facts: ScheduleFacts, pods: readonly Pod[]): readonly
     (other) =>
       other.metadata.deletionTimestamp === undefined &&
       !isSuspended(other) &&
+      !isRefused(other) &&
       isOlder(other, facts.schedule),
   );
   return pods.flatMap((pod) => {
     const other = older.find(({ spec }) => selects(spec.selector, pod.metadata.labels));
     return other === undefined ? [] : { pod, other };
   });
+}
+
+/** One that cannot be read saves nothing. */
+function isRefused({ status }: CheckpointSchedule): boolean {
+  const reason = findCondition(status?.conditions, 'Ready')?.reason;
+  return reason === 'InvalidSchedule' || reason === 'InvalidTimeZone';
 }
 
 function isOlder(a: CheckpointSchedule, b: CheckpointSchedule): boolean {
