@@ -29,6 +29,10 @@ export const MIGRATION_FAILURE = define('failure', {
     'pods of this controller cannot be migrated',
     'only pods without a controller, and those of ReplicaSets and Deployments, can',
   ],
+  VolumeStaysBehind: [
+    'a volume of the pod cannot go along',
+    'keep what must survive in a claim that several nodes can mount (ReadWriteMany)',
+  ],
   AlreadyMigrating: [
     'the pod is being migrated already',
     'wait for the other Migration, or cancel it with spec.cancel: true',

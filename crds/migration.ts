@@ -26,6 +26,8 @@ export interface MigrationSpec {
     readonly completionTimeoutSeconds?: number;
     readonly maxDowntimeSeconds?: number;
   };
+  /** what is in emptyDir and ephemeral volumes does not go along: such a pod is refused, or its content given up */
+  readonly emptyDirContent?: 'Refuse' | 'Discard';
   readonly onFailure?: 'ResumeSource';
   /** whether the Checkpoint that was made on the way goes with the end of the Migration */
   readonly checkpointPolicy?: 'Delete' | 'Retain';
@@ -36,6 +38,7 @@ export interface MigrationSpec {
 export const MIGRATION_DEFAULTS = {
   strategy: 'Cold',
   completionTimeoutSeconds: 600,
+  emptyDirContent: 'Refuse',
   onFailure: 'ResumeSource',
   checkpointPolicy: 'Delete',
   cancel: false,

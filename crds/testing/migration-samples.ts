@@ -19,6 +19,7 @@ const migrationBody: Omit<Body<Migration>, 'spec'> & {
     strategy: 'Cold',
     storeRef: { name: 'default' },
     limits: { completionTimeoutSeconds: 600, maxDowntimeSeconds: 30 },
+    emptyDirContent: 'Refuse',
     onFailure: 'ResumeSource',
     checkpointPolicy: 'Delete',
     cancel: false,

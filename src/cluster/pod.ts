@@ -49,6 +49,7 @@ export interface Volume {
   readonly name: string;
   readonly persistentVolumeClaim?: { readonly claimName: string };
   readonly emptyDir?: object;
+  readonly ephemeral?: object;
   readonly image?: object;
 }
 

@@ -1,5 +1,6 @@
 // Whether a pod can be migrated to where the Migration wants it: ordered checks, before anything is made (pure).
 import { MIGRATION_DEFAULTS, type Migration } from '../../crds/migration.ts';
+import { INIT_VOLUME } from '../../crds/names.ts';
 import { unsupportedPod } from '../cluster/unsupported-pod.ts';
 import {
   type Failure,
@@ -22,6 +23,8 @@ const CHECKS: readonly ((facts: MigrationFacts) => Objection)[] = [
   podIsUnsupported,
   ownerIsUnsupported,
   podDoesNotRun,
+  contentStaysBehind,
+  claimIsNotShared,
   podIsMigrating,
   nodeIsMissing,
   nodeIsTheSame,
@@ -102,6 +105,35 @@ function podDoesNotRun({ pod }: MigrationFacts): Objection {
   return phase === 'Succeeded' || phase === 'Failed'
     ? { reason: 'PodNotRunning', facts }
     : wait('Pending', `${facts}, waiting for Running`);
+}
+
+/** Nothing is lost silently: whoever can do without it says so. */
+function contentStaysBehind({ migration, pod }: MigrationFacts): Objection {
+  const { emptyDirContent = MIGRATION_DEFAULTS.emptyDirContent } = migration.spec;
+  const volume = pod?.spec.volumes?.find(
+    ({ name, emptyDir, ephemeral }) =>
+      name !== INIT_VOLUME && (emptyDir ?? ephemeral) !== undefined,
+  );
+  if (volume === undefined || emptyDirContent === 'Discard') {
+    return undefined;
+  }
+  const kind = volume.emptyDir === undefined ? 'ephemeral' : 'emptyDir';
+  const facts = `spec.emptyDirContent: the content of the ${kind} volume "${volume.name}" does not go along; Discard gives it up`;
+  return { reason: 'VolumeStaysBehind', facts };
+}
+
+/** The new pod waits on its node while the source still has the volume on another one. */
+function claimIsNotShared({ claims }: MigrationFacts): Objection {
+  const alone = claims.find(({ spec, status }) => {
+    const modes = status?.accessModes ?? spec.accessModes ?? [];
+    return !modes.some((mode) => mode === 'ReadWriteMany' || mode === 'ReadOnlyMany');
+  });
+  return alone === undefined
+    ? undefined
+    : {
+        reason: 'VolumeStaysBehind',
+        facts: `spec.podRef: the pod mounts the claim "${alone.metadata.name}", which one node at a time can have`,
+      };
 }
 
 /** Of several the one that was accepted comes first, then the oldest. */

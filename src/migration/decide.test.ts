@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Node } from '../cluster/types.ts';
-import { migration, node, pod, time } from '../testing/builders.ts';
+import { claim, migration, node, pod, time } from '../testing/builders.ts';
 import {
   acceptedMigration,
   condition,
@@ -29,6 +29,7 @@ describe('a Migration that is new', () => {
   const rival = migration({}, undefined, { name: 'rival', uid: 'r', creationTimestamp: time(-9) });
   const younger = { ...rival, metadata: { ...rival.metadata, creationTimestamp: time(5) } };
   const old = { creationTimestamp: time(-60) };
+  const withScratch = pod({ volumes: [{ name: 'scratch', emptyDir: {} }] });
   check({}, [
     {
       what: 'no finalizer',
@@ -56,6 +57,24 @@ describe('a Migration that is new', () => {
       step: 'fail PodUnsupported',
       says: /hostPID/,
     },
+    {
+      what: 'files in an emptyDir',
+      facts: { pod: withScratch },
+      step: 'fail VolumeStaysBehind',
+      says: /spec\.emptyDirContent.*"scratch"/,
+    },
+    {
+      what: 'files in an emptyDir that nobody needs',
+      facts: { pod: withScratch, migration: migration({ emptyDirContent: 'Discard' }) },
+      step: 'accept',
+    },
+    {
+      what: 'a volume for one node at a time',
+      facts: { claims: [claim({ status: { phase: 'Bound', accessModes: ['ReadWriteOnce'] } })] },
+      step: 'fail VolumeStaysBehind',
+      says: /"checkpoints"/,
+    },
+    { what: 'a volume for several nodes', facts: { claims: [claim()] }, step: 'accept' },
     {
       what: 'the pod is going',
       facts: { pod: pod({}, { deletionTimestamp: time(0) }) },

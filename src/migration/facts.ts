@@ -7,7 +7,7 @@ import { FINALIZERS } from '../../crds/names.ts';
 import type { Restore } from '../../crds/restore.ts';
 import { isConditionTrue } from '../../kube/conditions.ts';
 import type { Pod } from '../cluster/pod.ts';
-import type { Node } from '../cluster/types.ts';
+import type { Node, PersistentVolumeClaim } from '../cluster/types.ts';
 
 export interface MigrationFacts {
   readonly nowMillis: number;
@@ -24,6 +24,8 @@ export interface MigrationFacts {
   readonly newPod: Pod | undefined;
   /** node of the new pod, once it has one */
   readonly newNode: Node | undefined;
+  /** those that the pod mounts, until the Migration is accepted */
+  readonly claims: readonly PersistentVolumeClaim[];
   /** other unfinished Migrations of the same pod */
   readonly rivals: readonly Migration[];
 }

@@ -21,6 +21,9 @@ const REASONS_TO_GIVE_UP: readonly ((facts: MigrationFacts) => Failure | undefin
   standsStillTooLong,
 ];
 
+/** From the decision to a source that runs: two reconciles and a Thaw task, and the end of the new pod. */
+const UNDO_MILLIS = 4_000;
+
 export function reasonToGiveUp(facts: MigrationFacts): Failure | undefined {
   for (const find of REASONS_TO_GIVE_UP) {
     const failure = find(facts);
@@ -35,10 +38,16 @@ export function reasonToGiveUp(facts: MigrationFacts): Failure | undefined {
 export function millisOfDowntimeLeft({ migration, checkpoint, nowMillis }: MigrationFacts): number {
   const frozenMillis = Date.parse(migration.status?.timing?.frozenAt ?? '');
   const { maxDowntimeSeconds = Infinity } = migration.spec.limits ?? {};
-  // What the probes tolerate; maxDowntimeSeconds went into it when the Checkpoint was made.
+  const maxMillis = maxDowntimeSeconds * 1000;
+  // maxDowntimeSeconds went into it when the Checkpoint was made: if it is less, probes are the reason.
   const { freezeLimitMillis = Infinity } = checkpoint?.status?.timing ?? {};
-  const limitMillis = Math.min(maxDowntimeSeconds * 1000, freezeLimitMillis);
+  const limitMillis = freezeLimitMillis < maxMillis ? undoneIn(freezeLimitMillis) : maxMillis;
   return Number.isNaN(frozenMillis) ? Infinity : frozenMillis + limitMillis - nowMillis;
+}
+
+/** When to begin, so that the source runs before the kubelet loses its patience. */
+function undoneIn(limitMillis: number): number {
+  return limitMillis - Math.min(UNDO_MILLIS, limitMillis / 4);
 }
 
 function nameIsTaken(facts: MigrationFacts): Failure | undefined {

@@ -2,8 +2,10 @@
 import type { Migration } from '../../crds/migration.ts';
 import { GONE, type Gone, type ReconcileContext } from '../../kube/controller.ts';
 import { parseKey } from '../../kube/keys.ts';
+import type { Pod } from '../cluster/pod.ts';
+import type { PersistentVolumeClaim } from '../cluster/types.ts';
 import type { ClusterView } from '../cluster/view.ts';
-import { isFinishedMigration, type MigrationFacts } from './facts.ts';
+import { isAccepted, isFinishedMigration, type MigrationFacts } from './facts.ts';
 
 export async function observeMigration(
   view: ClusterView,
@@ -25,14 +27,28 @@ export async function observeMigration(
       ? undefined
       : resources.pods.find({ namespace, name: newPodName }, { signal }),
   ]);
-  const [sourceNode, targetNode, newNode] = await Promise.all([
+  const [claims, sourceNode, targetNode, newNode] = await Promise.all([
+    isAccepted(migration) ? [] : claimsOf(view, pod, signal),
     view.node(source?.node ?? pod?.spec.nodeName, signal),
     view.node(migration.spec.target.nodeName, signal),
     view.node(newPod?.spec.nodeName, signal),
   ]);
-  const nodes = { sourceNode, targetNode, newNode };
+  const pods = { pod, newPod, sourceNode, targetNode, newNode, claims };
   const rivals = rivalsOf(view, migration);
-  return { nowMillis: clock.now(), migration, pod, checkpoint, restore, newPod, rivals, ...nodes };
+  return { nowMillis: clock.now(), migration, checkpoint, restore, rivals, ...pods };
+}
+
+async function claimsOf(
+  { resources }: ClusterView,
+  pod: Pod | undefined,
+  signal: AbortSignal,
+): Promise<readonly PersistentVolumeClaim[]> {
+  const { namespace } = pod?.metadata ?? {};
+  const names = (pod?.spec.volumes ?? []).flatMap((v) => v.persistentVolumeClaim?.claimName ?? []);
+  const found = await Promise.all(
+    names.map((name) => resources.claims.find({ namespace, name }, { signal })),
+  );
+  return found.filter((claim) => claim !== undefined);
 }
 
 function rivalsOf(view: ClusterView, { metadata, spec }: Migration): readonly Migration[] {

@@ -34,7 +34,7 @@ describe('a Migration is given up', () => {
   const frozen = acceptedMigration({ timing });
   const tolerant = {
     ...stored,
-    status: { ...stored.status, timing: { freezeLimitMillis: 29_000 } },
+    status: { ...stored.status, timing: { freezeLimitMillis: 33_999 } },
   };
   const stranger = { ...storing, metadata: { name: 'away' } };
   check({ migration: accepted, checkpoint: storing, restore: itsRestore([condition('Placed')]) }, [

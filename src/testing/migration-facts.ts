@@ -83,6 +83,7 @@ export function migrationFacts(changes: Partial<MigrationFacts> = {}): Migration
     restore: undefined,
     newPod: undefined,
     newNode: node('node-b'),
+    claims: [],
     rivals: [],
     ...changes,
   };
