@@ -206,10 +206,15 @@ describe('kubectl diapause logs', () => {
         'Segmentation fault\n',
       ].join(''),
     );
+    // Agents write pino's own levels and times; this one was restarted in between.
+    const time = Date.parse('2026-11-27T12:00:02Z');
+    server.texts.set(
+      `${log('agent-x')}?previous`,
+      line('0', { level: 30, time, node: 'node-b', task: 't1', owner, msg: 'task begun' }),
+    );
     server.texts.set(
       log('agent-x'),
-      line('2.000', { task: 't1', owner, msg: 'task begun' }) +
-        line('2.500', { task: 't2', owner: { ...owner, kind: 'Restore' }, msg: 'task begun' }) +
+      line('2.500', { task: 't2', owner: { ...owner, kind: 'Restore' }, msg: 'task begun' }) +
         line('3.000', { task: 't1', state: 'Succeeded', msg: 'task ended' }),
     );
     const { code, stdout } = await cluster.run('logs', 'checkpoint/redis-1');

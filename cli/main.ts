@@ -3,7 +3,7 @@
 import process from 'node:process';
 import { generalHelp, verbHelp } from './arguments/help.ts';
 import { connectionOptions, parseCommand } from './arguments/parse.ts';
-import type { CliError } from './cli-error.ts';
+import { CliError } from './cli-error.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { explain } from './explain.ts';
 import { type Io, processIo } from './io.ts';
@@ -13,6 +13,21 @@ import { VERBS } from './verbs/verbs.ts';
 
 /** What completion scripts call; its words are anything, so they are not parsed as ours. */
 const COMPLETE = '__complete';
+
+/** What the client library and zstd need. */
+const NODE_MINIMUM = [22, 15] as const;
+
+/** @throws CliError on an older Node, which would fail somewhere in the middle */
+function checkNode(version: string): void {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  const [neededMajor, neededMinor] = NODE_MINIMUM;
+  if (major < neededMajor || (major === neededMajor && minor < neededMinor)) {
+    throw new CliError(
+      `this is Node ${version}, and kubectl diapause needs ${NODE_MINIMUM.join('.')} or newer`,
+      'put a newer node on the PATH: https://nodejs.org',
+    );
+  }
+}
 
 async function main(words: readonly string[], io: Io, signal: AbortSignal): Promise<ExitCode> {
   if (words[0] === COMPLETE) {
@@ -69,6 +84,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(error.code === 'EPIPE' ? EXIT.done : EXIT.error);
 });
 try {
+  checkNode(process.versions.node);
   process.exitCode = await main(process.argv.slice(2), io, interrupt.signal);
 } catch (error) {
   const explained = explain(error);

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { PassThrough, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { createGunzip, createZstdDecompress } from 'node:zlib';
+import * as zlib from 'node:zlib';
 import { extract, type Header } from 'tar-stream';
 import { CONTAINER_FILES } from '../../node-agent/bundle/layout.ts';
 import { CliError } from '../cli-error.ts';
@@ -97,7 +97,7 @@ async function decompressor(path: string) {
   await using handle = await open(path);
   const { buffer } = await handle.read(Buffer.alloc(4), 0, 4, 0);
   if (buffer.subarray(0, 2).equals(GZIP)) {
-    return createGunzip();
+    return zlib.createGunzip();
   }
-  return buffer.equals(ZSTD) ? createZstdDecompress() : new PassThrough();
+  return buffer.equals(ZSTD) ? zlib.createZstdDecompress() : new PassThrough();
 }

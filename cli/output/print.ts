@@ -6,7 +6,13 @@ import { qualifiedName } from '../kinds.ts';
 
 /** One object in a format of `-o`. */
 export function printed(object: TypedObject, format: OutputFormat): string {
-  return format === 'name' ? `${qualifiedName(object)}\n` : document(object, format);
+  return format === 'name' ? `${qualifiedName(object)}\n` : document(tidy(object), format);
+}
+
+/** Without the book-keeping of server-side apply, as kubectl prints objects. */
+export function tidy<T extends TypedObject>(object: T): T {
+  const metadata = { ...object.metadata, managedFields: undefined };
+  return { ...object, metadata };
 }
 
 /** Any value; 64-bit values as hexadecimal text. */

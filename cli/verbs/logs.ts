@@ -1,7 +1,7 @@
 // logs: what controller and agents wrote about an object, in the order of time.
 import type { TypedObject } from '../../crds/meta.ts';
 import { LABELS, OPERATOR_NAMESPACE } from '../../crds/names.ts';
-import { isForbidden } from '../../kube/api-error.ts';
+import { ApiError, isForbidden } from '../../kube/api-error.ts';
 import type { Client } from '../../kube/client.ts';
 import { objectPath } from '../../kube/paths.ts';
 import type { ResourceType } from '../../kube/resource-types.ts';
@@ -80,8 +80,9 @@ async function allLines(
       const { items } = await pods.list({ namespace, labelSelector });
       for (const { metadata, spec } of items) {
         const source = component === 'agent' ? `agent ${spec?.nodeName ?? ''}` : component;
-        const path = logPath({ namespace, name: metadata.name, component, sinceSeconds });
-        lines.push(...readLines(await client.getText(path), source));
+        const of = { namespace, name: metadata.name, component, sinceSeconds };
+        lines.push(...readLines(await previousLog(client, of), source));
+        lines.push(...readLines(await client.getText(logPath(of)), source));
       }
     }
     return lines;
@@ -101,6 +102,18 @@ interface LogSource {
   readonly name: string;
   readonly component: string;
   readonly sinceSeconds: number | undefined;
+}
+
+/** Of the container before its last restart; the API server answers 400 where there was none. */
+async function previousLog(client: Client, of: LogSource): Promise<string> {
+  try {
+    return await client.getText(`${logPath(of)}&previous=true`);
+  } catch (error) {
+    if (error instanceof ApiError && (error.status === 400 || error.status === 404)) {
+      return '';
+    }
+    throw error;
+  }
 }
 
 function logPath({ namespace, name, component, sinceSeconds }: LogSource): string {

@@ -5,7 +5,7 @@ import type { Verb } from '../arguments/verb.ts';
 import { EXIT } from '../exit-codes.ts';
 import { isUnknownKind } from '../explain.ts';
 import { type DiapauseObject, type Kind, namedObjects, LISTED_KINDS } from '../kinds.ts';
-import { document } from '../output/print.ts';
+import { document, tidy } from '../output/print.ts';
 import type { Session } from '../session.ts';
 import { describeObject } from './status/describe.ts';
 import { listing } from './status/listing.ts';
@@ -31,10 +31,11 @@ export const statusVerb: Verb = {
         ),
       );
       const now = Date.now();
+      const tidied = objects.map(tidy);
       session.io.out(
         format === undefined
           ? objects.map((object) => describeObject(object, now)).join('\n')
-          : document(objects.length === 1 ? objects[0] : objects, format),
+          : document(tidied.length === 1 ? tidied[0] : tidied, format),
       );
       return EXIT.done;
     }
@@ -43,7 +44,9 @@ export const statusVerb: Verb = {
     );
     const objects = sections.flat();
     if (format !== undefined) {
-      session.io.out(document({ apiVersion: 'v1', kind: 'List', items: objects }, format));
+      session.io.out(
+        document({ apiVersion: 'v1', kind: 'List', items: objects.map(tidy) }, format),
+      );
     } else if (objects.length === 0) {
       session.io.err(
         `nothing here${everywhere ? '' : ` in namespace ${namespace}`}; kubectl diapause checkpoint POD saves a pod\n`,

@@ -39,7 +39,7 @@ export class FakeApiServer {
   readonly faults = new Faults();
   readonly watches: FakeWatches;
   readonly requests: SeenRequest[] = [];
-  /** what is answered as it stands, by path: `/version`, a pod's log */
+  /** what is answered as it stands, by path: `/version`, a pod's log, with `?previous` that of before its restart */
   readonly texts = new Map<string, string>([['/readyz', 'ok']]);
   readonly #kinds: readonly FakeKind[];
   readonly #store: FakeStore;
@@ -143,7 +143,8 @@ export class FakeApiServer {
 
   async #serve(request: IncomingMessage, answer: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', this.url);
-    const text = this.texts.get(url.pathname);
+    const previous = url.searchParams.has('previous') ? '?previous' : '';
+    const text = this.texts.get(`${url.pathname}${previous}`);
     if (text !== undefined) {
       answer.end(text);
       return;

@@ -65,6 +65,7 @@ const SAID_ELSEWHERE = [
   'component',
   'pid',
   'hostname',
+  'node',
   'kind',
   'namespace',
   'name',
@@ -81,18 +82,39 @@ export function logText(lines: readonly LogLine[]): string {
 
 function oneLine({ source, fields }: LogLine, width: number): string {
   const time = timeOf({ fields }).slice(11, 23);
-  const level = fields['level'] === 'info' ? '' : `${String(fields['level'])}: `;
+  const level = levelOf(fields['level']);
   const rest = Object.entries(fields)
     .filter(([key, value]) => !SAID_ELSEWHERE.includes(key) && value !== undefined)
     .map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
   const { msg } = fields;
-  const words = [`${level}${typeof msg === 'string' ? msg : ''}`, ...rest].join('  ');
+  const words = [
+    `${level === 'info' ? '' : `${level}: `}${typeof msg === 'string' ? msg : ''}`,
+    ...rest,
+  ].join('  ');
   return `${time} ${source.padEnd(width)}  ${words}`;
 }
 
+/** RFC 3339; pino writes milliseconds since 1970 unless told otherwise. */
 function timeOf({ fields }: Pick<LogLine, 'fields'>): string {
   const { time } = fields;
+  if (typeof time === 'number') {
+    return new Date(time).toISOString();
+  }
   return typeof time === 'string' ? time : '';
+}
+
+/** pino's numbers, https://getpino.io/#/docs/api?id=levels */
+const LEVELS: Readonly<Record<number, string>> = {
+  10: 'trace',
+  20: 'debug',
+  30: 'info',
+  40: 'warn',
+  50: 'error',
+  60: 'fatal',
+};
+
+function levelOf(level: unknown): string {
+  return typeof level === 'number' ? (LEVELS[level] ?? String(level)) : String(level);
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
