@@ -2,6 +2,7 @@
 import type { Finding } from './finding.ts';
 import type { HeldApplication } from './held-application.ts';
 import type { ProcessMemory } from './memory/mappings.ts';
+import { SIGNAL, sendSignal } from './linux/signals.ts';
 import { lackOfRoom } from './memory/snapshot-room.ts';
 import {
   discardSnapshot,
@@ -71,6 +72,10 @@ export class Snapshots {
   }
 
   [Symbol.dispose](): void {
+    // All at once: each takes a while to end, and only then is it reaped.
+    for (const { child } of this.#taken.values()) {
+      if (child.threads.size > 0) sendSignal(child.pid, SIGNAL.SIGKILL);
+    }
     for (const snapshot of this.#taken.values()) {
       discardSnapshot(this.#application.tracer, snapshot);
     }
