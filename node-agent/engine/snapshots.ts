@@ -8,8 +8,9 @@ import {
   discardSnapshot,
   type Snapshot,
   SnapshotFailedError,
-  takeSnapshot,
+  SnapshotFork,
 } from './memory/snapshot.ts';
+import { together } from './tracee/together.ts';
 import type { TreeDump } from './tree-dump.ts';
 
 export class Snapshots {
@@ -39,10 +40,8 @@ export class Snapshots {
       return snapshots;
     }
     try {
-      for (const memory of memories) {
-        snapshots.#take(memory, report);
-        application.checkLimit();
-      }
+      snapshots.#take(memories, report);
+      application.checkLimit();
       return snapshots;
     } catch (error) {
       snapshots[Symbol.dispose]();
@@ -50,10 +49,15 @@ export class Snapshots {
     }
   }
 
-  #take(memory: ProcessMemory, report: (finding: Finding) => void): void {
-    try {
-      this.#taken.set(memory, takeSnapshot(this.#application.tracer, memory));
-    } catch (error) {
+  /** All processes fork at the same time. */
+  #take(memories: readonly ProcessMemory[], report: (finding: Finding) => void): void {
+    const { tracer } = this.#application;
+    const failures = together(
+      memories.map((memory) => new SnapshotFork(memory)),
+      (fork) => fork.start(),
+      (fork) => this.#taken.set(fork.memory, fork.finish(tracer)),
+    );
+    for (const [{ memory }, error] of failures) {
       if (!(error instanceof SnapshotFailedError)) throw error;
       report({
         code: 'SnapshotFailed',
