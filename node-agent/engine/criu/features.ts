@@ -5,7 +5,6 @@ const OFFERED: ReadonlySet<string> = new Set([
   'timerfd',
   'kcmp_epoll',
   'aio_remap',
-  'memfd_hugetlb',
   'shmem_memfd',
   'move_mount_set_group',
   'clone3_set_tid',
@@ -24,6 +23,9 @@ const OFFERED: ReadonlySet<string> = new Set([
   'has_ipt_legacy',
   'pagemap_scan',
   'breakpoints',
+  'seccomp_filters',
+  'seccomp_suspend',
+  'loginuid',
 ]);
 
 /** 0 when every named feature is there, 1 otherwise; without names the question is only whether we run. */

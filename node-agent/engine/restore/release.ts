@@ -1,15 +1,22 @@
 // The last steps: sleeps re-armed, the interpreter out, registers in, and everybody goes at the same moment.
+import { SYS } from '../arch/x86-64.ts';
+import { readMaps } from '../linux/procfs/maps.ts';
+import { sizeOf } from '../memory/address-space.ts';
+import { onlyArea } from '../memory/saved-areas.ts';
+import { findVdso } from '../memory/vdso.ts';
 import { TASK_STATE } from '../state/task-facts.ts';
 import { SIGNAL, sendSignal } from '../linux/signals.ts';
 import { settle } from '../tracee/bootstrap-call.ts';
 import { Resident } from '../tracee/resident.ts';
 import type { Tracer } from '../tracee/tracer.ts';
+import { findWayBack } from '../tracee/way-back.ts';
 import { rearm } from './rearm.ts';
 import type { ProcessUnderConstruction, ThreadUnderConstruction } from './under-construction.ts';
 
 /** Makes one process ready to go: nothing of ours is left in it but the trace. */
 export function finishProcess(process: ProcessUnderConstruction): void {
   const { leader, resident } = process.process;
+  leaveOutVdso(process);
   const others = process.threads.filter((t) => t.thread !== leader);
   for (const thread of others) finishThread(thread, resident!);
   const first = process.threads.find((t) => t.thread === leader);
@@ -17,6 +24,26 @@ export function finishProcess(process: ProcessUnderConstruction): void {
   // The unmapping goes through the leader; it leaves a restart block alone.
   Resident.unmap(process.process);
   settle(leader);
+}
+
+/** A program that had unmapped its vDSO has none: ours was needed until the program's own code was there. */
+function leaveOutVdso(builder: ProcessUnderConstruction): void {
+  const { saved, process } = builder;
+  if (!saved.mm || onlyArea(saved.mm, 'vdso')) return;
+  const mappings = readMaps(process.pid);
+  const vdso = findVdso(mappings);
+  // The last calls go through an instruction of its C library.
+  const instead = findWayBack(
+    process.pid,
+    mappings.filter(({ name }) => name !== '[vdso]'),
+  );
+  if (!vdso || !instead) return;
+  for (const span of [vdso.code, ...vdso.data]) {
+    builder.makeRoom(1, 0);
+    builder.batch.must(SYS.munmap, span.start, sizeOf(span));
+  }
+  builder.flush();
+  process.bootstrapAddress = instead.syscallRet;
 }
 
 function finishThread({ thread, saved }: ThreadUnderConstruction, resident: Resident): void {
