@@ -26,6 +26,7 @@ const OFFERED: ReadonlySet<string> = new Set([
   'seccomp_filters',
   'seccomp_suspend',
   'loginuid',
+  'timens',
 ]);
 
 /** 0 when every named feature is there, 1 otherwise; without names the question is only whether we run. */

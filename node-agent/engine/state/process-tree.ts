@@ -7,6 +7,7 @@ import { innermost, type ProcStatus, readStat, readStatus, STAT } from '../linux
 import { isDeadSnapshot } from '../memory/reap.ts';
 import type { TracedProcess } from '../tracee/traced-process.ts';
 import type { Tracer } from '../tracee/tracer.ts';
+import { foreignNamespaces, namespacesOf } from './namespaces.ts';
 import type { ProcessRecord } from './records.ts';
 import { TASK_STATE } from './task-facts.ts';
 
@@ -38,6 +39,8 @@ export function listMembers(tracer: Tracer, root: number): Member[] {
 /** What makes a tree impossible to save as a whole. */
 export function checkMembers(members: readonly Member[]): Finding[] {
   const findings: Finding[] = [];
+  const [root] = members;
+  const ofRoot = root?.process ? namespacesOf(root.pid) : undefined;
   for (const member of members) {
     const { process, nsPid, status } = member;
     if (status.state === 'Z') {
@@ -75,6 +78,7 @@ export function checkMembers(members: readonly Member[]): Finding[] {
       );
     }
     findings.push(...sharing(member, members));
+    if (ofRoot) findings.push(...foreignNamespaces(nsPid, namespacesOf(member.pid), ofRoot));
   }
   return findings;
 }
