@@ -86,7 +86,7 @@ engine: needs ## tests of the engine on real processes (root)
 	@node test/run.ts engine
 
 .PHONY: interop
-interop: needs ## tests with CRIU's own tools and images, where they are found (root)
+interop: needs ## images both ways with CRIU 4.2: make interop CRIU_DIR=built/source/tree, else skipped (root)
 	@node test/run.ts interop
 
 .PHONY: e2e

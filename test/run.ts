@@ -101,4 +101,5 @@ for (const name of process.argv.slice(2)) {
   total.skipped += tally.skipped;
 }
 say(`\ntotal: ${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
-process.exitCode = total.failed === 0 && total.passed > 0 ? 0 : 1;
+if (total.passed === 0) say('nothing was tested: the reasons are above');
+process.exitCode = total.failed === 0 && total.passed + total.skipped > 0 ? 0 : 1;

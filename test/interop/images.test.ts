@@ -1,5 +1,5 @@
 // Images in both directions: ours restored by CRIU, CRIU's restored by us; every one of ours decoded by crit.
-// CRIU_DIR names a built source tree of CRIU 4.2 (`make` in it); without it these tests are skipped.
+// CRIU_DIR names a built source tree of CRIU 4.2 (`make` in it), or CRIU the program in one; without it they are skipped.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
@@ -11,6 +11,7 @@ import { type Case, CASES, FORGIVE_CRIU, throughImages } from '../victims/cases.
 import {
   builtCriu,
   type CriuProgram,
+  criuTree,
   diapause,
   dumpWith,
   mustSucceed,
@@ -21,7 +22,7 @@ import { enterPrivateNamespaces } from '../victims/private-namespaces.ts';
 import { buildVictim, startVictim } from '../victims/victim.ts';
 
 const criu = builtCriu();
-const missing = criu ? false : 'CRIU_DIR does not name a built source tree of CRIU';
+const missing = criu ? false : 'no CRIU: say CRIU_DIR=a source tree of CRIU 4.2, built';
 if (criu) enterPrivateNamespaces();
 
 const base = mkdtempSync(join(tmpdir(), 'diapause-interop-'));
@@ -63,7 +64,7 @@ describe("CRIU's images restored by us", { skip: missing }, () => {
 
 /** crit with the Python that has protobuf: Debian's python3-protobuf is for its own. */
 function crit(...args: string[]): string {
-  const { CRIU_DIR: dir = '' } = process.env;
+  const dir = criuTree() ?? '';
   const path = [join(dir, 'lib'), join(dir, 'crit')].join(':');
   return execFileSync('/usr/bin/python3', ['-m', 'crit', ...args], {
     encoding: 'utf8',

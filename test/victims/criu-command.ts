@@ -1,7 +1,7 @@
 // Dumps and restores with any program that has CRIU's command line: ours (bin/criu) and CRIU itself.
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
@@ -15,11 +15,17 @@ export const diapause: CriuProgram = {
   path: fileURLToPath(new URL('../../bin/criu', import.meta.url)),
 };
 
-/** CRIU's program in a built source tree: `CRIU_DIR` of the environment; undefined when there is none. */
+/** Where CRIU was built: `CRIU_DIR` of the environment, or around the program that `CRIU` names. */
+export function criuTree(): string | undefined {
+  const { CRIU_DIR: dir, CRIU: program } = process.env;
+  if (dir) return dir;
+  return program ? join(dirname(program), '..') : undefined;
+}
+
+/** CRIU's program in {@link criuTree}; undefined when there is none. */
 export function builtCriu(): CriuProgram | undefined {
-  const { CRIU_DIR: dir } = process.env;
-  const path = join(dir ?? '', 'criu/criu');
-  return dir !== undefined && existsSync(path) ? { name: 'criu', path } : undefined;
+  const path = join(criuTree() ?? '', 'criu/criu');
+  return criuTree() !== undefined && existsSync(path) ? { name: 'criu', path } : undefined;
 }
 
 export interface CommandRun {
