@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/rseq.h>
@@ -197,6 +198,7 @@ static void change_everything(void) {
     setpriority(PRIO_PROCESS, 0, 4);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     prctl(PR_SET_TIMERSLACK, 123456);
+    personality(ADDR_NO_RANDOMIZE);
     syscall(SYS_ioprio_set, 1, 0, (2 << 13) | 3);
     cpu_set_t cpus;
     CPU_ZERO(&cpus);

@@ -1,5 +1,6 @@
 // Signals that wait, for the process and for one thread, with everything that came along with them.
 // SIGTERM makes it take them all: order, code, value and sender must be as they were sent; the verdict ends it.
+// usage: pending [trap]: with a SIGTRAP, too, which debuggers use
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
@@ -15,7 +16,7 @@
 #define VALUES 20
 #define CHILD_STATUS 7
 
-static int wrong, child;
+static int wrong, child, trap;
 static volatile int thread_id, take;
 static sigset_t all;
 
@@ -76,6 +77,7 @@ static void fill(void) {
     }
     syscall(SYS_tgkill, getpid(), thread_id, SIGWINCH);
     kill(getpid(), SIGUSR2);
+    if (trap) kill(getpid(), SIGTRAP);
     sigqueue(getpid(), SIGHUP, (union sigval){.sival_int = 77});
     if ((child = fork()) == 0) _exit(CHILD_STATUS);
     siginfo_t info;
@@ -84,6 +86,11 @@ static void fill(void) {
 
 static void take_all(void) {
     siginfo_t info;
+    if (trap) {
+        // The kernel hands out those that a fault may raise before all others.
+        next(&info, &all, SIGTRAP, SI_USER);
+        expect("sender", info.si_pid, getpid());
+    }
     // Lowest number first: signal(7), real-time signals.
     next(&info, &all, SIGHUP, SI_QUEUE);
     expect("value", info.si_value.sival_int, 77);
@@ -101,7 +108,8 @@ static void take_all(void) {
     expect("status", WEXITSTATUS(status), CHILD_STATUS);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    trap = argc > 1 && !strcmp(argv[1], "trap");
     sigfillset(&all);
     sigprocmask(SIG_BLOCK, &all, NULL);
     pthread_t t;

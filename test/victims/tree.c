@@ -14,7 +14,7 @@
 enum member { ROOT, GROUP, GRANDCHILD, SESSION, IN_SESSION, JOINED, STOPPED, ZOMBIE, KILLED, MEMBERS };
 static const char *const names[] = {"root",   "group",   "grandchild", "session", "in-session",
                                     "joined", "stopped", "zombie",     "killed"};
-#define ZOMBIE_STATUS 42
+#define ZOMBIE_STATUS 200
 #define EXIT_STATUS 10 // plus the member's number
 
 static struct shared {
