@@ -27,6 +27,7 @@ export interface CheckedMemory {
  */
 export function checkMemory(tree: SavedTree, images: ImageReader): CheckedMemory {
   const findings: Finding[] = [];
+  const own = ownVdso();
   let bytes = 0;
   for (const { pid, mm, zombie } of tree.processes) {
     if (zombie) continue;
@@ -37,7 +38,7 @@ export function checkMemory(tree: SavedTree, images: ImageReader): CheckedMemory
     bytes += demandPages(pages, images);
     findings.push(...checkRings(pid, mm, (area) => savedBytes(area, pages, images)));
     if (pages.runs.some((run) => run.inParent)) findings.push(incremental(pid));
-    else findings.push(...checkVdso(pid, mm, pages, images));
+    else findings.push(...checkVdso(pid, mm, own, () => savedVdso(mm, pages, images)));
   }
   for (const { shmid } of images.records(IMAGES.memfd)) {
     const image = IMAGES.pagemapShmem(shmid);
@@ -108,16 +109,24 @@ const noMmFields = (): Finding =>
   );
 
 /** The program keeps addresses inside the vDSO, so that the one here must be the same, byte for byte. */
-function checkVdso(pid: number, mm: MmEntry, pages: SavedPages, images: ImageReader): Finding[] {
+function checkVdso(
+  pid: number,
+  mm: MmEntry,
+  own: ReturnType<typeof ownVdso>,
+  bytesOf: () => Buffer,
+): Finding[] {
   const saved = onlyArea(mm, 'vdso');
   if (!saved) return [];
-  const own = ownVdso();
   const advice = 'restore on a node with the same kernel build as the source';
   if (!own || !fitsSaved(own.vdso, mm)) {
     const object = `vDSO of ${sizeOf(saved)} bytes, here ${own?.bytes.length ?? 0}`;
     return [refusal('VdsoDiffers', pid, object, advice)];
   }
-  const bytes = savedBytes(saved, pages, images);
-  if (bytes.equals(own.bytes)) return [];
+  if (bytesOf().equals(own.bytes)) return [];
   return [refusal('VdsoDiffers', pid, 'code of the vDSO', advice)];
+}
+
+function savedVdso(mm: MmEntry, pages: SavedPages, images: ImageReader): Buffer {
+  const area = onlyArea(mm, 'vdso');
+  return area ? savedBytes(area, pages, images) : Buffer.alloc(0);
 }

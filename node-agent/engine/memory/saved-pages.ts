@@ -73,14 +73,17 @@ export function* readBatches(
   wanted: readonly SavedRun[],
 ): Generator<PageBatch> {
   if (wanted.length === 0) return;
-  using file = new PagesReader(images, pages);
-  for (const group of groupRuns(wanted)) {
+  const groups = groupRuns(wanted).map((group) => ({ group, length: bytesOf(group) }));
+  using file = new PagesReader(images, pages, Math.max(...groups.map(({ length }) => length)));
+  for (const { group, length } of groups) {
     const [first] = group;
-    const length = group.reduce((sum, { start, end }) => sum + Number(end - start), 0);
     const content = file.read(first!.offset, length);
     yield { address: file.address, content, length, pieces: group };
   }
 }
+
+const bytesOf = (group: readonly SavedRun[]): number =>
+  group.reduce((sum, { start, end }) => sum + Number(end - start), 0);
 
 /** An open pages-N.img, and memory for one step of it. */
 export class PagesReader implements Disposable {
@@ -89,12 +92,12 @@ export class PagesReader implements Disposable {
   readonly #memory: NativeMemory;
 
   /** @throws ImageError when the file is missing */
-  constructor(images: ImageReader, { pagesId }: SavedPages) {
+  constructor(images: ImageReader, { pagesId }: SavedPages, stepBytes = STEP_BYTES) {
     this.#file = RAW_FILES.pages(pagesId);
     const opened = images.openRaw(this.#file);
     if (!opened) throw new ImageError({ file: this.#file, reason: 'is missing' });
     this.#fd = opened.fd;
-    this.#memory = allocate(STEP_BYTES);
+    this.#memory = allocate(stepBytes);
   }
 
   [Symbol.dispose](): void {

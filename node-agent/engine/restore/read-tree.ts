@@ -1,5 +1,4 @@
 // All images of one tree, decoded before anything is changed.
-import { ImageError } from '../image/image-error.ts';
 import { IMAGES } from '../image/image-files.ts';
 import type { CoreEntry } from '../image/messages/core.ts';
 import type { PstreeEntry } from '../image/messages/inventory.ts';
@@ -7,6 +6,7 @@ import type { ImageReader } from '../image/reader.ts';
 import type { SavedProcess, SavedTree } from '../state/records.ts';
 import { type FilterChain, readFilterChains } from '../state/seccomp.ts';
 import { TASK_STATE } from '../state/task-facts.ts';
+import { validatePstree, validateTree } from './validate-tree.ts';
 
 /**
  * Reads a whole tree.
@@ -16,10 +16,12 @@ import { TASK_STATE } from '../state/task-facts.ts';
 export function readTree(images: ImageReader): SavedTree {
   const inventory = images.single(IMAGES.inventory);
   const filtersOf = readFilterChains(images);
-  const processes = images
-    .records(IMAGES.pstree)
-    .map((pstree) => readProcess(images, pstree, filtersOf));
-  return { inventory, processes };
+  const entries = images.records(IMAGES.pstree);
+  validatePstree(entries);
+  const processes = entries.map((pstree) => readProcess(images, pstree, filtersOf));
+  const tree = { inventory, processes };
+  validateTree(tree, new Set(images.records(IMAGES.files).map(({ id }) => id)));
+  return tree;
 }
 
 function readProcess(
@@ -47,22 +49,4 @@ function readProcess(
     fs: images.single(IMAGES.fs(pid)),
     fdinfo: images.records(IMAGES.fdinfo(ids.filesId)),
   };
-}
-
-/** Facts that every part of a restore relies on. @throws ImageError */
-export function validateTree(tree: SavedTree): void {
-  const [root, ...rest] = tree.processes;
-  if (!root) throw new ImageError({ file: 'pstree.img', reason: 'holds no process' });
-  const pids = new Set(tree.processes.map((p) => p.pid));
-  for (const { pid, pstree } of rest) {
-    if (!pids.has(pstree.ppid)) {
-      throw new ImageError({
-        file: 'pstree.img',
-        reason: `process ${pid} has no parent ${pstree.ppid}`,
-      });
-    }
-  }
-  if (pids.size !== tree.processes.length) {
-    throw new ImageError({ file: 'pstree.img', reason: 'a pid comes twice' });
-  }
 }

@@ -7,7 +7,7 @@ import type { RestoreTree } from '../protocol.ts';
 import type { SavedTree } from '../state/records.ts';
 import { checkFiles, targetOf } from '../state/files/check.ts';
 import { lostSessions } from './birth-order.ts';
-import { readTree, validateTree } from './read-tree.ts';
+import { readTree } from './read-tree.ts';
 
 export interface OpenedTree {
   readonly name: string;
@@ -19,24 +19,28 @@ export interface OpenedTree {
   check(): Finding[];
 }
 
-/** @throws ImageError for damaged images */
+/** Dispose of its `images` when done. @throws ImageError for damaged images */
 export function openSavedTree({ name, imagesDir, placeholderPid }: RestoreTree): OpenedTree {
   const images = new ImageReader(imagesDir);
-  const tree = readTree(images);
-  validateTree(tree);
-  const memory = checkMemory(tree, images);
-  return {
-    name,
-    placeholderPid,
-    images,
-    tree,
-    memoryBytes: memory.bytes,
-    check: () => [
-      ...leaders(tree),
-      ...memory.findings,
-      ...checkFiles(tree, images, targetOf(placeholderPid)),
-    ],
-  };
+  try {
+    const tree = readTree(images);
+    const memory = checkMemory(tree, images);
+    return {
+      name,
+      placeholderPid,
+      images,
+      tree,
+      memoryBytes: memory.bytes,
+      check: () => [
+        ...leaders(tree),
+        ...memory.findings,
+        ...checkFiles(tree, images, targetOf(placeholderPid)),
+      ],
+    };
+  } catch (error) {
+    images[Symbol.dispose]();
+    throw error;
+  }
 }
 
 function leaders(tree: SavedTree): Finding[] {

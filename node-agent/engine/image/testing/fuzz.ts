@@ -8,7 +8,8 @@ import { ImageReader } from '../reader.ts';
 import { below, type Random } from './random.ts';
 import { ScratchDirectory } from './scratch.ts';
 
-function damage(random: Random, sound: Uint8Array): Uint8Array {
+/** Cut off, or with bits and bytes changed. */
+export function damage(random: Random, sound: Uint8Array): Uint8Array {
   const copy = Uint8Array.from(sound);
   const kind = below(random, 4);
   if (kind === 0) return copy.subarray(0, below(random, copy.length));
