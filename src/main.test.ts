@@ -92,9 +92,9 @@ describe('two controllers', () => {
     server.faults.add({ ...held, action: { type: 'wait', until: answer.promise } });
     const { apiVersion, kind, spec } = checkpoint();
     server.seed(RESOURCE_TYPES.checkpoints, { apiVersion, kind, metadata: CHECKPOINT, spec });
-    await until('the status is being written', () =>
-      server.requests.some(({ verb, plural }) => verb === 'apply' && plural === 'checkpoints'),
-    );
+    const isWriting = (): boolean =>
+      server.requests.some(({ verb, plural }) => verb === 'apply' && plural === 'checkpoints');
+    await until('the status is being written', isWriting, PATIENCE_MILLIS);
     // 2. ... when it is told to stop, and the API server is slow to answer.
     const stopping = first.stop();
     await first.says('"stopping"');
@@ -102,7 +102,8 @@ describe('two controllers', () => {
     setTimeout(() => answer.resolve(), 300);
     const { code, millis } = await stopping;
     assert.equal(code, 0, first.log);
-    assert.ok(millis < 10_000, `${millis} ms`);
+    // Work that is cut off would take the whole time that draining may last, 15 s.
+    assert.ok(millis < 14_000, `${millis} ms`);
     assert.ok(!first.log.includes('abandoned'), first.log);
     const stored = server.peek<Checkpoint>(RESOURCE_TYPES.checkpoints, CHECKPOINT);
     assert.ok(findCondition(stored?.status?.conditions, 'Ready'), 'the write was not cut off');
