@@ -4,6 +4,7 @@ import { readMemory } from '../linux/process-memory.ts';
 import { callArguments, interruption } from '../tracee/restart.ts';
 import type { TracedThread } from '../tracee/traced-thread.ts';
 import {
+  namedRegisters,
   schedulerMillis,
   voluntarySwitches,
   type WaitObservation,
@@ -73,7 +74,7 @@ export const remainingWait: ThreadKind = {
 
   collect(subject) {
     const { thread } = subject;
-    const state = interruption(thread.registers);
+    const state = interruption(namedRegisters(thread, subject.statusText()));
     if (state.kind !== 'restart-block') return () => {};
     const args = callArguments(thread.registers);
     const left = leftAt(subject, state.call, args);

@@ -9,6 +9,7 @@ import {
   resumableElsewhere,
   resumableInPlace,
 } from './restart.ts';
+import { restartedCall } from './wait-observation.ts';
 
 const IP = 0x401002n;
 
@@ -74,4 +75,18 @@ test('the given registers are never changed', () => {
   resumableElsewhere(registers);
   askKernelToRestart(registers);
   assert.deepEqual(registers, before);
+});
+
+test('what restart_syscall goes on with stands on the stack of the kernel, or is a sleep', () => {
+  const stack = (...names: string[]): string =>
+    [...names, 'do_syscall_64'].map((name) => `[<0>] ${name}+0x71/0x280\n`).join('');
+  const cases: readonly [string, number, number | undefined][] = [
+    [stack('futex_wait', 'futex_wait_restart'), 0x7f00_0000, SYS.futex],
+    [stack('do_sys_poll', 'do_restart_poll'), 0x7f00_0000, SYS.poll],
+    [stack(), 0x7f00_0000, SYS.nanosleep],
+    [stack(), 1, SYS.clock_nanosleep],
+    // A kernel that shows no stacks.
+    ['', 1, undefined],
+  ];
+  for (const [text, first, call] of cases) assert.equal(restartedCall(text, first), call, text);
 });

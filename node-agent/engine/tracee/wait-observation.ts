@@ -1,7 +1,8 @@
 // Since when a sleeping thread sleeps: seen before it is disturbed, because the stop itself wakes it.
-import { SYS } from '../arch/x86-64.ts';
+import { REG, type Registers, SYS, signed } from '../arch/x86-64.ts';
 import { tryReadProc } from '../linux/procfs/read.ts';
-import type { TracedProcess } from '../tracee/traced-process.ts';
+import type { TracedProcess } from './traced-process.ts';
+import type { TracedThread } from './traced-thread.ts';
 
 /** Calls that hold their remaining time in a restart block and may be given it relative. */
 const RELATIVE_WAITS: ReadonlySet<number> = new Set([
@@ -12,6 +13,7 @@ const RELATIVE_WAITS: ReadonlySet<number> = new Set([
 ]);
 
 export interface WaitObservation {
+  /** never restart_syscall(2), but what that goes on with */
   readonly call: number;
   /** scheduler clock when it last ran, milliseconds (proc_pid_sched, se.exec_start) */
   readonly sinceMillis: number;
@@ -37,13 +39,54 @@ export function observeWaits(process: TracedProcess): void {
   const clockOffsetMillis = now - performance.now();
   for (const thread of process.threads.values()) {
     const task = `/proc/${process.pid}/task/${thread.tid}`;
-    const call = Number((tryReadProc(`${task}/syscall`) ?? '').split(' ')[0]);
-    if (!RELATIVE_WAITS.has(call)) continue;
+    const call = waitingCall(task);
+    if (call === undefined || !RELATIVE_WAITS.has(call)) continue;
     const sinceMillis = execStart(`${task}/sched`);
     const switches = voluntarySwitches(tryReadProc(`${task}/status`) ?? '');
     if (sinceMillis === undefined || switches === undefined) continue;
     thread.wait = { call, sinceMillis, switches, clockOffsetMillis };
   }
+}
+
+function waitingCall(task: string): number | undefined {
+  const [call, ...args] = (tryReadProc(`${task}/syscall`) ?? '').trim().split(' ').map(Number);
+  return call === SYS.restart_syscall
+    ? restartedCall(tryReadProc(`${task}/stack`) ?? '', args[0] ?? 0)
+    : call;
+}
+
+/** Above every clock id there is, below every address. */
+const FIRST_ADDRESS = 4096;
+
+/**
+ * What a thread in restart_syscall(2) goes on with: after a stop the kernel knows it, but the registers only hold the
+ * arguments of that call.
+ *
+ * @param stack text of /proc/PID/task/TID/stack
+ * @param first its first argument: nanosleep(2) has an address there, clock_nanosleep(2) a clock
+ */
+export function restartedCall(stack: string, first: number): number | undefined {
+  if (/\bfutex_wait_restart\b/.test(stack)) return SYS.futex;
+  if (/\bdo_restart_poll\b/.test(stack)) return SYS.poll;
+  // Sleeps are all that is left: their restart functions end in the call of another one, so no stack names them.
+  if (stack.trim() === '') return undefined;
+  return first >= FIRST_ADDRESS ? SYS.nanosleep : SYS.clock_nanosleep;
+}
+
+/**
+ * Registers that tell which call was interrupted, also when that was restart_syscall(2): no other process inherits what
+ * the kernel would go on with.
+ *
+ * @param statusText of the stopped thread: the stop must be the one context switch since it was seen
+ */
+export function namedRegisters(thread: TracedThread, statusText: string): Registers {
+  const { registers, wait } = thread;
+  const isRestarted = Number(signed(registers[REG.origRax]!)) === SYS.restart_syscall;
+  if (!isRestarted || !wait || voluntarySwitches(statusText) !== wait.switches + 1)
+    return registers;
+  const named = BigUint64Array.from(registers);
+  named[REG.origRax] = BigInt(wait.call);
+  return named;
 }
 
 /** From the text of /proc/PID/task/TID/status. */
