@@ -161,7 +161,8 @@ function explain(error: unknown, { all }: HeldContainers): unknown {
     return failureOfEngine(error.failure, container);
   }
   if (error instanceof EngineCrashedError) {
-    return new TaskFailure('EngineFailed', messageOf(error), { cause: error });
+    // Somebody killed it, the kernel for want of memory perhaps. The next one also takes away what it left.
+    return new TaskFailure('EngineFailed', messageOf(error), { cause: error, retryable: true });
   }
   return error;
 }

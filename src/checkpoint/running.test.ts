@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { findCondition } from '../../kube/conditions.ts';
-import { checkpoint, node, NOW, time } from '../testing/builders.ts';
+import { checkpoint, node, NOW, pod, time } from '../testing/builders.ts';
 import { acceptedStatus, checkpointFacts, dump } from '../testing/checkpoint-facts.ts';
 import { checkSteps, type StepCase } from '../testing/step-table.ts';
 import { decideCheckpoint } from './decide.ts';
@@ -84,6 +84,24 @@ describe('a Checkpoint with its task', () => {
     },
     { what: 'done', facts: { dump: dump({ state: 'Succeeded' }) }, step: 'store-result' },
     { what: 'failed', facts: { dump: failed('StoreFull') }, step: 'fail StoreFull', says: /^why$/ },
+    {
+      what: 'failed since a container ended',
+      facts: { dump: failed('ContainerNotRunning') },
+      step: 'fail ContainerNotRunning',
+    },
+    {
+      what: 'failed since the pod was deleted',
+      facts: { dump: failed('ContainerNotRunning'), pod: undefined },
+      step: 'fail PodDeleted',
+    },
+    {
+      what: 'failed since the pod is being deleted',
+      facts: {
+        dump: failed('ContainerNotFound'),
+        pod: pod({}, { deletionTimestamp: time(0) }),
+      },
+      step: 'fail PodDeleted',
+    },
     {
       what: 'failed in a way unknown here',
       facts: { dump: failed('Novel') },

@@ -7,11 +7,18 @@ import {
   overdueVerdict,
   passingFailure,
   stoppedVerdict,
+  type Verdict,
 } from '../node-task/outcome.ts';
 import { attemptOf, DEADLINE_GRACE_MILLIS, isFinished, taskHealth } from '../node-task/task.ts';
 import { isDryRun } from './dump-task.ts';
 import { estimateOf } from './estimate.ts';
-import { type CheckpointFacts, type CheckpointStep, deadlineMillis, fail } from './facts.ts';
+import {
+  acceptedPod,
+  type CheckpointFacts,
+  type CheckpointStep,
+  deadlineMillis,
+  fail,
+} from './facts.ts';
 import { firstObjection, NODE_CHECKS } from './source-checks.ts';
 
 export function decideRunning(facts: CheckpointFacts, task: NodeTask): CheckpointStep {
@@ -62,7 +69,7 @@ function decideResult(facts: CheckpointFacts, task: NodeTask): CheckpointStep {
     case 'Succeeded':
       return decideSuccess(facts, task);
     case 'Failed':
-      return mayRetry(facts, task) ?? { ...ended, ...failedVerdict(task) };
+      return mayRetry(facts, task) ?? { ...ended, ...verdictOf(facts, task) };
     case 'Canceled':
     case 'Pending':
     case 'Accepted':
@@ -70,6 +77,15 @@ function decideResult(facts: CheckpointFacts, task: NodeTask): CheckpointStep {
     case undefined:
       return { ...ended, ...stoppedVerdict(task, isOverdue(facts)) };
   }
+}
+
+/** The agent sees containers end; only the API server knows that somebody wanted it. */
+function verdictOf(facts: CheckpointFacts, task: NodeTask): Verdict {
+  const verdict = failedVerdict(task);
+  const ended = ['ContainerNotRunning', 'ContainerNotFound'].includes(verdict.reason);
+  const pod = acceptedPod(facts);
+  const deleted = pod === undefined || pod.metadata.deletionTimestamp !== undefined;
+  return ended && deleted ? { ...verdict, reason: 'PodDeleted' } : verdict;
 }
 
 /** A dry run succeeds even if it finds that a real one could not. */
