@@ -9,6 +9,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/diapause
 export npm_config_cache ?= $(CACHE)/npm
 CLUSTER := deploy/cluster/cluster.sh
+DEMO_IMAGES := demo-redis demo-python demo-futex
 
 .PHONY: help
 help: ## tell what can be made
@@ -29,6 +30,11 @@ cluster-up: needs ## boot a two-node Kubernetes with Diapause; kubeconfig: .clus
 cluster-load: ## import an image archive into both nodes: make cluster-load IMAGE=x.tar
 	@test -n "$(IMAGE)" || { echo 'which archive? make cluster-load IMAGE=x.tar'; exit 2; }
 	@$(CLUSTER) load $(IMAGE)
+
+.PHONY: cluster-apps
+cluster-apps: needs ## build the demo's applications and load them into both nodes
+	@node deploy/images/main.ts $(DEMO_IMAGES)
+	@$(CLUSTER) load $(DEMO_IMAGES:%=build/images/%.tar)
 
 .PHONY: cluster-down
 cluster-down: ## remove the cluster and every trace of it (root)

@@ -38,7 +38,7 @@ const suites: Readonly<Record<string, Suite>> = {
   e2e: {
     files: ['test/e2e/**/*.test.ts'],
     needsRoot: true,
-    prepare: ['make', 'cluster-up'],
+    prepare: ['make', 'cluster-up', 'cluster-apps'],
     fileTimeoutMillis: 20 * MINUTE,
   },
 };

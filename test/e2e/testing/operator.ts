@@ -1,0 +1,128 @@
+// The operator's own pods, and ways to end them at a chosen moment, as a crash would.
+import { readFileSync, readdirSync, watch } from 'node:fs';
+import { join } from 'node:path';
+import { LABELS, OPERATOR_NAMESPACE } from '../../../crds/names.ts';
+import type { JournalRecord, JournalStep } from '../../../node-agent/tasks/journal.ts';
+import type { Pod } from '../../../src/cluster/pod.ts';
+import { type Cluster, CLUSTER_FOLDER, type NodeName } from './cluster.ts';
+import { eventually } from './eventually.ts';
+import { type HostProcess, killProcess, mainProcess, processesOf } from './node-processes.ts';
+
+const STEP_MILLIS = 60_000;
+
+/** The agent of a node once it is ready and its process is there. */
+export async function readyAgent(cluster: Cluster, nodeName: NodeName): Promise<Pod> {
+  const labelSelector = `${LABELS.role}=agent`;
+  const pods = await eventually(
+    `the agent of ${nodeName} is ready`,
+    async () => {
+      const list = await cluster.pods.list({ namespace: OPERATOR_NAMESPACE, labelSelector });
+      return list.items.filter((pod) => pod.spec.nodeName === nodeName && isReadyPod(pod));
+    },
+    (ready) => ready.length === 1,
+  );
+  return pods[0]!;
+}
+
+const isReadyPod = (pod: Pod): boolean =>
+  pod.metadata.deletionTimestamp === undefined &&
+  pod.status?.containerStatuses?.every(({ ready }) => ready === true) === true;
+
+export type AgentPart = 'agent' | 'engine';
+
+export interface KillOrder {
+  readonly nodeName: NodeName;
+  /** name of the Checkpoint or Restore that the task works for */
+  readonly owner: { readonly namespace: string; readonly name: string };
+  /** killed as soon as the agent's journal says so ... */
+  readonly step: JournalStep;
+  /** ... or so much later */
+  readonly afterMillis?: number;
+  /** default: the agent itself */
+  readonly part?: AgentPart;
+}
+
+/**
+ * Waits for the step in the agent's journal and sends SIGKILL.
+ *
+ * @returns when it was sent
+ * @throws Error when the step never came
+ */
+export async function killAtStep(cluster: Cluster, order: KillOrder): Promise<void> {
+  const { nodeName, owner, step, afterMillis = 0, part = 'agent' } = order;
+  const pod = await readyAgent(cluster, nodeName);
+  const agent = mainProcess(pod, 'agent.js');
+  const folder = join(CLUSTER_FOLDER, 'run', nodeName, 'var/lib/diapause/journal');
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const look = (): void => {
+    const record = recordsIn(folder).find(
+      ({ task }) =>
+        task.spec.owner.name === owner.name && task.spec.owner.namespace === owner.namespace,
+    );
+    if (record?.step === step) {
+      watcher.close();
+      const kill = (): void => killProcess(pod, part === 'agent' ? agent : engineOf(pod, record));
+      try {
+        void (afterMillis === 0 ? kill() : setTimeout(kill, afterMillis));
+        resolve();
+      } catch (error) {
+        reject(error as Error);
+      }
+    }
+  };
+  const watcher = watch(folder, look);
+  const timer = setTimeout(() => {
+    watcher.close();
+    reject(new Error(`the task of ${owner.name} on ${nodeName} never came to the step ${step}`));
+  }, STEP_MILLIS);
+  try {
+    look();
+    await promise;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function engineOf(pod: Pod, { facts }: JournalRecord): HostProcess {
+  // The journal has the engine's pid as the node sees it; here it has another.
+  const engines = processesOf(pod).filter(({ arguments: words }) =>
+    words.some((word) => word.endsWith('engine.js')),
+  );
+  const found = engines.find(({ startTime }) => startTime === String(facts.engine?.startTime));
+  if (found === undefined) {
+    throw new Error('the engine of the journal does not run');
+  }
+  return found;
+}
+
+function recordsIn(folder: string): readonly JournalRecord[] {
+  return readdirSync(folder)
+    .filter((file) => file.endsWith('.json'))
+    .flatMap((file) => {
+      try {
+        return [JSON.parse(readFileSync(join(folder, file), 'utf8')) as JournalRecord];
+      } catch {
+        // Removed in between.
+        return [];
+      }
+    });
+}
+
+/** Kills the replica that leads. @returns its pod's name */
+export async function killLeader(cluster: Cluster): Promise<string> {
+  const lease = await cluster
+    .kubectl(OPERATOR_NAMESPACE)
+    .run(['get', 'lease', '-o=jsonpath={range .items[*]}{.spec.holderIdentity}{"\\n"}{end}']);
+  const list = await cluster.pods.list({
+    namespace: OPERATOR_NAMESPACE,
+    labelSelector: 'app.kubernetes.io/name=diapause-controller',
+  });
+  const leader = list.items.find(({ metadata }) =>
+    lease.split('\n').some((holder) => holder.startsWith(metadata.name)),
+  );
+  if (leader === undefined) {
+    throw new Error(`no controller leads: ${lease}`);
+  }
+  killProcess(leader, mainProcess(leader, 'controller.js'));
+  return leader.metadata.name;
+}
