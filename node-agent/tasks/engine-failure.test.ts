@@ -16,7 +16,7 @@ for (const [failure, code, retryable] of [
   [{ code: 'StoreIo' }, 'StoreUnavailable', true],
   [{ code: 'FreezeLimit' }, 'FreezeLimitExceeded', false],
   [{ code: 'Unstoppable' }, 'PodBusy', true],
-  [{ code: 'PidTaken' }, 'PidTaken', false],
+  [{ code: 'PidTaken' }, 'PidTaken', true],
   [{ code: 'ImageDamaged' }, 'BundleInvalid', false],
   [{ code: 'CpuFeatureMissing', findings: [REFUSAL] }, 'CpuFeatureMissing', false],
   [{ code: 'IoUring', findings: [REFUSAL] }, 'Unsupported', false],

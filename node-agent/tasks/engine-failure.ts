@@ -14,7 +14,12 @@ const CODES: Readonly<Record<string, TaskErrorCode>> = {
 };
 
 /** Failures of the moment: the next attempt may well succeed. */
-const PASSING: ReadonlySet<TaskErrorCode> = new Set(['PodBusy', 'StoreUnavailable']);
+const PASSING: ReadonlySet<TaskErrorCode> = new Set([
+  'PodBusy',
+  'StoreUnavailable',
+  // A probe or a session was in the way for too long; the next attempt has a pod of its own.
+  'PidTaken',
+]);
 
 /** @param container name for the report where the finding itself does not tell; empty for several */
 export function reportOf(findings: readonly Finding[], container: string): Report[] {

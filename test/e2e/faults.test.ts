@@ -95,8 +95,8 @@ describe('whoever dies', { concurrency: 2 }, () => {
       const { items } = await cluster.checkpoints.list({ namespace: scene.namespace });
       const names = items.filter(isReady).map(({ metadata }) => metadata.name);
       const target = { newPod: { nodeName: 'node-a' } };
-      await Promise.all(names.map((name) => scene.restore(`back-${name}`, name, { target })));
       for (const name of names) {
+        await scene.restore(`back-${name}`, name, { target });
         const restored = await scene.settledRestore(`back-${name}`);
         assert.match(verdict(restored), /^Completed: /, name);
         assertHolds(judgeWaiting(said, await app.observe(scene.kubectl, `back-${name}`)));
