@@ -12,8 +12,9 @@ import type { TracedThread } from './traced-thread.ts';
 const SYSCALL_RET = Buffer.from([0x0f, 0x05, 0xc3]);
 /** `mov $15, %rax; syscall`: the signal return stub of glibc and musl. */
 const SIGRETURN = Buffer.from([0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05]);
-/** Larger text is not searched: the stubs are in the C library. */
-const MAX_TEXT_BYTES = 4n << 20n;
+const CHUNK_BYTES = 1 << 20;
+/** Some programs have hundreds of MiB of text; by then the C library has been searched. */
+const MAX_SEARCHED_BYTES = 64 << 20;
 
 const MAIN_STACK = '[stack]';
 
@@ -72,19 +73,18 @@ export interface WayBack {
 }
 
 /**
- * Looks for a way back; undefined when the program has none (no C library): then a bootstrap call keeps its window of 25
+ * Looks for a way back; undefined when the program has none: then a bootstrap call keeps its window of 25
  * to 130 us in which the death of the engine would end the application.
  */
 export function findWayBack(pid: number, mappings: readonly Mapping[]): WayBack | undefined {
+  const texts = mappings.filter((m) => m.executable && !m.writable && m.name.startsWith('/'));
+  // The stubs are in the C library or, without one, in the runtime: the small texts are the likely ones.
+  texts.sort((a, b) => Number(a.end - a.start - (b.end - b.start)));
   let syscallRet: TraceeAddress | undefined;
   let sigreturn: TraceeAddress | undefined;
-  for (const mapping of mappings) {
-    if (!mapping.executable || mapping.writable || !mapping.name.startsWith('/')) continue;
-    const length = mapping.end - mapping.start;
-    if (length > MAX_TEXT_BYTES) continue;
-    const text = readText(pid, mapping);
-    syscallRet ??= within(text, SYSCALL_RET, mapping.start);
-    sigreturn ??= within(text, SIGRETURN, mapping.start);
+  for (const { at, bytes } of chunksOf(pid, texts)) {
+    syscallRet ??= within(bytes, SYSCALL_RET, at);
+    sigreturn ??= within(bytes, SIGRETURN, at);
     if (syscallRet === undefined || sigreturn === undefined) continue;
     return { syscallRet, sigreturn, mainStack: mappings.find(({ name }) => name === MAIN_STACK) };
   }
@@ -96,22 +96,43 @@ function within(text: Buffer, code: Buffer, start: TraceeAddress): TraceeAddress
   return at < 0 ? undefined : start + BigInt(at);
 }
 
-/** As the process sees it: a file may have been replaced since. */
-function readText(pid: number, { start, end }: Mapping): Buffer {
-  const text = Buffer.alloc(Number(end - start));
+interface Piece {
+  readonly at: TraceeAddress;
+  readonly bytes: Buffer;
+}
+
+/** Text as the process sees it (a file may have been replaced since), in pieces that overlap by the longest code. */
+function* chunksOf(pid: number, texts: readonly Mapping[]): Generator<Piece> {
   const fd = openSync(`/proc/${pid}/mem`, 'r');
   try {
-    let done = 0;
-    while (done < text.length) {
-      const n = readSync(fd, text, done, text.length - done, start + BigInt(done));
-      if (n === 0) break;
-      done += n;
+    const buffer = Buffer.alloc(CHUNK_BYTES);
+    for (const { at, length } of places(texts)) {
+      const got = tryRead(fd, buffer, length, at);
+      if (got > 0) yield { at, bytes: buffer.subarray(0, got) };
     }
-    return text.subarray(0, done);
-  } catch {
-    return text.subarray(0, 0);
   } finally {
     closeSync(fd);
+  }
+}
+
+function* places(texts: readonly Mapping[]): Generator<{ at: TraceeAddress; length: number }> {
+  const step = BigInt(CHUNK_BYTES - SIGRETURN.length);
+  let left = MAX_SEARCHED_BYTES;
+  for (const { start, end } of texts) {
+    for (let at = start; at < end && left > 0; at += step) {
+      const length = Math.min(CHUNK_BYTES, Number(end - at));
+      left -= length;
+      yield { at, length };
+    }
+  }
+}
+
+/** A mapping may be gone, or end behind its file. */
+function tryRead(fd: number, buffer: Buffer, length: number, at: TraceeAddress): number {
+  try {
+    return readSync(fd, buffer, 0, length, at);
+  } catch {
+    return 0;
   }
 }
 
