@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 static int listener, listener6, go_listener, bound, fresh, udp, udp_sender, udp_unbound, server[2], client[2], set;
+static int busy, first_waiting, unanswered;
 static int queued, queued6, lite, raw, routes;
 static struct sockaddr_in at, udp_at;
 static in_port_t sent_from;
@@ -74,6 +75,32 @@ static void set_up_udp(void) {
     udp_sender = (int)must(socket(AF_INET, SOCK_DGRAM, 0));
     must(connect(udp_sender, (struct sockaddr *)&udp_at, sizeof udp_at));
     udp_unbound = (int)must(socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0));
+}
+
+// A listener whose queue is full answers nobody any more.
+static void set_up_unanswered(void) {
+    struct sockaddr_in name = loopback();
+    busy = (int)must(socket(AF_INET, SOCK_STREAM, 0));
+    must(bind(busy, (struct sockaddr *)&name, sizeof name));
+    must(listen(busy, 0));
+    const struct sockaddr_in to = local(busy);
+    first_waiting = (int)must(socket(AF_INET, SOCK_STREAM, 0));
+    must(connect(first_waiting, (const struct sockaddr *)&to, sizeof to));
+    unanswered = (int)must(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
+    expect(connect(unanswered, (const struct sockaddr *)&to, sizeof to) < 0 && errno == EINPROGRESS);
+    expect(events_of(unanswered, POLLOUT) == 0);
+}
+
+static void verify_unanswered(void) {
+    const struct sockaddr_in to = local(busy);
+    for (int tries = 0; tries < 100 && !(events_of(unanswered, POLLOUT) & POLLOUT); tries++) {
+        while (events_of(busy, POLLIN) & POLLIN) close(accept(busy, NULL, NULL));
+        usleep(100000);
+    }
+    expect(value_of(unanswered, SOL_SOCKET, SO_ERROR) == 0 && fcntl(unanswered, F_GETFL) & O_NONBLOCK);
+    struct sockaddr_in peer = {0};
+    socklen_t size = sizeof peer;
+    expect(!getpeername(unanswered, (struct sockaddr *)&peer, &size) && peer.sin_port == to.sin_port);
 }
 
 static void set_up_datagrams(void) {
@@ -218,11 +245,13 @@ int main(int argc, char **) {
     set_up_tcp();
     set_up_udp();
     set_up_datagrams();
+    if (argc > 1) set_up_unanswered();
     if (argc > 1) set_up_connections();
     wait_for_term();
     verify_tcp();
     verify_udp();
     verify_datagrams();
+    if (argc > 1) verify_unanswered();
     // The one that was only copied keeps its connections; the test says which it is.
     if (argc == 2 && access("restored", F_OK) == 0) verify_closed();
     else if (argc > 1) verify_alive();

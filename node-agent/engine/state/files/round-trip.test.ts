@@ -28,7 +28,11 @@ const SUBJECTS: readonly Subject[] = [
   { program: 'files-unix', args: [] },
   { program: 'files-inet', args: [] },
   { program: 'files-inet', args: ['connections'] },
-  { program: 'files-inet', args: ['connections', 'kept'], task: { establishedSockets: 'Keep' } },
+  {
+    program: 'files-inet',
+    args: ['connections', 'kept'],
+    task: { establishedSockets: 'Keep', skipInFlight: true },
+  },
 ];
 
 async function dump(victim: Victim, imagesDir: string, task: Partial<DumpTask>): Promise<void> {

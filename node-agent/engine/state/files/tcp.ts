@@ -2,20 +2,38 @@
 import { FdType, SkShutdown } from '../../image/messages/enums.ts';
 import type { InetSkEntry } from '../../image/messages/sockets.ts';
 import { type Finding, refusal } from '../../finding.ts';
+import { fcntl, FCNTL } from '../../linux/descriptors.ts';
 import { check, LinuxError } from '../../linux/error.ts';
+import { O } from '../../linux/file-facts.ts';
 import { networkOf } from '../../linux/network-namespace.ts';
+import { tcpRemote } from '../../linux/procfs/tcp-table.ts';
 import { POLL, pollNow, readableBytes } from '../../linux/readiness.ts';
-import { AF, getOption, intOption, LEVEL, listenSocket, SO, SOCK } from '../../linux/sockets.ts';
+import {
+  AF,
+  getOption,
+  intOption,
+  LEVEL,
+  listenSocket,
+  SO,
+  SOCK,
+  tryAddress,
+} from '../../linux/sockets.ts';
 import type { ProcessSubject } from '../state-kind.ts';
 import type { FileDump } from './file-dump.ts';
 import type { FileKind } from './file-kind.ts';
 import type { FileOpening } from './file-opening.ts';
-import { addressText } from './inet-address.ts';
+import { addressBytes, addressText } from './inet-address.ts';
 import { readTcpOptions, writeTcpOptions } from './inet-options.ts';
-import { bindAgain, checkAddress, describeInet, makeInetSocket } from './inet-socket.ts';
+import {
+  bindAgain,
+  checkAddress,
+  describeInet,
+  destinationOf,
+  makeInetSocket,
+} from './inet-socket.ts';
 import type { OpenFile } from './open-file.ts';
 import { closeUnconnected, resetConnection } from './tcp-reset.ts';
-import { isConnected } from './tcp-state.ts';
+import { isConnected, TCP_STATE } from './tcp-state.ts';
 import { TcpStreams } from './tcp-stream.ts';
 import { StreamRestore } from './tcp-stream-restore.ts';
 import { domainOf } from './unix-socket.ts';
@@ -24,8 +42,6 @@ const IPPROTO_TCP = 6;
 /** What every Go server since 1.24 listens with; to whoever speaks plain TCP it is a plain TCP socket. */
 const IPPROTO_MPTCP = 262;
 const TCP_INFO = 11;
-const TCP_CLOSE = 7;
-const TCP_LISTEN = 10;
 /** Places in `struct tcp_info`; of a listener: connections that wait, and how many may. */
 const INFO = { state: 0, unacked: 24, sacked: 28 } as const;
 const INFO_BYTES = 32;
@@ -51,21 +67,26 @@ export const tcp: FileKind = {
       return file.refuse('TcpUnreadable', 'the kernel does not tell its state');
     }
     const state = info.readUInt8(INFO.state);
-    const listens = state === TCP_LISTEN;
+    const listens = state === TCP_STATE.LISTEN;
     const waiting = listens ? info.readUInt32LE(INFO.unacked) : 0;
     if (waiting > 0) reportWaiting(file, waiting, dump);
-    const keeps = isConnected(state) && dump.options.establishedSockets === 'Keep';
-    if (!listens && state !== TCP_CLOSE && !keeps) reportConnection(file, dump);
+    const proto = inetProtocol(file, SOCK.STREAM) ?? IPPROTO_TCP;
+    const keeps =
+      isConnected(state) && proto === IPPROTO_TCP && dump.options.establishedSockets === 'Keep';
+    // Who is about to connect does so again, whatever becomes of connections.
+    const alone = listens || state === TCP_STATE.CLOSE || state === TCP_STATE.SYN_SENT;
+    if (!alone && !keeps) reportConnection(file, dump);
     const isk: InetSkEntry = {
       ...describeInet(file, {
         family: domainOf(file),
         type: SOCK.STREAM,
-        proto: inetProtocol(file, SOCK.STREAM) ?? IPPROTO_TCP,
+        proto,
         state,
         backlog: listens ? info.readUInt32LE(INFO.sacked) : 0,
       }),
       ...readTcpOptions(file.duplicate),
-      ...(state === TCP_CLOSE && ending(file)),
+      ...(state === TCP_STATE.CLOSE && ending(file)),
+      ...(state === TCP_STATE.SYN_SENT && wantedPeer(file)),
     };
     if (keeps) {
       const network = networkOf(file.subject.process.pid);
@@ -78,7 +99,7 @@ export const tcp: FileKind = {
 
   check(entry, target) {
     const { state, ino } = entry.isk!;
-    const bound = state === TCP_LISTEN || state === TCP_CLOSE;
+    const bound = state === TCP_STATE.LISTEN || state === TCP_STATE.CLOSE;
     return bound || target.saved.stream(ino) ? checkAddress(entry.isk!, target) : [];
   },
 
@@ -86,6 +107,13 @@ export const tcp: FileKind = {
     return () => openTcp(entry.isk!, opening);
   },
 };
+
+/** getpeername(2) tells it only when the other side has answered. */
+function wantedPeer({ subject, stat }: OpenFile): Pick<InetSkEntry, 'dstAddr' | 'dstPort'> {
+  const remote = tcpRemote(subject.process.pid, stat.ino);
+  if (!remote) throw new Error(`socket ${stat.ino} is in no table of its network namespace`);
+  return { dstAddr: [...remote.words], dstPort: remote.port };
+}
 
 /** A socket without connection: was there one before? It reads the end then, or first the error that ended it. */
 function ending(file: OpenFile): { shutdown?: number } {
@@ -147,19 +175,34 @@ function openTcp(entry: InetSkEntry, opening: FileOpening): number {
     return fd;
   }
   writeTcpOptions(fd, entry);
-  if (state !== TCP_LISTEN && (state !== TCP_CLOSE || shutdown !== undefined)) {
+  if (state === TCP_STATE.SYN_SENT) {
+    opening.whenPlaced(() => connectAgain(fd, entry, opening));
+    return fd;
+  }
+  if (state !== TCP_STATE.LISTEN && (state !== TCP_STATE.CLOSE || shutdown !== undefined)) {
     const { connections } = opening.options;
-    const error = state === TCP_CLOSE ? shutdown === SkShutdown.NONE : connections === 'reset';
+    const error =
+      state === TCP_STATE.CLOSE ? shutdown === SkShutdown.NONE : connections === 'reset';
     if (error) resetConnection(fd, entry.family, opening);
     else closeUnconnected(fd);
     return fd;
   }
-  if (state === TCP_LISTEN) {
+  if (state === TCP_STATE.LISTEN) {
     const result = bindAgain(fd, entry, () => listenSocket(fd, backlog));
     const object = `${addressText(entry.srcAddr)}:${srcPort}`;
     check(result, 'bind', { pid: opening.ownerOf(entry.id).saved.pid, object });
   } else if (srcPort !== 0) opening.whenPlaced(() => bindUnconnected(fd, entry, opening));
   return fd;
+}
+
+/** Begins a connection again that the other side had not answered; who waits for it goes on waiting. */
+function connectAgain(fd: number, entry: InetSkEntry, opening: FileOpening): void {
+  bindUnconnected(fd, entry, opening);
+  const flags = fcntl(fd, FCNTL.F_GETFL);
+  fcntl(fd, FCNTL.F_SETFL, flags | O.NONBLOCK);
+  // What becomes of it the application hears from connect(2) or poll(2).
+  tryAddress('connect', fd, addressBytes(entry.family, destinationOf(entry)));
+  fcntl(fd, FCNTL.F_SETFL, flags);
 }
 
 /**
