@@ -7,6 +7,7 @@ import { O, openPath, statBelow } from '../../linux/file-facts.ts';
 import type { SavedTree } from '../records.ts';
 import type { FileTarget, FileTargetOptions } from './file-opening.ts';
 import { FILE_KINDS } from './kinds.ts';
+import { pathHere } from './volume-path.ts';
 import { SavedFiles } from './saved-files.ts';
 
 /**
@@ -17,13 +18,20 @@ import { SavedFiles } from './saved-files.ts';
  */
 export function targetOf(placeholderPid: number | undefined): FileTargetOptions {
   if (placeholderPid === undefined) {
-    return { root: '/', networkPid: process.pid, fileSizes: 'exact', connections: 'closed' };
+    return {
+      root: '/',
+      networkPid: process.pid,
+      fileSizes: 'exact',
+      addresses: 'exact',
+      connections: 'closed',
+    };
   }
   // The source runs on and writes while its files are copied: a size that differs is told, not refused.
   return {
     root: `/proc/${placeholderPid}/root`,
     networkPid: placeholderPid,
     fileSizes: 'tolerant',
+    addresses: 'pod',
     connections: 'reset',
   };
 }
@@ -47,7 +55,11 @@ export function checkFiles(
   const target: FileTarget = {
     saved,
     options,
-    stat: (path) => statBelow(root, path),
+    stat: (path) =>
+      statBelow(
+        root,
+        pathHere(path, (p) => statBelow(root, p) !== undefined),
+      ),
     pidOf: (id) => holders.get(id) ?? 0,
   };
   const lost = [...holders].filter(([id]) => !saved.entries.has(id));

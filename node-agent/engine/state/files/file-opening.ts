@@ -20,6 +20,8 @@ export interface FileTargetOptions {
    * writing after the checkpoint
    */
   readonly fileSizes: 'exact' | 'tolerant';
+  /** exact: sockets are bound as they were; pod: to the new pod's address where theirs is gone */
+  readonly addresses: 'exact' | 'pod';
   /**
    * what established TCP connections become. reset: as if the other side had reset them, which no program takes for the
    * regular end of a stream; closed: shut in both directions (CRIU's --tcp-close)

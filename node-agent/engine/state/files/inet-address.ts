@@ -1,4 +1,5 @@
 // Addresses of TCP and UDP sockets: the kernel's sockaddr on one side, CRIU's words on the other.
+import { isIPv4, isIPv6 } from 'node:net';
 import { AF } from '../../linux/sockets.ts';
 
 export interface InetAddress {
@@ -40,6 +41,27 @@ export const isMapped = (words: readonly number[]): boolean =>
   words.length === 4 && words[0] === 0 && words[1] === 0 && words[2] === 0xffff0000;
 
 export const isAnyAddress = (words: readonly number[]): boolean => words.every((w) => w === 0);
+
+/** Words of an address as text; IPv6 in any form but with an IPv4 tail. */
+export function parseText(text: string): readonly number[] | undefined {
+  const bytes = isIPv4(text) ? text.split('.').map(Number) : bytesOfIPv6(text);
+  if (!bytes) return undefined;
+  const buffer = Buffer.from(bytes);
+  return Array.from({ length: buffer.length / 4 }, (_, i) => buffer.readUInt32LE(i * 4));
+}
+
+function bytesOfIPv6(text: string): number[] | undefined {
+  if (!isIPv6(text) || text.includes('.')) return undefined;
+  const groups = (part: string | undefined): number[] =>
+    (part ?? '')
+      .split(':')
+      .filter(Boolean)
+      .map((group) => Number.parseInt(group, 16));
+  const [head, tail] = text.split('%', 1)[0]!.split('::');
+  const [first, last] = [groups(head), groups(tail)];
+  const middle = Array.from({ length: 8 - first.length - last.length }, () => 0);
+  return [...first, ...middle, ...last].flatMap((group) => [group >> 8, group & 255]);
+}
 
 /** `10.0.0.1` or `fd00:0:...`, for people. */
 export function addressText(words: readonly number[]): string {

@@ -1,7 +1,7 @@
 // What TCP and UDP sockets have in common: addresses, options, being made in the network namespace of their process.
 import type { InetSkEntry } from '../../image/messages/sockets.ts';
 import { type Finding, refusal } from '../../finding.ts';
-import { closeFd, fcntl, FCNTL } from '../../linux/descriptors.ts';
+import { fcntl, FCNTL } from '../../linux/descriptors.ts';
 import { O } from '../../linux/file-facts.ts';
 import { inNetworkOf } from '../../linux/network-namespace.ts';
 import {
@@ -12,21 +12,15 @@ import {
   makeSocket,
   peerAddress,
   SO,
-  SOCK,
   tryAddress,
   trySetOption,
 } from '../../linux/sockets.ts';
 import type { FileOpening, FileTarget } from './file-opening.ts';
-import {
-  addressBytes,
-  addressText,
-  type InetAddress,
-  isAnyAddress,
-  parseAddress,
-} from './inet-address.ts';
+import { addressBytes, addressText, type InetAddress, parseAddress } from './inet-address.ts';
 import { readIpOptions, readV6Only, writeIpOptions } from './inet-options.ts';
 import type { OpenFile } from './open-file.ts';
 import { ownerOf } from './owner.ts';
+import { isAddressHere, withAddressHere } from './pod-address.ts';
 import { readOptions, writeOptions } from './socket-options.ts';
 
 export interface InetIdentity {
@@ -117,24 +111,21 @@ export function bindAgain(fd: number, entry: InetSkEntry, then: () => void): num
   return result;
 }
 
-/** Is the address it is bound to there? Asked with a datagram socket that is closed again. */
+/** Is the address it is bound to there, or one that takes its place? */
 export function checkAddress(entry: InetSkEntry, target: FileTarget): Finding[] {
-  if (entry.srcPort === 0 || isAnyAddress(entry.srcAddr)) return [];
-  const address = addressBytes(entry.family, { ...sourceOf(entry), port: 0 });
-  const result = inNetworkOf(target.options.networkPid, () => {
-    const fd = makeSocket(entry.family, SOCK.DGRAM, 0);
-    const bound = tryAddress('bind', fd, address);
-    closeFd(fd);
-    return bound;
-  });
-  if (result === 0 || entry.ipOpts?.freebind === true) return [];
-  const text = addressText(entry.srcAddr);
-  return [
-    refusal(
-      'AddressMissing',
-      target.pidOf(entry.id),
-      `socket bound to ${text}:${entry.srcPort}`,
-      `${text} is not an address of the target: let the application bind to 0.0.0.0 or ::, or give the target that address`,
-    ),
-  ];
+  const { srcAddr, srcPort, ipOpts } = entry;
+  if (srcPort === 0 || ipOpts?.freebind === true) return [];
+  if (isAddressHere(entry, target.options.networkPid)) return [];
+  const text = addressText(srcAddr);
+  const object = `socket bound to ${text}:${srcPort}`;
+  const here = withAddressHere(entry, target.options);
+  // A connection is between two addresses; a socket that waits is not.
+  if (here !== entry && !target.saved.stream(entry.ino)) {
+    const advice = `it is bound to ${addressText(here.srcAddr)}, the address of the new pod`;
+    return [
+      { code: 'AddressMoved', severity: 'note', pid: target.pidOf(entry.id), object, advice },
+    ];
+  }
+  const advice = `${text} is not an address of the target: let the application bind to 0.0.0.0 or ::, or give the target that address`;
+  return [refusal('AddressMissing', target.pidOf(entry.id), object, advice)];
 }

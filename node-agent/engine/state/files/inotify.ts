@@ -4,7 +4,7 @@ import { FdType } from '../../image/messages/enums.ts';
 import type { InotifyFileEntry, InotifyWdEntry } from '../../image/messages/events.ts';
 import { closeFd } from '../../linux/descriptors.ts';
 import { check } from '../../linux/error.ts';
-import { O, openBelow } from '../../linux/file-facts.ts';
+import { O, openBelow, statBelow } from '../../linux/file-facts.ts';
 import { readableBytes } from '../../linux/readiness.ts';
 import { addWatch, makeInotify } from '../../linux/watches.ts';
 import { fdInfoValues } from './fdinfo.ts';
@@ -13,6 +13,7 @@ import type { FileKind } from './file-kind.ts';
 import type { FileOpening } from './file-opening.ts';
 import type { OpenFile } from './open-file.ts';
 import { ownerOf } from './owner.ts';
+import { pathHere } from './volume-path.ts';
 import { findWatched, handleEntry, parseInodeMark } from './watched-inode.ts';
 
 /** Events and flags that inotify_add_watch(2) takes: older kernels show bits of their own besides. */
@@ -93,7 +94,8 @@ function watchAgain({ id, wd: watches }: InotifyFileEntry, opening: FileOpening)
     }
     const { path } = fHandle;
     if (path === undefined) throw new Error(`watch ${wd} has no path: dump again`);
-    const target = openBelow(opening.target, path, O.PATH | O.NOFOLLOW);
+    const here = pathHere(path, (p) => statBelow(opening.target, p) !== undefined);
+    const target = openBelow(opening.target, here, O.PATH | O.NOFOLLOW);
     check(target, 'open', { object: path });
     addWatch(opening.engineFd(id), target, mask, wd);
     closeFd(target);

@@ -32,6 +32,7 @@ import {
   makeInetSocket,
 } from './inet-socket.ts';
 import type { OpenFile } from './open-file.ts';
+import { withAddressHere } from './pod-address.ts';
 import { closeUnconnected, resetConnection } from './tcp-reset.ts';
 import { isConnected, TCP_STATE } from './tcp-state.ts';
 import { TcpStreams } from './tcp-stream.ts';
@@ -165,10 +166,12 @@ function connectionsLost({ process }: ProcessSubject, count: number): Finding {
   };
 }
 
-function openTcp(entry: InetSkEntry, opening: FileOpening): number {
+function openTcp(saved: InetSkEntry, opening: FileOpening): number {
+  const stream = opening.saved.stream(saved.ino);
+  const fixed = stream !== undefined || isConnected(saved.state);
+  const entry = fixed ? saved : withAddressHere(saved, opening.options);
   const { state, srcPort, backlog, shutdown } = entry;
   const fd = makeInetSocket(entry, opening);
-  const stream = opening.saved.stream(entry.ino);
   if (stream) {
     // Cork and the like come with the stream.
     opening.once('tcp streams', () => new StreamRestore(opening)).add({ fd, isk: entry, stream });

@@ -1,6 +1,7 @@
 // The opening of all files of one tree: each once, held by the engine, then handed to every process that had it.
 import type { FileEntry } from '../../image/messages/files.ts';
 import { closeFd, type OwnedFd } from '../../linux/descriptors.ts';
+import { statBelow } from '../../linux/file-facts.ts';
 import type { SharedMemoryRestore } from '../../memory/shared-memory-restore.ts';
 import type { ProcessBuilder } from '../../restore/builder.ts';
 import { DescriptorTable } from './descriptor-table.ts';
@@ -13,6 +14,7 @@ import { openFromOutside } from './outside-open.ts';
 import { ownedMember, restoreOwner } from './owner.ts';
 import { giveTo, queueOpen } from './remote-open.ts';
 import type { Terminals } from './terminals.ts';
+import { pathHere } from './volume-path.ts';
 import type { SavedFiles } from './saved-files.ts';
 
 /** What is saved, and where it is to live. */
@@ -27,11 +29,14 @@ export interface FilePlace {
 }
 
 /** Path of a file in the tree; of an unlinked one the name that it has for now. Undefined for what has no path. */
-export function pathOf(id: number, { saved, ghosts }: FilePlace): string | undefined {
+export function pathOf(id: number, { saved, ghosts, target }: FilePlace): string | undefined {
   const { reg } = saved.entry(id);
   if (!reg) return undefined;
   const ghost = saved.ghostOf(id);
-  return ghost === undefined ? reg.name : ghosts.materialise(ghost, reg.name).path;
+  const exists = (path: string): boolean => statBelow(target, path) !== undefined;
+  return ghost === undefined
+    ? pathHere(reg.name, exists)
+    : ghosts.materialise(ghost, reg.name).path;
 }
 
 /** The opening of all files of one tree. */

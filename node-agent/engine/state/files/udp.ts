@@ -14,6 +14,7 @@ import {
   makeInetSocket,
 } from './inet-socket.ts';
 import { inetProtocol } from './tcp.ts';
+import { withAddressHere } from './pod-address.ts';
 import { refillDatagrams, saveDatagrams } from './udp-queue.ts';
 import { domainOf } from './unix-socket.ts';
 
@@ -54,13 +55,14 @@ export const udp: FileKind = {
   open(entry, opening) {
     return () => {
       const fd = openUdp(entry.isk!, opening);
-      refillDatagrams(entry.isk!, opening);
+      refillDatagrams(withAddressHere(entry.isk!, opening.options), opening);
       return fd;
     };
   },
 };
 
-function openUdp(entry: InetSkEntry, opening: FileOpening): number {
+function openUdp(saved: InetSkEntry, opening: FileOpening): number {
+  const entry = withAddressHere(saved, opening.options);
   const fd = makeInetSocket(entry, opening);
   const connected = entry.dstPort !== 0;
   if (entry.srcPort !== 0) bindUdp(fd, entry, connected, opening);
