@@ -1,10 +1,11 @@
-// inotify: numbers with gaps, masks, a watched file that is unlinked, a link that is watched itself; no event too many.
+// inotify and fanotify: numbers with gaps, masks, a watched file that is unlinked, a link that is watched itself; no event too many.
 // usage: files-watches; SIGTERM verifies. Works in its current directory.
 #include "descriptors.h"
+#include <sys/fanotify.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 
-static int queue, quiet, open_file, of_directory, of_file, of_unlinked, of_link, of_elsewhere;
+static int notices, queue, quiet, open_file, of_directory, of_file, of_unlinked, of_link, of_elsewhere;
 
 static int watch(int fd, const char *path, uint32_t mask) { return (int)must(inotify_add_watch(fd, path, mask)); }
 
@@ -26,6 +27,9 @@ static void set_up(void) {
     of_unlinked = watch(queue, path, IN_MODIFY | IN_CLOSE_WRITE);
     of_link = watch(queue, "link", IN_ATTRIB | IN_DONT_FOLLOW);
     of_elsewhere = watch(quiet, "/tmp", IN_DELETE_SELF | IN_EXCL_UNLINK);
+    notices = (int)must(fanotify_init(FAN_NONBLOCK | FAN_CLASS_NOTIF, O_RDONLY));
+    must(fanotify_mark(notices, FAN_MARK_ADD, FAN_OPEN | FAN_EVENT_ON_CHILD, AT_FDCWD, "directory"));
+    must(fanotify_mark(notices, FAN_MARK_ADD | FAN_MARK_IGNORED_MASK, FAN_OPEN, AT_FDCWD, "link"));
     char events[4096];
     while (read(queue, events, sizeof events) > 0) {
     }
@@ -50,7 +54,21 @@ static void expect_event(int wd, uint32_t mask, const char *name, int line) {
 
 #define expect_next(wd, mask, name) expect_event(wd, mask, name, __LINE__)
 
+static void verify_notices(void) {
+    struct fanotify_event_metadata event;
+    while (read(notices, &event, sizeof event) > 0) close(event.fd);
+    // This one is ignored, the other is not.
+    close((int)must(open("directory/file", O_RDONLY)));
+    close((int)must(open("directory/seen", O_RDONLY | O_CREAT, 0600)));
+    expect(read(notices, &event, sizeof event) == sizeof event && event.mask == FAN_OPEN);
+    expect(leads_to(event.fd, "/directory/seen"));
+    must(unlink("directory/seen"));
+    expect(read(notices, &event, sizeof event) < 0);
+}
+
 static void verify(void) {
+    struct fanotify_event_metadata early;
+    expect(read(notices, &early, sizeof early) < 0 && errno == EAGAIN);
     int bytes = -1;
     expect(ioctl(queue, 0x541b /* FIONREAD */, &bytes) == 0 && bytes == 0);
     expect(ioctl(quiet, 0x541b, &bytes) == 0 && bytes == 0);
@@ -78,5 +96,6 @@ int main(void) {
     set_up();
     wait_for_term();
     verify();
+    verify_notices();
     return verdict();
 }

@@ -10,6 +10,8 @@ const INOTIFY_IOC_SETNEXTWD = 0x40044900;
 const HANDLE_HEADER_BYTES = 8;
 const MAX_HANDLE_BYTES = 128;
 
+const AT_FDCWD = -100;
+
 const scratch = allocate(8192);
 
 /** inotify_init1(2), close-on-exec. */
@@ -25,6 +27,21 @@ export function addWatch(inotify: number, target: number, mask: number, wd: numb
   if (check(got, 'inotify_add_watch', { object: `watch ${wd}` }) !== wd) {
     throw new Error(`watch ${wd} came to be as ${got}`);
   }
+}
+
+const FAN_MARK_ADD = 1;
+const FAN_CLOEXEC = 1;
+
+/** fanotify_init(2), close-on-exec. */
+export function makeFanotify(flags: number, eventFlags: number): number {
+  return check(syscall(SYS.fanotify_init, flags | FAN_CLOEXEC, eventFlags), 'fanotify_init');
+}
+
+/** fanotify_mark(2) of what a descriptor of this process leads to. @param how FAN_MARK_* but ADD */
+export function addMark(fanotify: number, how: number, mask: number, target: number): void {
+  scratch.bytes.write(`/proc/self/fd/${target}\0`, 'latin1');
+  const args = [fanotify, how | FAN_MARK_ADD, mask >>> 0, AT_FDCWD, scratch.address] as const;
+  check(syscall(SYS.fanotify_mark, ...args), 'fanotify_mark', { object: `mask ${mask}` });
 }
 
 /** A handle as name_to_handle_at(2) gives it. */

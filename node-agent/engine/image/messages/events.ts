@@ -130,6 +130,8 @@ export const fanotifyMarkEntry = message('fanotify_mark_entry', {
   sDev: required(6, u32),
   ie: optional(7, fanotifyInodeMarkEntry),
   me: optional(8, fanotifyMountMarkEntry),
+  /** ours: what is marked has no name; the file id of an opening of it */
+  fileId: optional(5000, u32),
 });
 export type FanotifyMarkEntry = Infer<typeof fanotifyMarkEntry>;
 

@@ -1,6 +1,7 @@
 // The kinds of open files, in order: the first that recognises a file has it. The only register.
 import { epoll } from './epoll.ts';
 import { eventfd } from './eventfd.ts';
+import { fanotify } from './fanotify.ts';
 import { fifo } from './fifo.ts';
 import type { FileKind } from './file-kind.ts';
 import { inotify } from './inotify.ts';
@@ -33,6 +34,7 @@ export const FILE_KINDS: readonly FileKind[] = [
   rawSocket,
   netlink,
   inotify,
+  fanotify,
   epoll,
   timerfd,
 ];

@@ -68,31 +68,21 @@ export const tcp: FileKind = {
       return file.refuse('TcpUnreadable', 'the kernel does not tell its state');
     }
     const state = info.readUInt8(INFO.state);
-    const listens = state === TCP_STATE.LISTEN;
-    const waiting = listens ? info.readUInt32LE(INFO.unacked) : 0;
-    if (waiting > 0) reportWaiting(file, waiting, dump);
+    const backlog = state === TCP_STATE.LISTEN ? readBacklog(file, info, dump) : 0;
     const proto = inetProtocol(file, SOCK.STREAM) ?? IPPROTO_TCP;
-    const keeps =
-      isConnected(state) && proto === IPPROTO_TCP && dump.options.establishedSockets === 'Keep';
-    // Who is about to connect does so again, whatever becomes of connections.
-    const alone = listens || state === TCP_STATE.CLOSE || state === TCP_STATE.SYN_SENT;
-    if (!alone && !keeps) reportConnection(file, dump);
     const isk: InetSkEntry = {
       ...describeInet(file, {
         family: domainOf(file),
         type: SOCK.STREAM,
         proto,
         state,
-        backlog: listens ? info.readUInt32LE(INFO.sacked) : 0,
+        backlog,
       }),
       ...readTcpOptions(file.duplicate),
       ...(state === TCP_STATE.CLOSE && ending(file)),
       ...(state === TCP_STATE.SYN_SENT && wantedPeer(file)),
     };
-    if (keeps) {
-      const network = networkOf(file.subject.process.pid);
-      dump.once(`tcp streams ${network}`, () => new TcpStreams(dump)).add(file, isk);
-    }
+    if (!ALONE.has(state)) saveConnection(file, isk, dump);
     return { type: FdType.INETSK, id: file.id, isk };
   },
 
@@ -108,6 +98,25 @@ export const tcp: FileKind = {
     return () => openTcp(entry.isk!, opening);
   },
 };
+
+/** Who is about to connect does so again, whatever becomes of connections. */
+const ALONE: ReadonlySet<number> = new Set([TCP_STATE.LISTEN, TCP_STATE.CLOSE, TCP_STATE.SYN_SENT]);
+
+function saveConnection(file: OpenFile, isk: InetSkEntry, dump: FileDump): void {
+  const plain = isk.proto === IPPROTO_TCP && isConnected(isk.state);
+  if (dump.options.establishedSockets !== 'Keep' || !plain) {
+    reportConnection(file, dump);
+    return;
+  }
+  const network = networkOf(file.subject.process.pid);
+  dump.once(`tcp streams ${network}`, () => new TcpStreams(dump)).add(file, isk);
+}
+
+function readBacklog(file: OpenFile, info: Buffer, dump: FileDump): number {
+  const waiting = info.readUInt32LE(INFO.unacked);
+  if (waiting > 0) reportWaiting(file, waiting, dump);
+  return info.readUInt32LE(INFO.sacked);
+}
 
 /** getpeername(2) tells it only when the other side has answered. */
 function wantedPeer({ subject, stat }: OpenFile): Pick<InetSkEntry, 'dstAddr' | 'dstPort'> {

@@ -32,7 +32,6 @@ const isDevice = ({ stat }: OpenFile): boolean =>
 
 const KNOWN: readonly Unsupported[] = [
   anonymous('io_uring', 'IoUring', 'an io_uring'),
-  anonymous('fanotify', 'Fanotify', 'a fanotify watch'),
   anonymous('userfaultfd', 'Userfaultfd', 'a userfaultfd'),
   anonymous('perf_event', 'PerfEvent', 'a performance counter'),
   linked(/^anon_inode:(\[bpf|bpf|btf|\[btf)/, 'BpfObject', 'a BPF object'),
