@@ -40,6 +40,7 @@ export const unixSocket: FileKind = {
       saveQueue(file, facts.type, (facts.shutdown & SkShutdown.READ) !== 0, dump);
     }
     dump.whenAllKnown(() => {
+      refuseStrangers(file, facts, dump);
       const peer = findPeer(file, facts, sockets, dump);
       if (peer !== 0) {
         dump.registry.put({ type: FdType.UNIXSK, id: file.id, usk: { ...entry, peer } });
@@ -114,6 +115,15 @@ const permissions = ({ mode, uid, gid }: FileStat): FilePermsEntry => ({
   uid,
   gid,
 });
+
+/** Who waits to be accepted must be somebody who can connect again. */
+function refuseStrangers(file: OpenFile, { waiting }: UnixSocketFacts, dump: FileDump): void {
+  if (waiting.every((ino) => ino !== 0 && fileOf(ino, dump))) return;
+  file.refuse(
+    'UnixPeerOutside',
+    'a connection waits to be accepted whose client is closed or outside the saved tree: let the application accept it',
+  );
+}
 
 /** @returns inode of a named peer, which is noted as an outsider; 0 when the connection is lost */
 function leaveOut(
