@@ -38,13 +38,9 @@ const IP_OPTIONS = {
   TRANSPARENT: 19,
   MINTTL: 21,
   BIND_ADDRESS_NO_PORT: 24,
-  MULTICAST_TTL: 33,
-  MULTICAST_LOOP: 34,
 } as const;
 const IPV6_OPTIONS = {
   UNICAST_HOPS: 16,
-  MULTICAST_HOPS: 18,
-  MULTICAST_LOOP: 19,
   MTU_DISCOVER: 23,
   RECVERR: 25,
   RECVHOPLIMIT: 51,
@@ -52,6 +48,9 @@ const IPV6_OPTIONS = {
   TCLASS: 67,
   TRANSPARENT: 75,
 } as const;
+/** Not of streams: there the kernel keeps something else in these places. */
+const IP_MULTICAST_OPTIONS = { TTL: 33, LOOP: 34 } as const;
+const IPV6_MULTICAST_OPTIONS = { HOPS: 18, LOOP: 19 } as const;
 const TCP_OPTIONS = {
   SYNCNT: 7,
   LINGER2: 8,
@@ -76,9 +75,17 @@ const at = (level: number, names: Readonly<Record<string, number>>): OptionName[
 function optionsOf(domain: number, type: number): OptionName[] {
   const general = at(LEVEL.SOCKET, SOCKET_OPTIONS);
   if (domain !== AF.INET && domain !== AF.INET6) return general;
-  const transport = type === SOCK.STREAM ? at(LEVEL.TCP, TCP_OPTIONS) : at(LEVEL.UDP, UDP_OPTIONS);
+  const v6 = domain === AF.INET6;
+  const transport =
+    type === SOCK.STREAM
+      ? at(LEVEL.TCP, TCP_OPTIONS)
+      : [
+          ...at(LEVEL.UDP, UDP_OPTIONS),
+          ...at(LEVEL.IP, IP_MULTICAST_OPTIONS),
+          ...(v6 ? at(LEVEL.IPV6, IPV6_MULTICAST_OPTIONS) : []),
+        ];
   const network = at(LEVEL.IP, IP_OPTIONS);
-  const network6 = domain === AF.INET6 ? at(LEVEL.IPV6, IPV6_OPTIONS) : [];
+  const network6 = v6 ? at(LEVEL.IPV6, IPV6_OPTIONS) : [];
   return [...general, ...transport, ...network, ...network6];
 }
 
