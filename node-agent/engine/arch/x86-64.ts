@@ -97,6 +97,7 @@ export const SYS = {
   set_tid_address: 218,
   restart_syscall: 219,
   semtimedop: 220,
+  fadvise64: 221,
   timer_create: 222,
   timer_settime: 223,
   timer_gettime: 224,
