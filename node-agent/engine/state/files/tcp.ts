@@ -11,12 +11,14 @@ import { POLL, pollNow, readableBytes } from '../../linux/readiness.ts';
 import {
   AF,
   getOption,
+  intBytes,
   intOption,
   LEVEL,
   listenSocket,
   SO,
   SOCK,
   tryAddress,
+  trySetOption,
 } from '../../linux/sockets.ts';
 import type { ProcessSubject } from '../state-kind.ts';
 import type { FileDump } from './file-dump.ts';
@@ -200,11 +202,28 @@ function openTcp(saved: InetSkEntry, opening: FileOpening): number {
     return fd;
   }
   if (state === TCP_STATE.LISTEN) {
+    if (sharesPort(entry, opening)) sharePort(fd, entry, opening);
     const result = bindAgain(fd, entry, () => listenSocket(fd, backlog));
     const object = `${addressText(entry.srcAddr)}:${srcPort}`;
     check(result, 'bind', { pid: opening.ownerOf(entry.id).saved.pid, object });
   } else if (srcPort !== 0) opening.whenPlaced(() => bindUnconnected(fd, entry, opening));
   return fd;
+}
+
+/** Listeners that were bound together by SO_REUSEPORT; some may have dropped the option since. */
+const sharesPort = ({ id, srcPort, family }: InetSkEntry, { saved }: FileOpening): boolean =>
+  [...saved.entries.values()].some(
+    ({ isk }) =>
+      isk?.state === TCP_STATE.LISTEN &&
+      isk.id !== id &&
+      isk.srcPort === srcPort &&
+      isk.family === family,
+  );
+
+function sharePort(fd: number, { opts }: InetSkEntry, opening: FileOpening): void {
+  trySetOption(fd, LEVEL.SOCKET, SO.REUSEPORT, intBytes(1));
+  const before = intBytes(Number(opts.soReuseport ?? false));
+  opening.whenPlaced(() => void trySetOption(fd, LEVEL.SOCKET, SO.REUSEPORT, before));
 }
 
 /** Begins a connection again that the other side had not answered; who waits for it goes on waiting. */
