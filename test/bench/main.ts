@@ -113,8 +113,8 @@ function introduce(criu: CriuProgram | undefined, directory: string): void {
     `images on ${volumeOf(directory)}; ${rounds} rounds, medians (smallest to largest); load ${load()}`,
   );
   say('ours: the warm engine process that the agent keeps, from the task to its durable result');
-  say('criu: its command, and `sync -f` behind it; it finds its kernel probe cached');
-  say('answers: restored from the page cache where the dump left it warm (CRIU writes through it)');
+  if (criu) say('criu: its command, `sync -f` behind it, its kernel probe cached');
+  say('answers: ours are restored from the disk, criu its images from the page cache');
 }
 
 async function main(directory: string): Promise<void> {
