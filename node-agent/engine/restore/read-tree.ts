@@ -6,7 +6,7 @@ import type { ImageReader } from '../image/reader.ts';
 import type { SavedProcess, SavedTree } from '../state/records.ts';
 import { type FilterChain, readFilterChains } from '../state/seccomp.ts';
 import { TASK_STATE } from '../state/task-facts.ts';
-import { validatePstree, validateTree } from './validate-tree.ts';
+import { validatePstree, validateThreads, validateTree } from './validate-tree.ts';
 
 /**
  * Reads a whole tree.
@@ -34,6 +34,7 @@ function readProcess(
   if (core.tc?.taskState === TASK_STATE.DEAD) {
     return { pid, pstree, core, zombie: true, threads: [], fdinfo: [] };
   }
+  validateThreads(pstree);
   const ids = images.single(IMAGES.ids(pid));
   return {
     pid,

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ImageError } from '../image/image-error.ts';
 import type { PstreeEntry } from '../image/messages/inventory.ts';
-import { validatePstree } from './validate-tree.ts';
+import { validatePstree, validateThreads } from './validate-tree.ts';
 
 const entry = (pid: number, ppid: number, threads = [pid]): PstreeEntry => ({
   pid,
@@ -13,8 +13,13 @@ const entry = (pid: number, ppid: number, threads = [pid]): PstreeEntry => ({
   threads,
 });
 
+const validate = (entries: readonly PstreeEntry[]): void => {
+  validatePstree(entries);
+  for (const one of entries) validateThreads(one);
+};
+
 test('a tree whose parents come first', () => {
-  validatePstree([entry(5, 0, [5, 6]), entry(7, 5), entry(8, 7)]);
+  validate([entry(5, 0, [5, 6]), entry(7, 5), entry(8, 7)]);
 });
 
 const REFUSED: readonly (readonly [string, readonly PstreeEntry[]])[] = [
@@ -25,8 +30,8 @@ const REFUSED: readonly (readonly [string, readonly PstreeEntry[]])[] = [
   ['a parent outside of the tree', [entry(5, 0), entry(6, 99)]],
   ['its own parent', [entry(5, 0), entry(6, 6)]],
   ['a pid twice', [entry(5, 0), entry(6, 5), entry(6, 5)]],
-  ['a pid that is a thread elsewhere', [entry(5, 0, [5, 6]), entry(6, 5)]],
   ['a thread twice', [entry(5, 0, [5, 6, 6])]],
+  ['a thread that no kernel gives', [entry(5, 0, [5, 5_000_000])]],
   ['no threads', [entry(5, 0, [])]],
   ['another leader', [entry(5, 0, [6, 5])]],
   ['a session that no kernel gives', [{ ...entry(5, 0), sid: 0xffff_ffff }]],
@@ -34,6 +39,6 @@ const REFUSED: readonly (readonly [string, readonly PstreeEntry[]])[] = [
 
 for (const [what, entries] of REFUSED) {
   test(`${what} is refused`, () => {
-    assert.throws(() => validatePstree(entries), ImageError);
+    assert.throws(() => validate(entries), ImageError);
   });
 }

@@ -40,18 +40,21 @@ export function validatePstree(entries: readonly PstreeEntry[]): void {
   const demand = demandOf(IMAGES.pstree.file);
   demand(entries.length > 0, 'holds no process');
   const pids = new Set<number>();
-  const tids = new Set<number>();
-  for (const { pid, ppid, pgid, sid, threads } of entries) {
-    for (const id of [pid, ...threads]) demand(id >= 1 && id <= LAST_PID, `${id} is no pid`);
+  for (const { pid, ppid, pgid, sid } of entries) {
+    demand(pid >= 1 && pid <= LAST_PID, `${pid} is no pid`);
     for (const id of [pgid, sid]) demand(id <= LAST_PID, `${id} is no group or session`);
     demand(pids.size === 0 || pids.has(ppid), `process ${pid} comes before its parent ${ppid}`);
-    demand(threads[0] === pid, `process ${pid} does not lead its threads`);
-    for (const tid of threads) {
-      demand(!tids.has(tid), `${tid} comes twice`);
-      tids.add(tid);
-    }
+    demand(!pids.has(pid), `${pid} comes twice`);
     pids.add(pid);
   }
+}
+
+/** The same for the threads of one process. Of a zombie they mean nothing: CRIU writes any number. @throws ImageError */
+export function validateThreads({ pid, threads }: PstreeEntry): void {
+  const demand = demandOf(IMAGES.pstree.file);
+  demand(threads[0] === pid, `process ${pid} does not lead its threads`);
+  demand(new Set(threads).size === threads.length, `a thread of process ${pid} comes twice`);
+  for (const tid of threads) demand(tid >= 1 && tid <= LAST_PID, `${tid} is no thread`);
 }
 
 /**
@@ -59,6 +62,11 @@ export function validatePstree(entries: readonly PstreeEntry[]): void {
  * @throws ImageError that names image and fact
  */
 export function validateTree(tree: SavedTree, files: ReadonlySet<number>): void {
+  const tids = tree.processes.flatMap(({ pid, threads }) => [
+    pid,
+    ...threads.slice(1).map(({ tid }) => tid),
+  ]);
+  demandOf(IMAGES.pstree.file)(new Set(tids).size === tids.length, 'a thread comes twice');
   for (const process of tree.processes) {
     const { pid, core, zombie, threads } = process;
     const file = IMAGES.core(pid).file;
