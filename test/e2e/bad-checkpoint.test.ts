@@ -3,10 +3,12 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { REFUSED } from '../../crds/testing/refused.ts';
 import type { CheckpointSpec } from '../../crds/checkpoint.ts';
-import type { Report } from '../../crds/meta.ts';
+import type { Report, TypedObject } from '../../crds/meta.ts';
+import { OPERATOR_NAMESPACE } from '../../crds/names.ts';
 import { futex, type FutexFacts, judgeWaiting } from '../../deploy/demo/futex.ts';
 import { toYaml } from '../../deploy/demo/manifests.ts';
 import type { Pod } from '../../src/cluster/pod.ts';
+import { RESOURCE_TYPES } from '../../src/cluster/types.ts';
 import { heavy, hostPidPod, oddPod, prepareVolumes, uselessPods } from './testing/bad-sources.ts';
 import { connect } from './testing/cluster.ts';
 import { assertFailed, assertHolds, assertUnharmed } from './testing/expectations.ts';
@@ -26,13 +28,16 @@ interface BadCheckpoint {
   readonly report?: Partial<Report>;
 }
 
+/** Long enough for a busy controller to have looked. */
+const SHORT_SECONDS = 12;
+
 const CASES: readonly BadCheckpoint[] = [
   { what: 'a pod that does not exist', pod: 'nobody', says: /^PodNotFound: pod "nobody"/ },
   { what: 'a pod that has ended', pod: 'ended', says: /^PodNotRunning: .*Succeeded/ },
   {
     what: 'a pod that never starts',
     pod: 'unschedulable',
-    spec: { limits: { timeoutSeconds: 5 } },
+    spec: { limits: { timeoutSeconds: SHORT_SECONDS } },
     says: /^TimedOut: .*phase is Pending/,
   },
   { what: 'another pod of that name', uid: 'another', says: /^PodChanged: .*another/ },
@@ -69,7 +74,7 @@ const CASES: readonly BadCheckpoint[] = [
     what: 'a claim without a volume',
     // No other Checkpoint of this pod keeps it waiting.
     pod: 'lonely',
-    spec: { ...store('unbound'), limits: { timeoutSeconds: 5 } },
+    spec: { ...store('unbound'), limits: { timeoutSeconds: SHORT_SECONDS } },
     says: /^TimedOut: .*claim "unbound" is not bound/,
   },
   {
@@ -151,20 +156,32 @@ describe('a Checkpoint of what cannot be saved', { concurrency: 6 }, () => {
   });
 });
 
+const TYPES = {
+  Checkpoint: RESOURCE_TYPES.checkpoints,
+  CheckpointSchedule: RESOURCE_TYPES.checkpointSchedules,
+  Migration: RESOURCE_TYPES.migrations,
+  Restore: RESOURCE_TYPES.restores,
+  CheckpointStore: RESOURCE_TYPES.checkpointStores,
+  NodeTask: RESOURCE_TYPES.nodeTasks,
+} as const;
+
+const namespaceOf = (kind: keyof typeof TYPES, scene: Scene): string =>
+  kind === 'NodeTask' ? OPERATOR_NAMESPACE : scene.namespace;
+
 describe('what the API server refuses', () => {
   it('every object that the schemas and their rules forbid', async () => {
     await using scene = await Scene.create(cluster, 'refused', { store: false });
-    for (const { what, object, before, says } of REFUSED) {
-      const { metadata } = object as { readonly metadata: { readonly namespace?: string } };
-      const inside = metadata.namespace === undefined ? {} : { namespace: scene.namespace };
-      const place = (one: object) => ({ ...one, metadata: { ...metadata, ...inside } });
+    for (const { what, kind, object, before, says } of REFUSED) {
+      const resource = cluster.client.resource<TypedObject>(TYPES[kind]);
+      const apply = (one: object) => {
+        const whole = one as TypedObject;
+        const metadata = { ...whole.metadata, namespace: namespaceOf(kind, scene) };
+        return resource.apply({ ...whole, metadata });
+      };
       if (before !== undefined) {
-        await scene.kubectl.apply(toYaml(place(before)));
+        await apply(before);
       }
-      const answer = await scene.kubectl.apply(toYaml(place(object))).then(
-        (said) => `accepted: ${said}`,
-        (error: unknown) => String(error),
-      );
+      const answer = await apply(object).then(() => 'accepted', String);
       assert.ok(answer.includes(says), `${what}: ${answer}`);
     }
   });

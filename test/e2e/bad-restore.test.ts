@@ -42,7 +42,8 @@ const CASES: readonly BadRestore[] = [
   {
     what: 'a Checkpoint that does not become ready',
     checkpoint: 'waiting',
-    timeoutSeconds: 5,
+    // Long enough for a busy controller to have looked.
+    timeoutSeconds: 12,
     says: /^TimedOut: .*"waiting" is not ready/,
   },
   { what: 'a bit flipped in the manifest', checkpoint: 'manifest', says: /^BundleCorrupt: / },
