@@ -246,7 +246,7 @@ async function torture(subject: Subject, seed: number): Promise<void> {
 
 /** What these answer when they are interrupted is the kernel's, and the engine is dead before it can make good for it. */
 const INTERRUPTED_BY_KERNEL =
-  /^WRONG (epoll_timeout|epoll_forever|sigtimedwait_timeout|socket_read_timeout|semaphore_wait) result -1 errno 4 /;
+  /^WRONG (epoll_timeout|epoll_forever|sigtimedwait_timeout|socket_read_timeout|semaphore_wait|semaphore_timeout|epoll_pwait2_timeout) result -1 errno 4 /;
 const BLOCKED_MILLIS = 6000;
 
 /** Calls that stay blocked over many kills; whatever they answer, they answer once. */
