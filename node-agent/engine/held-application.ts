@@ -5,11 +5,10 @@ import { FreezeClock } from './freeze-limit.ts';
 import { hurry } from './linux/urgency.ts';
 import type { DumpTree } from './protocol.ts';
 import { isGone } from './tracee/attach.ts';
-import { endSettling, startSettling } from './tracee/bootstrap-call.ts';
+import { settle } from './tracee/bootstrap-call.ts';
 import { sleepMillis } from './tracee/deadline.ts';
 import { findLeftovers, removeLeftovers } from './tracee/leftovers.ts';
 import { DUMP_LEADER, Resident, SMALL_SLOT } from './tracee/resident.ts';
-import { throwFirst, together } from './tracee/together.ts';
 import type { TracedProcess } from './tracee/traced-process.ts';
 import type { TracedThread } from './tracee/traced-thread.ts';
 import { Tracer, UnstoppableError } from './tracee/tracer.ts';
@@ -93,18 +92,13 @@ export class HeldApplication {
     this.#stopAll(limitMillis);
     refuseCompat(this.tracer, this.trees);
     const { mappings } = this;
-    const { processes } = this;
-    for (const process of processes) {
+    for (const process of this.processes) {
+      const threads = process.threads.size - 1;
       if (!mappings.has(process)) process.wayBack = findWayBack(process.pid, readMaps(process.pid));
+      Resident.map(process, { leader: DUMP_LEADER, thread: SMALL_SLOT, threads });
+      removeLeftovers(process);
+      this.checkLimit();
     }
-    Resident.mapAll(
-      processes.map((process) => {
-        const threads = process.threads.size - 1;
-        return { process, plan: { leader: DUMP_LEADER, thread: SMALL_SLOT, threads } };
-      }),
-    );
-    for (const process of processes) removeLeftovers(process);
-    this.checkLimit();
   }
 
   #stopAll(limitMillis: number): void {
@@ -146,7 +140,7 @@ export class HeldApplication {
 
   /** Takes the interpreter out and gives every thread its own registers: nothing but the trace holds them from here on. */
   putBack(): void {
-    takeOut(this.processes);
+    for (const process of this.processes) takeOut(process);
   }
 
   /** Lets every process go on; nothing happens when they are gone already. */
@@ -161,7 +155,7 @@ export class HeldApplication {
   [Symbol.dispose](): void {
     for (const process of this.processes) {
       try {
-        takeOut([process]);
+        takeOut(process);
       } catch {
         // It ended meanwhile or does not answer: the kernel lets go of it when the engine ends, and the control block brings
         // its threads back.
@@ -178,19 +172,17 @@ export class HeldApplication {
  *  2. the leader unmaps it, by a call that has a way back of its own;
  *  3. the leader follows.
  */
-function takeOut(processes: readonly TracedProcess[]): void {
-  const held = processes.filter(({ resident }) => resident);
-  giveRegistersBack(
-    held.flatMap(({ leader, threads }) => [...threads.values()].filter((t) => t !== leader)),
-  );
-  try {
-    Resident.unmapAll(held);
-  } finally {
-    giveRegistersBack(processes.filter(({ resident }) => !resident).map(({ leader }) => leader));
+function takeOut(process: TracedProcess): void {
+  if (!process.resident) return;
+  const { leader, threads } = process;
+  for (const thread of threads.values()) {
+    if (thread !== leader) giveRegistersBack(thread);
   }
+  Resident.unmap(process);
+  giveRegistersBack(leader);
 }
 
-/** @throws the error of the first that has ended; the others have theirs */
-function giveRegistersBack(threads: readonly TracedThread[]): void {
-  throwFirst(together(threads, startSettling, endSettling, (thread) => thread.writeBack()));
+function giveRegistersBack(thread: TracedThread): void {
+  settle(thread);
+  thread.writeBack();
 }

@@ -2,15 +2,13 @@
 import type { Finding } from './finding.ts';
 import type { HeldApplication } from './held-application.ts';
 import type { ProcessMemory } from './memory/mappings.ts';
-import { SIGNAL, sendSignal } from './linux/signals.ts';
 import { lackOfRoom } from './memory/snapshot-room.ts';
 import {
   discardSnapshot,
   type Snapshot,
   SnapshotFailedError,
-  SnapshotFork,
+  takeSnapshot,
 } from './memory/snapshot.ts';
-import { together } from './tracee/together.ts';
 import type { TreeDump } from './tree-dump.ts';
 
 export class Snapshots {
@@ -40,8 +38,10 @@ export class Snapshots {
       return snapshots;
     }
     try {
-      snapshots.#take(memories, report);
-      application.checkLimit();
+      for (const memory of memories) {
+        snapshots.#take(memory, report);
+        application.checkLimit();
+      }
       return snapshots;
     } catch (error) {
       snapshots[Symbol.dispose]();
@@ -49,15 +49,10 @@ export class Snapshots {
     }
   }
 
-  /** All processes fork at the same time. */
-  #take(memories: readonly ProcessMemory[], report: (finding: Finding) => void): void {
-    const { tracer } = this.#application;
-    const failures = together(
-      memories.map((memory) => new SnapshotFork(memory)),
-      (fork) => fork.start(),
-      (fork) => this.#taken.set(fork.memory, fork.finish(tracer)),
-    );
-    for (const [{ memory }, error] of failures) {
+  #take(memory: ProcessMemory, report: (finding: Finding) => void): void {
+    try {
+      this.#taken.set(memory, takeSnapshot(this.#application.tracer, memory));
+    } catch (error) {
       if (!(error instanceof SnapshotFailedError)) throw error;
       report({
         code: 'SnapshotFailed',
@@ -76,10 +71,6 @@ export class Snapshots {
   }
 
   [Symbol.dispose](): void {
-    // All at once: each takes a while to end, and only then is it reaped.
-    for (const { child } of this.#taken.values()) {
-      if (child.threads.size > 0) sendSignal(child.pid, SIGNAL.SIGKILL);
-    }
     for (const snapshot of this.#taken.values()) {
       discardSnapshot(this.#application.tracer, snapshot);
     }

@@ -4,7 +4,7 @@ import { SYS } from '../arch/x86-64.ts';
 import { readMemory, writeMemory } from '../linux/process-memory.ts';
 import { readStat, STAT } from '../linux/procfs/status.ts';
 import * as ptrace from '../linux/ptrace.ts';
-import { RemoteBatch, type RemoteResult } from '../tracee/remote-batch.ts';
+import { RemoteBatch } from '../tracee/remote-batch.ts';
 import type { TracedProcess } from '../tracee/traced-process.ts';
 import { FOLLOW, type Tracer } from '../tracee/tracer.ts';
 import { type Area, MADV } from './area.ts';
@@ -74,64 +74,8 @@ export function forkAdvice(areas: readonly Area[]): ForkAdvice[] {
  * @throws SnapshotFailedError when the kernel denies the fork (pids, memory) or too many areas need advice
  */
 export function takeSnapshot(tracer: Tracer, memory: ProcessMemory): Snapshot {
-  const fork = new SnapshotFork(memory);
-  fork.start();
-  return fork.finish(tracer);
-}
-
-/** As {@link takeSnapshot}, in two steps, so that many processes fork at the same time. */
-export class SnapshotFork {
-  readonly memory: ProcessMemory;
-  readonly #advice: readonly ForkAdvice[];
-  readonly #batch: RemoteBatch;
-  #pid: RemoteResult | undefined;
-
-  constructor(memory: ProcessMemory) {
-    this.memory = memory;
-    this.#advice = forkAdvice(memory.areas);
-    this.#batch = new RemoteBatch(memory.process.leader);
-  }
-
-  /** @throws SnapshotFailedError */
-  start(): void {
-    const batch = this.#batch;
-    const advice = this.#advice;
-    if (!batch.hasRoom(3 * advice.length + 1, 0)) {
-      const { nsPid } = this.memory.process;
-      throw new SnapshotFailedError(nsPid, `${advice.length} areas are hidden from fork`);
-    }
-    for (const { start, length, copy } of advice) batch.must(SYS.madvise, start, length, copy);
-    this.#pid = batch.fork(SYS.clone, CLONE_FILES, 0, 0, 0, 0);
-    for (const { start, length, putBack } of advice) {
-      batch.call(SYS.madvise, start, length, putBack);
-      batch.ifOrphaned(SYS.madvise, start, length, putBack);
-    }
-    batch.start();
-  }
-
-  /** @throws SnapshotFailedError */
-  finish(tracer: Tracer): Snapshot {
-    const { process } = this.memory;
-    try {
-      this.#batch.finish();
-    } catch (error) {
-      putBack(process, this.#advice);
-      throw new SnapshotFailedError(process.nsPid, String(error), { cause: error });
-    }
-    const { born } = this.#batch.events;
-    if (born === undefined || this.#pid === undefined) {
-      throw new Error(`the fork of process ${process.pid} was not reported`);
-    }
-    return adoptChild(tracer, this.memory, { born, nsPid: this.#pid.number });
-  }
-}
-
-function adoptChild(
-  tracer: Tracer,
-  memory: ProcessMemory,
-  { born, nsPid }: { readonly born: number; readonly nsPid: number },
-): Snapshot {
   const parent = memory.process;
+  const { born, nsPid } = fork(memory);
   const child = tracer.adopt(born, born).process;
   child.snapshot = true;
   child.nsPid = nsPid;
@@ -151,6 +95,29 @@ function adoptChild(
     reapInParent(tracer, dead);
     throw error;
   }
+}
+
+function fork({ process, areas }: ProcessMemory): { born: number; nsPid: number } {
+  const advice = forkAdvice(areas);
+  const batch = new RemoteBatch(process.leader);
+  if (!batch.hasRoom(3 * advice.length + 1, 0)) {
+    throw new SnapshotFailedError(process.nsPid, `${advice.length} areas are hidden from fork`);
+  }
+  for (const { start, length, copy } of advice) batch.must(SYS.madvise, start, length, copy);
+  const pid = batch.fork(SYS.clone, CLONE_FILES, 0, 0, 0, 0);
+  for (const { start, length, putBack } of advice) {
+    batch.call(SYS.madvise, start, length, putBack);
+    batch.ifOrphaned(SYS.madvise, start, length, putBack);
+  }
+  try {
+    batch.run();
+  } catch (error) {
+    putBack(process, advice);
+    throw new SnapshotFailedError(process.nsPid, String(error), { cause: error });
+  }
+  const { born } = batch.events;
+  if (born === undefined) throw new Error(`the fork of process ${process.pid} was not reported`);
+  return { born, nsPid: pid.number };
 }
 
 function putBack(process: TracedProcess, advice: readonly ForkAdvice[]): void {

@@ -8,7 +8,6 @@ import * as ptrace from '../linux/ptrace.ts';
 import { ALL_SIGNALS } from '../linux/signals.ts';
 import { awaitStop, type RemoteEvents, TraceeError } from './remote-run.ts';
 import { syscallName } from './syscall-name.ts';
-import { throwFirst, together } from './together.ts';
 import type { TracedProcess } from './traced-process.ts';
 import type { TracedThread } from './traced-thread.ts';
 import { armWayBack } from './way-back.ts';
@@ -42,93 +41,41 @@ export function bootstrapCall(
   thread: TracedThread,
   nr: number,
   args: readonly Word[],
-  events?: RemoteEvents,
+  events: RemoteEvents = { born: undefined, exec: false },
 ): bigint {
-  const call = new BootstrapCall(thread, nr, args, events);
-  throwFirst(callTogether([call]));
-  return call.result;
+  const { process, tid } = thread;
+  const instruction = bootstrapAddress(process);
+  thread.saveBeforeUse();
+  const registers = BigUint64Array.from(thread.registers);
+  const way = process.wayBack && armWayBack(thread, process.wayBack);
+  registers[REG.rax] = BigInt(nr);
+  registers[REG.origRax] = unsigned(-1);
+  registers[REG.rip] = way?.rip ?? instruction;
+  if (way) registers[REG.rsp] = way.rsp;
+  ARGUMENT_REGISTERS.forEach((place, i) => {
+    registers[place] = unsigned(args[i] ?? 0);
+  });
+  thread.sendTo(registers, ALL_SIGNALS);
+  thread.place = 'syscall';
+  for (const _edge of ['entry', 'exit'] as const) {
+    if (!ptrace.resumeToSyscall(tid)) throw new TraceeError(tid, { kind: 'killed', signal: 9 });
+    awaitStop(thread, { kind: 'syscall-stop' }, events);
+  }
+  return signed(ptrace.getRegisters(tid)[REG.rax]!);
 }
 
-/** As {@link bootstrapCall} in many processes at the same time. @returns which failed to make theirs, and why */
-export const callTogether = <T extends BootstrapCall>(
-  calls: readonly T[],
-): ReadonlyMap<T, unknown> =>
-  together(
-    calls,
-    (call) => call.start(),
-    (call) => call.enter(),
-    (call) => call.finish(),
-  );
-
-/** A bootstrap call in its steps. */
-export class BootstrapCall {
-  readonly thread: TracedThread;
-  readonly #nr: number;
-  readonly #args: readonly Word[];
-  readonly #events: RemoteEvents;
-  #result: bigint | undefined;
-
-  constructor(
-    thread: TracedThread,
-    nr: number,
-    args: readonly Word[],
-    events: RemoteEvents = { born: undefined, exec: false },
-  ) {
-    this.thread = thread;
-    this.#nr = nr;
-    this.#args = args;
-    this.#events = events;
+/** As {@link bootstrapCall}, throws when the call failed. */
+export function mustBootstrap(
+  thread: TracedThread,
+  nr: number,
+  args: readonly Word[],
+  events?: RemoteEvents,
+): bigint {
+  const result = bootstrapCall(thread, nr, args, events);
+  if (result < 0n) {
+    throw new LinuxError(`remote ${syscallName(nr)}`, Number(-result), { pid: thread.process.pid });
   }
-
-  start(): void {
-    const { thread } = this;
-    const { process } = thread;
-    const instruction = bootstrapAddress(process);
-    thread.saveBeforeUse();
-    const registers = BigUint64Array.from(thread.registers);
-    const way = process.wayBack && armWayBack(thread, process.wayBack);
-    registers[REG.rax] = BigInt(this.#nr);
-    registers[REG.origRax] = unsigned(-1);
-    registers[REG.rip] = way?.rip ?? instruction;
-    if (way) registers[REG.rsp] = way.rsp;
-    ARGUMENT_REGISTERS.forEach((place, i) => {
-      registers[place] = unsigned(this.#args[i] ?? 0);
-    });
-    thread.sendTo(registers, ALL_SIGNALS);
-    thread.place = 'syscall';
-    this.#goOn();
-  }
-
-  /** From the entry of the system call to its exit. */
-  enter(): void {
-    awaitStop(this.thread, { kind: 'syscall-stop' }, this.#events);
-    this.#goOn();
-  }
-
-  finish(): void {
-    awaitStop(this.thread, { kind: 'syscall-stop' }, this.#events);
-    this.#result = signed(ptrace.getRegisters(this.thread.tid)[REG.rax]!);
-  }
-
-  #goOn(): void {
-    const { tid } = this.thread;
-    if (!ptrace.resumeToSyscall(tid)) throw new TraceeError(tid, { kind: 'killed', signal: 9 });
-  }
-
-  /** The kernel's answer, `-errno` on failure. */
-  get result(): bigint {
-    if (this.#result === undefined) throw new Error(`${syscallName(this.#nr)} was not made`);
-    return this.#result;
-  }
-
-  /** As {@link result}, throws when the call failed. */
-  get success(): bigint {
-    const { result } = this;
-    if (result >= 0n) return result;
-    throw new LinuxError(`remote ${syscallName(this.#nr)}`, Number(-result), {
-      pid: this.thread.process.pid,
-    });
-  }
+  return result;
 }
 
 /**
@@ -136,20 +83,9 @@ export class BootstrapCall {
  * are judged by the kernel's restart rules.
  */
 export function settle(thread: TracedThread): void {
-  startSettling(thread);
-  endSettling(thread);
-}
-
-/** First half of {@link settle}. */
-export function startSettling(thread: TracedThread): void {
   if (thread.place === 'signal-loop') return;
   ptrace.interrupt(thread.tid);
   if (!ptrace.resume(thread.tid)) throw new TraceeError(thread.tid, { kind: 'killed', signal: 9 });
-}
-
-/** Second half of {@link settle}. */
-export function endSettling(thread: TracedThread): void {
-  if (thread.place === 'signal-loop') return;
   awaitStop(thread, { kind: 'event-stop' }, { born: undefined, exec: false });
   thread.place = 'signal-loop';
 }

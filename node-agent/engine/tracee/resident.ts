@@ -4,10 +4,9 @@ import { REG, SYS } from '../arch/x86-64.ts';
 import { type TraceeAddress, writeMemory } from '../linux/process-memory.ts';
 import { readStatus } from '../linux/procfs/status.ts';
 import { ALL_SIGNALS, SIGNAL, signalBit } from '../linux/signals.ts';
-import { BootstrapCall, callTogether } from './bootstrap-call.ts';
+import { mustBootstrap } from './bootstrap-call.ts';
 import { resumableInPlace } from './restart.ts';
 import type { TracedProcess } from './traced-process.ts';
-import { throwFirst, together } from './together.ts';
 import type { TracedThread } from './traced-thread.ts';
 
 const PAGE = 4096;
@@ -51,16 +50,6 @@ export interface ResidentPlan {
   readonly threads: number;
 }
 
-/** Where the interpreter shall be, and for how many threads. */
-export interface ResidentWish {
-  readonly process: TracedProcess;
-  readonly plan: ResidentPlan;
-  /** fixed address (restore) */
-  readonly at?: TraceeAddress | undefined;
-}
-
-const code = Buffer.from(interpreter.bytesBase64, 'base64');
-
 export const DUMP_LEADER: SlotShape = { calls: 400, dataBytes: 65536 };
 export const RESTORE_LEADER: SlotShape = { calls: 800, dataBytes: 262144 };
 export const SMALL_SLOT: SlotShape = { calls: 48, dataBytes: 4096 };
@@ -97,34 +86,15 @@ export class Resident {
 
   /** Maps the interpreter through the leader; `at` fixes the address (restore: free in the old and the new layout). */
   static map(process: TracedProcess, plan: ResidentPlan, at?: TraceeAddress): Resident {
-    const [resident] = Resident.mapAll([{ process, plan, at }]);
-    return resident!;
-  }
-
-  /** The same in many processes at once. When it throws, those that have it know it. */
-  static mapAll(wishes: readonly ResidentWish[]): Resident[] {
-    const calls = wishes.map((wish) => {
-      const { process, plan, at } = wish;
-      // Without a fixed place a wish: there a later engine finds what this one leaves behind if it is killed at once.
-      const flags = MAP_PRIVATE_ANONYMOUS | (at === undefined ? 0 : MAP_FIXED_NOREPLACE);
-      const endSignal = freeEndSignal(process);
-      const args = [at ?? nextHome(process), residentBytes(plan), PROT_ALL, flags, -1, 0];
-      return { ...wish, endSignal, call: new BootstrapCall(process.leader, SYS.mmap, args) };
-    });
-    const failed = callTogether(calls.map(({ call }) => call));
-    const residents: Resident[] = [];
-    const refused = together(
-      calls.filter(({ call }) => !failed.has(call)),
-      ({ process, plan, endSignal, call }) => {
-        const resident = new Resident(call.success, plan, endSignal);
-        writeMemory(process.pid, resident.base, code);
-        process.resident = resident;
-        residents.push(resident);
-      },
-    );
-    throwFirst(failed);
-    throwFirst(refused);
-    return residents;
+    // Without a fixed place a wish: there a later engine finds what this one leaves behind if it is killed at once.
+    const flags = MAP_PRIVATE_ANONYMOUS | (at === undefined ? 0 : MAP_FIXED_NOREPLACE);
+    const endSignal = freeEndSignal(process);
+    const args = [at ?? nextHome(process), residentBytes(plan), PROT_ALL, flags, -1, 0];
+    const base = mustBootstrap(process.leader, SYS.mmap, args);
+    const resident = new Resident(base, plan, endSignal);
+    writeMemory(process.pid, base, Buffer.from(interpreter.bytesBase64, 'base64'));
+    process.resident = resident;
+    return resident;
   }
 
   /** The same mapping as a snapshot child sees it, with slots of its own kind of use. */
@@ -133,24 +103,10 @@ export class Resident {
   }
 
   static unmap(process: TracedProcess): void {
-    Resident.unmapAll([process]);
-  }
-
-  /** The same in many processes at once. When it throws, those that still have it know it. */
-  static unmapAll(processes: readonly TracedProcess[]): void {
-    const calls = processes.flatMap(({ resident, leader }) =>
-      resident ? [new BootstrapCall(leader, SYS.munmap, [resident.base, resident.bytes])] : [],
-    );
-    const failed = callTogether(calls);
-    const refused = together(
-      calls.filter((call) => !failed.has(call)),
-      (call) => {
-        void call.success;
-        call.thread.process.resident = undefined;
-      },
-    );
-    throwFirst(failed);
-    throwFirst(refused);
+    const { resident } = process;
+    if (!resident) return;
+    mustBootstrap(process.leader, SYS.munmap, [resident.base, resident.bytes]);
+    process.resident = undefined;
   }
 
   /** Blocked while it runs: everything but the signal that ends a batch. */
