@@ -11,7 +11,7 @@ import { connect } from './testing/cluster.ts';
 import { eventually } from './testing/eventually.ts';
 import { assertFailed, assertHolds, assertUnharmed } from './testing/expectations.ts';
 import { untilItRuns, untilOnly } from './testing/node-processes.ts';
-import { type AgentPart, killAtStep, killLeader } from './testing/operator.ts';
+import { type AgentPart, armKill, killLeader } from './testing/operator.ts';
 import { bundleName, isReady, Scene, verdict } from './testing/scene.ts';
 import { witness } from './testing/witness.ts';
 
@@ -73,8 +73,8 @@ describe('whoever dies', { concurrency: 2 }, () => {
       it(describeFault(fault), async (t) => {
         const name = `fault-${index}`;
         const owner = { namespace: scene.namespace, name };
-        const killed = killAtStep(cluster, { nodeName: 'node-a', owner, ...fault });
-        await Promise.all([killed, scene.checkpoint(name, 'witness')]);
+        const trap = await armKill(cluster, { nodeName: 'node-a', owner, ...fault });
+        await Promise.all([trap.sprung, scene.checkpoint(name, 'witness')]);
         await untilItRuns(source, FREEZE_LIMIT_MILLIS);
         const ended = await scene.settledCheckpoint(name);
         t.diagnostic(verdict(ended).slice(0, 120));
@@ -123,9 +123,9 @@ describe('whoever dies', { concurrency: 2 }, () => {
       it(describeFault(fault), async (t) => {
         const name = `fault-${index}`;
         const owner = { namespace: scene.namespace, name };
-        const killed = killAtStep(cluster, { nodeName: 'node-b', owner, ...fault });
+        const trap = await armKill(cluster, { nodeName: 'node-b', owner, ...fault });
         const target = { newPod: { nodeName: 'node-b' } };
-        await Promise.all([killed, scene.restore(name, 'one', { target })]);
+        await Promise.all([trap.sprung, scene.restore(name, 'one', { target })]);
         const ended = await scene.settledRestore(name);
         t.diagnostic(verdict(ended).slice(0, 120));
         if (isReady(ended)) {

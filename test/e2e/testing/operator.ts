@@ -42,13 +42,13 @@ export interface KillOrder {
   readonly part?: AgentPart;
 }
 
-/**
- * Waits for the step in the agent's journal and sends SIGKILL.
- *
- * @returns when it was sent
- * @throws Error when the step never came
- */
-export async function killAtStep(cluster: Cluster, order: KillOrder): Promise<void> {
+export interface Trap {
+  /** resolves when SIGKILL was sent (or is about to be), rejects when the step never came */
+  readonly sprung: Promise<void>;
+}
+
+/** Watches the agent's journal for the step, from before the work begins. */
+export async function armKill(cluster: Cluster, order: KillOrder): Promise<Trap> {
   const { nodeName, owner, step, afterMillis = 0, part = 'agent' } = order;
   const pod = await readyAgent(cluster, nodeName);
   const agent = mainProcess(pod, 'agent.js');
@@ -75,12 +75,13 @@ export async function killAtStep(cluster: Cluster, order: KillOrder): Promise<vo
     watcher.close();
     reject(new Error(`the task of ${owner.name} on ${nodeName} never came to the step ${step}`));
   }, STEP_MILLIS);
-  try {
-    look();
-    await promise;
-  } finally {
-    clearTimeout(timer);
-  }
+  look();
+  return { sprung: promise.finally(() => clearTimeout(timer)) };
+}
+
+/** Where the step cannot come before this watches. */
+export async function killAtStep(cluster: Cluster, order: KillOrder): Promise<void> {
+  await (await armKill(cluster, order)).sprung;
 }
 
 function engineOf(pod: Pod, { facts }: JournalRecord): HostProcess {
