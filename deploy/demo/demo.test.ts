@@ -157,11 +157,10 @@ redis                1        5  20.0 MiB     14.3 ms  2.0 GiB       1.50 s  all
 x                    1        5  20.0 MiB  below 3 ms  2.0 GiB       1.50 s  all keys`,
   );
   const verified = 'all 100000 keys, count of the saved moment, client goes on, source undisturbed';
-  const ends = renderTable([{ ...row, verified }])
-    .split('\n')
-    .slice(2);
+  const [header = '', , ...lines] = renderTable([{ ...row, verified }]).split('\n');
+  const column = header.indexOf('verified');
   assert.deepEqual(
-    ends.map((line) => line.slice(-48).trim()),
+    lines.map((line) => line.slice(column)),
     ['all 100000 keys, count of the saved moment,', 'client goes on, source undisturbed'],
   );
 });

@@ -85,6 +85,7 @@ describe('the originals are kept frozen', () => {
         const { directory } = stack.use(confine(victim, root));
         stack.use(victim);
         const freezerFile = join(directory, file);
+        await mustBeWell(victim, program === 'tree' ? 1 : 0);
         const before = identities(victim.pid);
         const trees = [
           { name: 'victim', rootPid: victim.pid, imagesDir: imagesDir(), freezerFile },

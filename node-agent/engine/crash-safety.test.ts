@@ -210,6 +210,8 @@ const isOver = ({ end, killed }: Session): boolean =>
 /** Kills beside one victim until the time is over or it is hurt. @throws Error that says where the engine was killed */
 async function tortureOne(subject: Subject, session: Session): Promise<void> {
   using victim = await startVictim(buildVictim(subject.program), subject.args);
+  // A thread that is being made has all signals blocked for a moment.
+  await mustBeWell(victim, subject.stopped);
   const before = identities(victim.pid);
   for (const kill of kills(session.random, await calibrate(victim))) {
     const where = await kill(victim);

@@ -57,6 +57,7 @@ describe('a dump fails', () => {
   for (const [name, code, task] of failures) {
     test(name, async () => {
       using victim = await startVictim(buildVictim('steady'), ['plain']);
+      await mustBeWell(victim);
       const before = identities(victim.pid);
       const { failure, status } = await startEngine(task(victim.pid)).ended;
       assert.equal(failure?.code, code);
@@ -89,6 +90,7 @@ describe('a dump fails', () => {
       using victim = await startVictim(buildVictim('unsupported'), [kind]);
       const ready = /^ready fd (-?\d+) (.*)$/m.exec(victim.output());
       if (Number(ready?.[1]) < 0) return t.skip(`this kernel gives no ${kind}: ${ready?.[2]}`);
+      await mustBeWell(victim);
       const before = identities(victim.pid);
       for (const dryRun of [true, false]) {
         const { failure, result } = await startEngine(dumpTask(victim.pid, imagesDir(), { dryRun }))
