@@ -19,6 +19,9 @@
 
 #define HOW_SIG_SETMASK 2
 #define SIGSET_BYTES 8
+#define FLAG_IDENTIFICATION 0x200000
+// interrupts, and the bit that is always 1
+#define CLEAN_FLAGS 0x202
 
 // The engine may die between any two of its calls, so every mixture of registers and signal mask that it can leave behind
 // must be harmless. It writes registers before the mask on the way in and the mask before registers on the way out; hence
@@ -47,6 +50,12 @@ _start:
     mov     rsp, [rbx + CONTROL_STACK]
     mov     rdi, rbx
     call    run_batch
+    // No tracer can set this flag: the thread does, for the program that it becomes (PTRACE_SETREGS leaves it alone).
+    mov     eax, [rbx + CONTROL_FLAGS]
+    and     eax, FLAG_IDENTIFICATION
+    or      eax, CLEAN_FLAGS
+    push    rax
+    popfq
     mov     rsp, [rbx + CONTROL_RSP]
     mov     eax, __NR_tgkill
     mov     rdi, [rbx + CONTROL_PID]

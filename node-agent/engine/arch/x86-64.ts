@@ -208,6 +208,9 @@ export const REG = {
   gs: 26,
 } as const;
 
+/** EFLAGS.ID: PTRACE_SETREGS leaves it as it is (arch/x86/kernel/ptrace.c, FLAG_MASK). */
+export const FLAG_IDENTIFICATION = 0x200000n;
+
 /** Words of `struct user_regs_struct`. */
 export const REGISTER_WORDS = 27;
 

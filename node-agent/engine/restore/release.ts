@@ -1,5 +1,5 @@
 // The last steps: sleeps re-armed, the interpreter out, registers in, and everybody goes at the same moment.
-import { SYS } from '../arch/x86-64.ts';
+import { FLAG_IDENTIFICATION, REG, SYS } from '../arch/x86-64.ts';
 import { readMaps } from '../linux/procfs/maps.ts';
 import { sizeOf } from '../memory/address-space.ts';
 import { onlyArea } from '../memory/saved-areas.ts';
@@ -7,6 +7,7 @@ import { findVdso } from '../memory/vdso.ts';
 import { TASK_STATE } from '../state/task-facts.ts';
 import { SIGNAL, sendSignal } from '../linux/signals.ts';
 import { settle } from '../tracee/bootstrap-call.ts';
+import { RemoteBatch } from '../tracee/remote-batch.ts';
 import { Resident } from '../tracee/resident.ts';
 import type { Tracer } from '../tracee/tracer.ts';
 import { findWayBack } from '../tracee/way-back.ts';
@@ -47,6 +48,8 @@ function leaveOutVdso(builder: ProcessUnderConstruction): void {
 }
 
 function finishThread({ thread, saved }: ThreadUnderConstruction, resident: Resident): void {
+  // The interpreter sets what a tracer cannot, at the end of any batch; an empty one will do.
+  if (thread.registers[REG.rflags]! & FLAG_IDENTIFICATION) new RemoteBatch(thread).run();
   const remaining = saved.core.threadCore?.waitRemainingNs;
   const slot = resident.slot(thread);
   rearm(thread, slot.dataAt, remaining);
