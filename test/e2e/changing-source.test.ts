@@ -86,7 +86,7 @@ describe('what changes while a pod is saved', { concurrency: true }, () => {
 
   it('a Checkpoint that is cancelled lets the pod go on', async () => {
     await using scene = await Scene.create(cluster, 'cancel');
-    const [source] = await scene.run(ballast(400));
+    const [source] = await scene.run(ballast(1500));
     assert.ok(source);
     await scene.checkpoint('one', 'ballast');
     const read = () => cluster.checkpoints.get({ namespace: scene.namespace, name: 'one' });
