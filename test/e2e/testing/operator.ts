@@ -17,7 +17,9 @@ export async function readyAgent(cluster: Cluster, nodeName: NodeName): Promise<
     `the agent of ${nodeName} is ready`,
     async () => {
       const list = await cluster.pods.list({ namespace: OPERATOR_NAMESPACE, labelSelector });
-      return list.items.filter((pod) => pod.spec.nodeName === nodeName && isReadyPod(pod));
+      return list.items.filter(
+        (pod) => pod.spec.nodeName === nodeName && isReadyPod(pod) && runsAgent(pod),
+      );
     },
     (ready) => ready.length === 1,
   );
@@ -27,6 +29,13 @@ export async function readyAgent(cluster: Cluster, nodeName: NodeName): Promise<
 const isReadyPod = (pod: Pod): boolean =>
   pod.metadata.deletionTimestamp === undefined &&
   pod.status?.containerStatuses?.every(({ ready }) => ready === true) === true;
+
+/** The status of a pod whose process was just killed is still that of before. */
+function runsAgent(pod: Pod): boolean {
+  return processesOf(pod).some(({ arguments: words }) =>
+    words.some((word) => word.endsWith('agent.js')),
+  );
+}
 
 export type AgentPart = 'agent' | 'engine';
 
