@@ -3,11 +3,12 @@ import { writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { HeldApplication } from './held-application.ts';
 import { SIGNAL, sendSignal } from './linux/signals.ts';
+import type { DumpTree } from './protocol.ts';
 import { clearRobustLists } from './state/robust-list.ts';
 
 /** Freezes their cgroups before they are let go, so that they never run again unless somebody thaws them. */
-export function keepFrozen(application: HeldApplication): void {
-  for (const { freezerFile, name } of application.trees) {
+export function keepFrozen(trees: readonly DumpTree[]): void {
+  for (const { freezerFile, name } of trees) {
     if (!freezerFile) throw new Error(`no freezer for ${name}`);
     // cgroup v2 takes 1, the v1 freezer a word.
     writeFileSync(freezerFile, basename(freezerFile) === 'cgroup.freeze' ? '1' : 'FROZEN');

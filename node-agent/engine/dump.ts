@@ -66,7 +66,7 @@ function save(task: DumpTask, work: Work): void {
   if (task.afterDump === 'KeepFrozen') {
     // No thread can do remote work in a frozen cgroup.
     application.putBack();
-    keepFrozen(application);
+    keepFrozen(task.trees);
   }
   if (task.afterDump === 'Kill') {
     for (const tree of dumps) tree.beforeEnd();

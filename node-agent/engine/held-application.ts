@@ -3,7 +3,7 @@ import { type PreparedMappings, prepareMappings } from './memory/mappings.ts';
 import { readMaps } from './linux/procfs/maps.ts';
 import { FreezeClock } from './freeze-limit.ts';
 import { hurry } from './linux/urgency.ts';
-import type { DumpTree } from './protocol.ts';
+import type { SourceTree } from './protocol.ts';
 import { isGone } from './tracee/attach.ts';
 import { settle } from './tracee/bootstrap-call.ts';
 import { sleepMillis } from './tracee/deadline.ts';
@@ -27,18 +27,18 @@ const PAUSE_BETWEEN_ATTEMPTS_MILLIS = 25;
  */
 export class HeldApplication {
   readonly tracer = new Tracer();
-  readonly trees: readonly DumpTree[];
+  readonly trees: readonly SourceTree[];
   readonly #mappings = new Map<TracedProcess, PreparedMappings & { readonly execs: number }>();
   #clock: FreezeClock | undefined;
   #freezeMillis = 0;
   #urgency: Disposable | undefined;
 
-  private constructor(trees: readonly DumpTree[]) {
+  private constructor(trees: readonly SourceTree[]) {
     this.trees = trees;
   }
 
   /** Attaches to all trees; they run. @throws LinuxError when somebody else traces them */
-  static seize(trees: readonly DumpTree[]): HeldApplication {
+  static seize(trees: readonly SourceTree[]): HeldApplication {
     const application = new HeldApplication(trees);
     try {
       for (const tree of trees) application.tracer.seizeTree(tree.rootPid);

@@ -1,9 +1,10 @@
 // The engine process: one task as JSON on stdin, events as JSON lines on stdout, exit status 0 only after a result.
 import { writeSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
+import { cleanUp } from './clean-up.ts';
 import { dump } from './dump.ts';
 import { describeFailure } from './failure.ts';
-import type { EngineEvent, EngineTask } from './protocol.ts';
+import type { EngineEvent, EngineResult, EngineTask } from './protocol.ts';
 import { Reporter } from './reporter.ts';
 import { rehearse } from './rehearsal.ts';
 import { restore } from './restore.ts';
@@ -18,12 +19,22 @@ async function main(): Promise<number> {
   const task = JSON.parse(await text(process.stdin)) as EngineTask;
   const reporter = new Reporter(emit);
   try {
-    const result = task.type === 'dump' ? dump(task, reporter) : restore(task, reporter);
-    emit({ event: 'result', result });
+    emit({ event: 'result', result: perform(task, reporter) });
     return 0;
   } catch (error) {
     reporter.failed(describeFailure(error));
     return 1;
+  }
+}
+
+function perform(task: EngineTask, reporter: Reporter): EngineResult {
+  switch (task.type) {
+    case 'dump':
+      return dump(task, reporter);
+    case 'restore':
+      return restore(task, reporter);
+    case 'clean-up':
+      return cleanUp(task);
   }
 }
 

@@ -15,11 +15,15 @@ export type OutsidePeers = 'Fail' | 'Ignore';
 /** What to do with file locks: take them again at the restore, or refuse the dump. */
 export type FileLocks = 'Keep' | 'Refuse';
 
-/** One process tree to save, in most cases one container. */
-export interface DumpTree {
+/** One process tree, in most cases one container. */
+export interface SourceTree {
   readonly name: string;
   /** root process, as the engine's pid namespace numbers it */
   readonly rootPid: number;
+}
+
+/** One process tree to save. */
+export interface DumpTree extends SourceTree {
   /** existing, empty directory for the CRIU images */
   readonly imagesDir: string;
   /** `cgroup.freeze` or v1 `freezer.state` file that keeps the tree stopped after `KeepFrozen` */
@@ -64,7 +68,15 @@ export interface RestoreTask {
   readonly leaveStopped: boolean;
 }
 
-export type EngineTask = DumpTask | RestoreTask;
+/** Takes away what engines that were killed left in the trees of a dump. */
+export interface CleanUpTask {
+  readonly type: 'clean-up';
+  readonly trees: readonly SourceTree[];
+  /** as in {@link DumpTask} */
+  readonly freezeLimitMillis: number;
+}
+
+export type EngineTask = DumpTask | RestoreTask | CleanUpTask;
 
 /** Sums of one saved or restored tree. */
 export interface TreeReport {
@@ -107,6 +119,16 @@ export interface RestoreResult {
   readonly findings: readonly Finding[];
 }
 
+export interface CleanUpResult {
+  /** dead snapshots that were reaped and mappings that were taken away */
+  readonly removed: number;
+  /** what is still in use, and goes with a later dump or with its process; with `removed` 0, too, nothing was touched */
+  readonly left: number;
+  readonly freezeMillis: number;
+}
+
+export type EngineResult = DumpResult | RestoreResult | CleanUpResult;
+
 /** Machine-readable failure. `code` is CamelCase and stable. */
 export interface EngineFailure {
   readonly code: string;
@@ -138,5 +160,5 @@ export type EngineEvent =
   | { readonly event: 'stage'; readonly stage: DumpStage | RestoreStage; readonly atMillis: number }
   | { readonly event: 'progress'; readonly bytesDone: number; readonly bytesTotal: number }
   | { readonly event: 'finding'; readonly finding: Finding }
-  | { readonly event: 'result'; readonly result: DumpResult | RestoreResult }
+  | { readonly event: 'result'; readonly result: EngineResult }
   | { readonly event: 'failed'; readonly failure: EngineFailure };

@@ -1,7 +1,7 @@
 // Programs of another word size: refused before the first remote call, whose 64-bit code would kill them.
 import { REG, USER_CS_64 } from './arch/x86-64.ts';
 import { type Finding, RefusedError, refusal } from './finding.ts';
-import type { DumpTree } from './protocol.ts';
+import type { SourceTree } from './protocol.ts';
 import { listMembers } from './state/process-tree.ts';
 import type { TracedProcess } from './tracee/traced-process.ts';
 import type { Tracer } from './tracee/tracer.ts';
@@ -14,7 +14,7 @@ const ADVICE = '32-bit programs are not supported: run a 64-bit build';
  * @param trees stopped, untouched so far
  * @throws RefusedError naming every process with a thread in 32-bit code
  */
-export function refuseCompat(tracer: Tracer, trees: readonly DumpTree[]): void {
+export function refuseCompat(tracer: Tracer, trees: readonly SourceTree[]): void {
   const findings = trees.flatMap(({ name, rootPid }) =>
     listMembers(tracer, rootPid).flatMap(({ process }) => {
       const finding = process && judge(process);

@@ -81,6 +81,7 @@ for (const [when, step, end] of CRASHES) {
     const status = await crashAndRestart(bench, { when, step }, bench.giveDump());
     assert.equal(status.error?.code ?? status.state, end, JSON.stringify(status));
     assert.deepEqual(bench.bundles(), end === 'Succeeded' ? [BUNDLE_NAME] : []);
+    assert.equal(bench.cleanUps, end === 'Succeeded' ? 0 : 1);
   });
 
   test(`killed ${when} "${step}" with a source to be kept frozen`, async () => {

@@ -12,6 +12,7 @@ import { failureOfEngine } from './engine-failure.ts';
 import { EngineCrashedError, EngineFailedError } from './engine-process.ts';
 import { FreezeWatch } from './freeze-watch.ts';
 import type { SavedDump } from './journal.ts';
+import { cleanUpSource } from './source-clean-up.ts';
 
 /** Saves all processes into `staging`; journal: engine, saved. The application runs, or stays frozen if asked for. */
 export async function saveProcesses(
@@ -104,6 +105,7 @@ export async function runDump(context: DumpContext, work: EngineWork): Promise<S
     });
     return { result: result as DumpResult, ...times.times() };
   } catch (error) {
+    if (!(error instanceof EngineFailedError)) await cleanUpSource(context, containers);
     throw explain(error, containers);
   }
 }
@@ -161,7 +163,7 @@ function explain(error: unknown, { all }: HeldContainers): unknown {
     return failureOfEngine(error.failure, container);
   }
   if (error instanceof EngineCrashedError) {
-    // Somebody killed it, the kernel for want of memory perhaps. The next one also takes away what it left.
+    // Somebody killed it, the kernel for want of memory perhaps.
     return new TaskFailure('EngineFailed', messageOf(error), { cause: error, retryable: true });
   }
   return error;

@@ -11,6 +11,7 @@ import { saveProcesses } from './dump-processes.ts';
 import { finishBundle, giveName } from './dump-bundle.ts';
 import { undoDump } from './dump-undo.ts';
 import type { SavedDump } from './journal.ts';
+import { cleanUpSource } from './source-clean-up.ts';
 import { HandOver, type SpecOf, type TaskContext, type TaskHandler } from './task-context.ts';
 
 export type DumpContext = TaskContext<SpecOf<'Dump'>>;
@@ -21,6 +22,7 @@ export const dumpHandler: TaskHandler<'Dump'> = {
   run,
   resume,
   abandon: async (context) => {
+    await cleanUpLater(context);
     await undoDump(context);
   },
 };
@@ -60,8 +62,20 @@ async function resume(context: DumpContext): Promise<TaskResult> {
       return await nameOnly(context);
     case 'engine':
     case 'ended':
+      await cleanUpLater(context);
       await undoDump(context);
       throw interrupted('while the processes were being saved');
+  }
+}
+
+/** The engine of an earlier agent died with it, or soon after. */
+async function cleanUpLater(context: DumpContext): Promise<void> {
+  if (context.journal.step !== 'engine') return;
+  try {
+    using containers = await holdDumpContainers(context);
+    await cleanUpSource(context, containers);
+  } catch {
+    // The containers are gone, and with them whatever was left.
   }
 }
 

@@ -6,13 +6,7 @@ import type { Readable, Writable } from 'node:stream';
 import { Deadline, abortable } from '../../kube/deadline.ts';
 import { jsonLines } from '../../kube/json-lines.ts';
 import { ProcessHandle } from '../container/process-handle.ts';
-import type {
-  DumpResult,
-  EngineEvent,
-  EngineFailure,
-  EngineTask,
-  RestoreResult,
-} from '../engine/protocol.ts';
+import type { EngineEvent, EngineFailure, EngineResult, EngineTask } from '../engine/protocol.ts';
 
 const READY_MILLIS = 20_000;
 /** After its last word the engine has only to exit. */
@@ -107,7 +101,7 @@ export class EngineProcess implements Disposable {
    *
    * @throws EngineFailedError, EngineCrashedError, or the signal's reason once the engine is dead
    */
-  async run(task: EngineTask, { onEvent, signal }: EngineRun): Promise<DumpResult | RestoreResult> {
+  async run(task: EngineTask, { onEvent, signal }: EngineRun): Promise<EngineResult> {
     const kill = (): void => this.kill();
     signal.addEventListener('abort', kill);
     try {
@@ -120,6 +114,8 @@ export class EngineProcess implements Disposable {
       return this.#resultOf(last);
     } catch (error) {
       if (signal.aborted && !(error instanceof EngineFailedError)) {
+        // Its listener does not hear of an abort that came first.
+        this.kill();
         await this.#awaitExit();
         throw signal.reason;
       }
@@ -163,7 +159,7 @@ export class EngineProcess implements Disposable {
     }
   }
 
-  #resultOf(last: EngineEvent | undefined): DumpResult | RestoreResult {
+  #resultOf(last: EngineEvent | undefined): EngineResult {
     if (last?.event === 'result') {
       return last.result;
     }

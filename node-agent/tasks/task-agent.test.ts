@@ -85,6 +85,7 @@ test('a refusal of the engine reaches the report, with its process and object', 
       message: 'fd 7 -> anon_inode:[io_uring]: turn it off',
     },
   ]);
+  assert.equal(bench.cleanUps, 0, 'the engine let go in good order');
   await assertNothingLeft(bench);
 });
 
@@ -99,6 +100,7 @@ test('an engine that crashes is a failure with its last words', async () => {
   bench.scenario([...SUCCESS.slice(0, 4), { do: 'kill-self' }]);
   const killed = await bench.untilEnded(bench.giveDump());
   assert.match(killed.error?.message ?? '', /SIGKILL/);
+  assert.equal(bench.cleanUps, 2);
   await assertNothingLeft(bench);
 });
 
@@ -108,6 +110,7 @@ test('an engine that hangs while the application stands still is ended at the li
   await using _agent = await agentOn(bench);
   const status = await bench.untilEnded(bench.giveDump({ freezeLimitMillis: 200 }));
   assert.equal(status.error?.code, 'FreezeLimitExceeded');
+  assert.equal(bench.cleanUps, 1);
   await assertNothingLeft(bench);
 });
 
@@ -123,6 +126,7 @@ test('a cancelled dump lets go at once and leaves nothing', async () => {
     .resource(NODE_TASKS)
     .mergePatch(ref, { spec: { cancel: true } });
   assert.equal((await bench.untilEnded(name)).state, 'Canceled');
+  assert.equal(bench.cleanUps, 1);
   await assertNothingLeft(bench);
 });
 
@@ -135,6 +139,7 @@ test('a task that is deleted in the middle is undone', async () => {
   await bench.api.client().resource(NODE_TASKS).delete({ namespace: OPERATOR_NAMESPACE, name });
   await until('let go', () => bench.victimState === 'S');
   await assertNothingLeft(bench);
+  assert.equal(bench.cleanUps, 1);
 });
 
 test('a deadline ends the work; one that has passed before it begins, too', async () => {
@@ -145,6 +150,7 @@ test('a deadline ends the work; one that has passed before it begins, too', asyn
   const status = await bench.untilEnded(bench.giveDump({}, soon));
   assert.equal(status.error?.code, 'TimedOut');
   await assertNothingLeft(bench);
+  assert.equal(bench.cleanUps, 1);
   const past = { deadline: '2020-01-01T00:00:00Z' };
   assert.equal((await bench.untilEnded(bench.giveDump({}, past))).error?.code, 'TimedOut');
   await assertNothingLeft(bench);

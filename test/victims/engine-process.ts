@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import type {
+  CleanUpResult,
   DumpResult,
   DumpTask,
   EngineEvent,
@@ -25,6 +26,7 @@ export interface EngineEnd {
   /** of a dump */
   readonly result: DumpResult | undefined;
   readonly restored: RestoreResult | undefined;
+  readonly cleanedUp: CleanUpResult | undefined;
   readonly failure: EngineFailure | undefined;
   /** in the order in which they were reported, with the engine's own times */
   readonly stages: readonly { readonly stage: Stage; readonly atMillis: number }[];
@@ -97,8 +99,9 @@ export function startEngine(task: EngineTask, options: EngineOptions = {}): Runn
 function summary(events: readonly EngineEvent[]): Omit<EngineEnd, 'status' | 'signal' | 'stderr'> {
   const result = events.find((event) => event.event === 'result')?.result;
   return {
-    result: result && 'freezeMillis' in result ? result : undefined,
+    result: result && 'requirements' in result ? result : undefined,
     restored: result && 'restoreMillis' in result ? result : undefined,
+    cleanedUp: result && 'removed' in result ? result : undefined,
     failure: events.find((event) => event.event === 'failed')?.failure,
     stages: events.filter((event) => event.event === 'stage'),
   };

@@ -72,14 +72,24 @@ export function reapLeftBehind(nsPids: readonly number[], remote: RemoteBatch): 
   for (const nsPid of nsPids) remote.call(SYS.wait4, nsPid, 0, WALL | WNOHANG, 0);
 }
 
-/** A zombie that our fork made: no exit signal, and it died with the signals blocked that are blocked in an interpreter. */
+/** A zombie that our fork made. */
 export function isDeadSnapshot(pid: number): boolean {
+  return snapshotState(pid) === 'dead';
+}
+
+/**
+ * What our fork makes has no exit signal, and lives and dies with the signals blocked that are blocked in an interpreter.
+ *
+ * @returns undefined for any other process, and for none
+ */
+export function snapshotState(pid: number): 'alive' | 'dead' | undefined {
   try {
     const field = readStat(pid);
-    if (field(3) !== 'Z' || field(STAT_EXIT_SIGNAL) !== '0') return false;
-    return isQuietMask(readStatus(pid).blockedSignals);
+    if (field(STAT_EXIT_SIGNAL) !== '0') return undefined;
+    if (!isQuietMask(readStatus(pid).blockedSignals)) return undefined;
+    return field(STAT.state) === 'Z' ? 'dead' : 'alive';
   } catch {
-    return false;
+    return undefined;
   }
 }
 

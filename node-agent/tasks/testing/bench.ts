@@ -18,7 +18,7 @@ import { FakeApiServer } from '../../../kube/testing/fake-api-server.ts';
 import { until } from '../../../kube/testing/until.ts';
 import { NODE_TASKS } from '../task-agent.ts';
 import { type FakeNode, freezerFile, prepareFreezer, scenarioFile } from './fake-tools.ts';
-import { type Scenario, SUCCESS, writeScenario } from './scenario.ts';
+import { readCleanUps, type Scenario, SUCCESS, writeScenario } from './scenario.ts';
 
 const POD = { namespace: 'team', name: 'app-1', uid: 'pod-1' };
 export const BUNDLE_NAME = 'chk-c-1';
@@ -78,6 +78,11 @@ export class Bench implements FakeNode, AsyncDisposable {
 
   scenario(scenario: Scenario): void {
     writeScenario(scenarioFile(this), scenario);
+  }
+
+  /** How often an engine was told to take away what another one left in the victim. */
+  get cleanUps(): number {
+    return readCleanUps(scenarioFile(this)).filter((pids) => pids === `${this.victimPid}`).length;
   }
 
   /** Puts a task before the agent. */

@@ -3,9 +3,19 @@
 import { existsSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { detach, interrupt, seize } from '../../engine/linux/ptrace.ts';
 import { poll } from '../../engine/linux/wait.ts';
-import type { DumpResult, EngineEvent, EngineTask, RestoreResult } from '../../engine/protocol.ts';
+import type {
+  CleanUpTask,
+  DumpResult,
+  DumpTask,
+  EngineEvent,
+  EngineTask,
+  RestoreResult,
+  RestoreTask,
+} from '../../engine/protocol.ts';
 import { TEST_REQUIREMENTS } from '../../bundle/testing/volume.ts';
-import { readScenario, type ScenarioStep } from './scenario.ts';
+import { noteCleanUp, readScenario, type ScenarioStep } from './scenario.ts';
+
+type Saving = DumpTask | RestoreTask;
 
 const pause = new Int32Array(new SharedArrayBuffer(4));
 const sleepMillis = (millis: number): unknown => Atomics.wait(pause, 0, 0, millis);
@@ -14,7 +24,7 @@ function say(event: EngineEvent): void {
   writeSync(1, `${JSON.stringify(event)}\n`);
 }
 
-function pidsOf(task: EngineTask): number[] {
+function pidsOf(task: Saving): number[] {
   return task.type === 'dump' ? task.trees.map(({ rootPid }) => rootPid) : [];
 }
 
@@ -26,7 +36,7 @@ function stop(pid: number): void {
   }
 }
 
-function resultOf(task: EngineTask): DumpResult | RestoreResult {
+function resultOf(task: Saving): DumpResult | RestoreResult {
   const trees = task.trees.map(({ name }) => ({
     name,
     processes: 1,
@@ -38,7 +48,7 @@ function resultOf(task: EngineTask): DumpResult | RestoreResult {
     : { trees, rootPids: [], restoreMillis: 2.5, findings: [] };
 }
 
-function writeImages(task: EngineTask, pagesBytes: number): void {
+function writeImages(task: Saving, pagesBytes: number): void {
   for (const { imagesDir } of task.trees) {
     writeFileSync(`${imagesDir}/inventory.img`, 'inventory');
     writeFileSync(`${imagesDir}/stats-dump`, 'stats');
@@ -46,13 +56,13 @@ function writeImages(task: EngineTask, pagesBytes: number): void {
   }
 }
 
-function freeze(task: EngineTask): void {
+function freeze(task: Saving): void {
   if (task.type === 'dump') {
     task.trees.forEach(({ freezerFile = '' }) => writeFileSync(freezerFile, '1'));
   }
 }
 
-function perform(step: ScenarioStep, task: EngineTask): void {
+function perform(step: ScenarioStep, task: Saving): void {
   switch (step.do) {
     case 'say':
       return say(step.event);
@@ -84,8 +94,22 @@ function perform(step: ScenarioStep, task: EngineTask): void {
   }
 }
 
+/** Only notes that it was asked to. */
+function cleanUp(task: CleanUpTask, scenario: string): void {
+  noteCleanUp(
+    scenario,
+    task.trees.map(({ rootPid }) => rootPid),
+  );
+  say({ event: 'result', result: { removed: 1, left: 0, freezeMillis: 1 } });
+}
+
 say({ event: 'ready' });
 const task = JSON.parse(readFileSync(0, 'utf8')) as EngineTask;
-for (const step of readScenario(process.argv[2] ?? '')) {
-  perform(step, task);
+const scenario = process.argv[2] ?? '';
+if (task.type === 'clean-up') {
+  cleanUp(task, scenario);
+} else {
+  for (const step of readScenario(scenario)) {
+    perform(step, task);
+  }
 }

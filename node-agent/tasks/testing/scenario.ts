@@ -1,5 +1,5 @@
 // What the fake engine shall do, told by a file, so that every engine of a test (spares too) reads the latest.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import type { EngineEvent } from '../../engine/protocol.ts';
 
 export type ScenarioStep =
@@ -27,6 +27,19 @@ export function writeScenario(file: string, scenario: Scenario): void {
 
 export function readScenario(file: string): Scenario {
   return JSON.parse(readFileSync(file, 'utf8')) as Scenario;
+}
+
+const cleanUpsFile = (scenarioFile: string): string => `${scenarioFile}.clean-ups`;
+
+/** The engine was told to take away what others left in these processes. */
+export function noteCleanUp(scenarioFile: string, pids: readonly number[]): void {
+  appendFileSync(cleanUpsFile(scenarioFile), `${pids.join(' ')}\n`);
+}
+
+/** Root processes of every clean-up so far, a line for each. */
+export function readCleanUps(scenarioFile: string): string[] {
+  const file = cleanUpsFile(scenarioFile);
+  return existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : [];
 }
 
 const stage = (

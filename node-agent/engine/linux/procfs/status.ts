@@ -92,6 +92,7 @@ export function readStat(pid: number): (field: number) => string {
 }
 
 export const STAT = {
+  state: 3,
   ppid: 4,
   session: 6,
   ttyNumber: 7,
