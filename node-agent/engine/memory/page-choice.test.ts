@@ -56,7 +56,7 @@ test('anonymous memory: all that exists but the zero page and guards', () => {
   assert.deepEqual(numbers(runs), [1, 2, 4, 6]);
   assert.deepEqual(numbers(guards), [5]);
   assert.equal(bytes, 4 * 4096);
-  assert.ok(runs.every((run) => run.lazy && run.readable));
+  assert.ok(runs.every((run) => run.lazy && run.giveable));
 });
 
 test('a private file: only what the process changed', () => {
@@ -77,13 +77,15 @@ test('shared, droppable and kernel memory has no pages of its own, the vDSO is a
     assert.deepEqual(choosePages(none, [area(kind, 7)], true).runs, [], kind);
   }
   assert.deepEqual(choosePages(none, [area('anonymous', 7, 'rd wr wf dd dp')], true).runs, []);
-  assert.deepEqual(numbers(choosePages(none, [area('vdso', 2)], true).runs), [0, 1]);
+  const { runs } = choosePages(none, [area('vdso', 2)], true);
+  assert.deepEqual(numbers(runs), [0, 1]);
+  assert.ok(runs.every(({ giveable }) => !giveable), 'the vDSO is copied');
 });
 
 const run = (start: number, pages: number, more: Partial<PageRun> = {}): PageRun => ({
   start: BigInt(start) * PAGE,
   end: BigInt(start + pages) * PAGE,
-  readable: true,
+  giveable: true,
   lazy: true,
   ...more,
 });
@@ -101,7 +103,7 @@ test('neighbours of one kind are one run of the pagemap', () => {
 });
 
 test('runs that cannot be read are copied, in their place', () => {
-  const groups = groupsOf([run(1, 1), run(3, 1), run(5, 1, { readable: false }), run(7, 1)]);
+  const groups = groupsOf([run(1, 1), run(3, 1), run(5, 1, { giveable: false }), run(7, 1)]);
   assert.deepEqual(
     groups.map((group) => group.length),
     [2, 1, 1],

@@ -6,8 +6,8 @@ import type { Area, AreaKind } from './area.ts';
 export interface PageRun {
   readonly start: bigint;
   readonly end: bigint;
-  /** the process itself may read it: else only /proc/PID/mem can */
-  readonly readable: boolean;
+  /** the process itself may read it and give it to a pipe: else it is copied through /proc/PID/mem */
+  readonly giveable: boolean;
   /** CRIU's PE_LAZY: a restore may fetch it when it is first touched */
   readonly lazy: boolean;
 }
@@ -76,7 +76,8 @@ const GUARDED: PageQuery = { inverted: 0n, mask: GUARD, anyOf: GUARD };
 
 function run(start: bigint, end: bigint, { mapping, kind }: Area): PageRun {
   const lazy = kind === 'anonymous' && !mapping.flags.has('lo');
-  return { start, end, readable: mapping.readable, lazy };
+  // The vDSO lies in the kernel's own image, and not every disk of a virtual machine can read from there (EIO).
+  return { start, end, giveable: mapping.readable && kind !== 'vdso', lazy };
 }
 
 /** Neighbouring runs of one kind as one: what a pagemap shows. */

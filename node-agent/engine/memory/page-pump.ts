@@ -85,7 +85,7 @@ export class PagePump {
   /** Appends all pages of the runs to the file, in order. @throws TraceeError when the process ends */
   save(runs: readonly PageRun[], file: PagesFile): void {
     for (const group of groupsOf(runs)) {
-      if (group[0]?.readable === true) this.#pump(group, file);
+      if (group[0]?.giveable === true) this.#pump(group, file);
       else for (const run of group) this.#copy(run, file);
     }
   }
@@ -199,7 +199,7 @@ export function groupsOf(runs: readonly PageRun[]): PageRun[][] {
   const groups: PageRun[][] = [];
   for (const run of runs) {
     const last = groups.at(-1);
-    if (last && last.length < MAX_RANGES && last[0]?.readable === run.readable) last.push(run);
+    if (last && last.length < MAX_RANGES && last[0]?.giveable === run.giveable) last.push(run);
     else groups.push([run]);
   }
   return groups;

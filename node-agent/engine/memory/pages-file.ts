@@ -19,8 +19,11 @@ export class PagesIds {
 
 const EINTR = 4;
 const MAX_TRIES = 1000;
-/** A file system that refuses O_DIRECT says so when the file is opened or with the first transfer. */
-const REFUSES_DIRECT: ReadonlySet<string> = new Set(['EINVAL', 'EOPNOTSUPP']);
+/**
+ * A file system that refuses O_DIRECT says so when the file is opened or with the first transfer. EIO: the disk cannot read
+ * from that memory, or is broken; then the page cache cannot write either, which is noticed when it is synced.
+ */
+const REFUSES_DIRECT: ReadonlySet<string> = new Set(['EINVAL', 'EOPNOTSUPP', 'EIO']);
 const NO_PREALLOCATION: ReadonlySet<string> = new Set(['EOPNOTSUPP', 'ENOSYS', 'EINVAL']);
 
 /** Appends whole pages to one pages-N.img. The descriptor belongs to the image writer, which syncs and closes it. */
