@@ -66,7 +66,6 @@ const REFUSED: readonly (readonly [string, string, string])[] = [
   ['7f00-8f00 rw-p 0 00:10 3 /anon_hugepage (deleted)', 'rd wr ht', 'HugeTlb'],
   ['7f00-8f00 rw-s 0 00:0e 3 anon_inode:[io_uring]', 'rd wr sh', 'IoUring'],
   ['7f00-8f00 rw-s 0 00:0e 3 anon_inode:[perf_event]', 'rd wr sh', 'PerfEvent'],
-  ['7f00-8f00 rw-s 0 00:08 3 socket:[123]', 'rd wr sh', 'PacketRing'],
   ['7f00-8f00 rw-s 0 00:05 3 /dev/mem', 'rd wr sh io pf', 'DeviceMapping'],
   ['7f00-8f00 --xp 0 00:00 0 [uprobes]', 'ex', 'Uprobes'],
   ['7f00-8f00 rw-p 0 00:00 0', 'rd wr um', 'Userfaultfd'],

@@ -19,6 +19,8 @@ export type AreaKind =
   | 'shared-memory-private'
   /** of asynchronous I/O, shared with the kernel */
   | 'aio-ring'
+  /** of a packet socket, shared with the kernel; it is empty after a restore */
+  | 'packet-ring'
   | 'vdso'
   | 'vvar'
   | 'vsyscall';
@@ -103,7 +105,6 @@ const REFUSED_NAMES: readonly (readonly [RegExp, string, string])[] = [
   [/^anon_inode:\[io_uring\]/, 'IoUring', 'turn io_uring off (for most programs a setting)'],
   [/^anon_inode:\[perf_event\]/, 'PerfEvent', 'stop the profiler first'],
   [/^anon_inode:/, 'KernelObjectMapping', 'the object behind the mapping cannot be saved'],
-  [/^socket:\[/, 'PacketRing', 'close the packet socket first'],
   [/^\/dmabuf/, 'DeviceMapping', 'release the device first'],
   [/^\[uprobes\]/, 'Uprobes', 'remove the probes (perf, bpftrace) from its program first'],
 ];
@@ -120,6 +121,7 @@ export function classify(mapping: Mapping, shmemDevice: string, pid: number): Ar
   if (special) return special;
   const refused = refusedBy(mapping);
   if (mapping.name.startsWith('/[aio]') && !isOnDisk(mapping)) return 'aio-ring';
+  if (mapping.name.startsWith('socket:[')) return 'packet-ring';
   if (refused) return refusal(refused.code, pid, describeMapping(mapping), refused.advice);
   if (mapping.device === shmemDevice && mapping.inode !== 0n) {
     if (SHARED_MEMORY_NAMES.test(mapping.name)) {
@@ -183,14 +185,17 @@ const STATUS: Readonly<Record<AreaKind, number>> = {
   'shared-memory': VmaStatus.REGULAR | VmaStatus.FILE_SHARED | VmaStatus.MEMFD,
   'shared-memory-private': VmaStatus.REGULAR | VmaStatus.FILE_PRIVATE | VmaStatus.MEMFD,
   'aio-ring': VmaStatus.AIORING,
+  'packet-ring': VmaStatus.REGULAR | VmaStatus.SOCKET,
   vdso: VmaStatus.REGULAR | VmaStatus.VDSO | VmaStatus.ANON_PRIVATE,
   vvar: VmaStatus.REGULAR | VmaStatus.VVAR | VmaStatus.ANON_PRIVATE,
   vsyscall: VmaStatus.VSYSCALL | VmaStatus.ANON_PRIVATE,
 };
 
+const BEHIND_FILE = VmaStatus.FILE_PRIVATE | VmaStatus.FILE_SHARED | VmaStatus.SOCKET;
+
 /** Has the kind a file in files.img? */
 export function hasFile(kind: AreaKind): boolean {
-  return (STATUS[kind] & (VmaStatus.FILE_PRIVATE | VmaStatus.FILE_SHARED)) !== 0;
+  return (STATUS[kind] & BEHIND_FILE) !== 0;
 }
 
 /** The file behind an area: its id in files.img, and the flags to open it with. */

@@ -1,7 +1,7 @@
 // The address space of one process as CRIU's mm message: read while it runs, checked again in the freeze.
 import { lstatSync } from 'node:fs';
 import { SYS } from '../arch/x86-64.ts';
-import type { Finding } from '../finding.ts';
+import { type Finding, refusal } from '../finding.ts';
 import type { VmaEntry } from '../image/messages/memory.ts';
 import { type Mapping, readMaps, readSmaps, sameMapping } from '../linux/procfs/maps.ts';
 import { readProc, readProcBytes } from '../linux/procfs/read.ts';
@@ -11,7 +11,14 @@ import type { ProcessSubject } from '../state/state-kind.ts';
 import type { RemoteBatch } from '../tracee/remote-batch.ts';
 import type { TracedProcess } from '../tracee/traced-process.ts';
 import { collectRings } from './aio-ring.ts';
-import { type Area, type AreaFile, classify, hasFile, vmaEntryOf } from './area.ts';
+import {
+  type Area,
+  type AreaFile,
+  classify,
+  describeMapping,
+  hasFile,
+  vmaEntryOf,
+} from './area.ts';
 import { HeadroomGauge } from './headroom.ts';
 import { reapLeftBehind, snapshotsLeftBehind } from './reap.ts';
 import { kernelShmemDevice, type SharedMemoryDump } from './shared-memory.ts';
@@ -54,6 +61,8 @@ export interface MappedFiles {
     openFlags: number,
     report: (finding: Finding) => void,
   ): number;
+  /** File id of what a descriptor with this link text leads to; `broken` is called when there turns out to be none. */
+  promise(link: string, broken: () => void): number;
 }
 
 /** Where the files and shared objects behind mappings are registered: one for all processes of a tree. */
@@ -221,12 +230,18 @@ function fileIds(
     ids.set(key, id);
     return id;
   };
+  const ringOf = (mapping: Mapping): number =>
+    files.promise(mapping.name, () => {
+      const advice = 'its socket is closed, and only the mapping is left: keep it open';
+      report(refusal('PacketRing', process.nsPid, describeMapping(mapping), advice));
+    });
   return {
     ofExe: (): number => files.pathFile(process, `/proc/${pid}/exe`, O_RDONLY, report),
     ofArea: ({ mapping, kind }: Area): AreaFile => {
       const link = mapLink(pid, mapping);
       const openFlags = knownOpenFlags.get(mapping.start) ?? openFlagsOf(pid, mapping);
       const shared = kind === 'shared-memory' || kind === 'shared-memory-private';
+      if (kind === 'packet-ring') return { id: ringOf(mapping), openFlags: O_RDWR };
       const id = cached(`${mapping.device} ${mapping.inode}`, () =>
         shared ? sharedMemory.mappedFileId(link) : files.pathFile(process, link, O_RDONLY, report),
       );

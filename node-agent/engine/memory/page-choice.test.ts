@@ -79,7 +79,10 @@ test('shared, droppable and kernel memory has no pages of its own, the vDSO is a
   assert.deepEqual(choosePages(none, [area('anonymous', 7, 'rd wr wf dd dp')], true).runs, []);
   const { runs } = choosePages(none, [area('vdso', 2)], true);
   assert.deepEqual(numbers(runs), [0, 1]);
-  assert.ok(runs.every(({ giveable }) => !giveable), 'the vDSO is copied');
+  assert.ok(
+    runs.every(({ giveable }) => !giveable),
+    'the vDSO is copied',
+  );
 });
 
 const run = (start: number, pages: number, more: Partial<PageRun> = {}): PageRun => ({

@@ -16,14 +16,15 @@ export type SavedKind =
   | 'vvar'
   /** made by io_setup(2) */
   | 'aio-ring'
+  /** mapped when its socket is open again */
+  | 'packet-ring'
   /** the kernel's, at the same place everywhere */
   | 'vsyscall'
   /** pages that trap, inside another area */
   | 'guard'
   | 'unsupported';
 
-const UNSUPPORTED =
-  VmaStatus.SYSVIPC | VmaStatus.SOCKET | VmaStatus.SHSTK | VmaStatus.UPROBES | VmaStatus.EXT_PLUGIN;
+const UNSUPPORTED = VmaStatus.SYSVIPC | VmaStatus.SHSTK | VmaStatus.UPROBES | VmaStatus.EXT_PLUGIN;
 
 /** @param area as CRIU 4.2 writes it */
 export function kindOf({ status, flags }: VmaEntry): SavedKind {
@@ -32,6 +33,7 @@ export function kindOf({ status, flags }: VmaEntry): SavedKind {
   if (status & VmaStatus.VVAR) return 'vvar';
   if (status & VmaStatus.VDSO) return 'vdso';
   if (status & VmaStatus.AIORING) return 'aio-ring';
+  if (status & VmaStatus.SOCKET) return 'packet-ring';
   if (status & UNSUPPORTED || flags & MAP.HUGETLB) return 'unsupported';
   if (status & (VmaStatus.MEMFD | VmaStatus.ANON_SHARED)) return 'shared-memory';
   if (status & (VmaStatus.FILE_PRIVATE | VmaStatus.FILE_SHARED)) return 'file';

@@ -4,6 +4,7 @@ import type { FileEntry } from '../../image/messages/files.ts';
 import type { ImageReader } from '../../image/reader.ts';
 import { OwnedFd } from '../../linux/descriptors.ts';
 import { O, openPath, statBelow } from '../../linux/file-facts.ts';
+import { kindOf } from '../../memory/saved-areas.ts';
 import type { SavedTree } from '../records.ts';
 import type { FileTarget, FileTargetOptions } from './file-opening.ts';
 import { FILE_KINDS } from './kinds.ts';
@@ -67,8 +68,25 @@ export function checkFiles(
     ...lost.map(([id, pid]) =>
       refusal('FileEntryMissing', pid, `file ${id}`, 'files.img does not have it: dump again'),
     ),
+    ...ringsWithoutSocket(
+      tree,
+      (id) => holders.has(id) && saved.entries.get(id)?.psk !== undefined,
+    ),
     ...[...saved.entries.values()].flatMap((entry) => checkEntry(entry, target)),
   ];
+}
+
+/** A ring is mapped from its open socket. */
+function ringsWithoutSocket(
+  { processes }: SavedTree,
+  isSocket: (id: number) => boolean,
+): Finding[] {
+  const advice = 'no process holds its packet socket: dump again';
+  return processes.flatMap(({ pid, mm }) =>
+    (mm?.vmas ?? [])
+      .filter((area) => kindOf(area) === 'packet-ring' && !isSocket(Number(area.shmid)))
+      .map(({ start }) => refusal('PacketRing', pid, `ring at ${start.toString(16)}`, advice)),
+  );
 }
 
 function checkEntry(entry: FileEntry, target: FileTarget): Finding[] {

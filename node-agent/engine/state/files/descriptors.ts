@@ -110,6 +110,7 @@ class DescriptorCollection implements FileDump, Collected {
     try {
       refuseSharedTables(this.subjects);
       const tables = this.subjects.map((subject) => this.#collectTable(subject));
+      this.registry.breakPromises();
       for (const step of this.#steps) step();
       this.#locks.finish(this);
       this.subjects.forEach(({ process }, i) => {
@@ -162,7 +163,7 @@ class DescriptorCollection implements FileDump, Collected {
     const alike = entryOf(this.#alike, `${link} ${stat.dev}:${stat.ino} ${info.flags} ${info.pos}`);
     const { found, place } = findOpenFile(alike, at, link.startsWith('socket:'));
     if (found) return found;
-    const file = new OpenFile(this.registry.allocate(), at, subject, facts);
+    const file = new OpenFile(this.registry.allocate(link), at, subject, facts);
     alike.splice(place, 0, file);
     this.#files.push(file);
     entryOf(this.#byLink, link).push(file);

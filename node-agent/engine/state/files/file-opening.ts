@@ -55,6 +55,8 @@ export interface FileOpening {
   readonly target: OwnedFd;
   /** builder of the tree's root process */
   readonly root: ProcessBuilder;
+  /** of all processes of the tree */
+  readonly builders: readonly ProcessBuilder[];
   /** the process that makes a file: the first that holds it, the root for what nobody holds */
   ownerOf(id: number): ProcessBuilder;
   /** everybody who shall have it */

@@ -7,6 +7,7 @@ import type { FileKind } from './file-kind.ts';
 import { inotify } from './inotify.ts';
 import { memfd } from './memfd.ts';
 import { netlink } from './netlink.ts';
+import { packetSocket } from './packet-socket.ts';
 import { pidfd } from './pidfd.ts';
 import { pipe } from './pipe.ts';
 import { rawSocket } from './raw-socket.ts';
@@ -32,6 +33,7 @@ export const FILE_KINDS: readonly FileKind[] = [
   tcp,
   udp,
   rawSocket,
+  packetSocket,
   netlink,
   inotify,
   fanotify,

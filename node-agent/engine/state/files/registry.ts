@@ -38,6 +38,8 @@ export class FileRegistry {
   readonly #entries = new Map<number, FileEntry>();
   readonly #paths = new Map<string, number>();
   readonly #foreseen = new Map<string, Location>();
+  readonly #promises = new Map<string, { readonly id: number; readonly broken: () => void }>();
+  readonly #kept = new Map<string, number>();
   #lastId = 0;
 
   constructor(options: FileOptions) {
@@ -50,10 +52,39 @@ export class FileRegistry {
     this.#ghosts[Symbol.dispose]();
   }
 
-  /** A new file id. */
-  allocate(): number {
+  /**
+   * A new file id.
+   *
+   * @param link text of a descriptor's link: what was promised for it
+   */
+  allocate(link?: string): number {
+    const promised = link === undefined ? undefined : this.#promises.get(link);
+    if (promised !== undefined && link !== undefined) {
+      this.#promises.delete(link);
+      return promised.id;
+    }
     this.#lastId += 1;
     return this.#lastId;
+  }
+
+  /**
+   * Id of a file that a process has mapped and that has no path: some descriptor of the tree must lead to it.
+   *
+   * @param broken called when there turns out to be none
+   */
+  promise(link: string, broken: () => void): number {
+    const known = this.#kept.get(link);
+    if (known !== undefined) return known;
+    const id = this.allocate();
+    this.#kept.set(link, id);
+    this.#promises.set(link, { id, broken });
+    return id;
+  }
+
+  /** All descriptors are known. */
+  breakPromises(): void {
+    for (const { broken } of this.#promises.values()) broken();
+    this.#promises.clear();
   }
 
   /** Puts a message into files.img, in place of an earlier one of the same id. */

@@ -26,6 +26,7 @@ const SUBJECTS: readonly Subject[] = [
   { program: 'files-watches', args: [] },
   { program: 'files-terminals', args: [] },
   { program: 'files-unix', args: [] },
+  { program: 'files-packet', args: [] },
   { program: 'files-inet', args: [] },
   { program: 'files-inet', args: ['connections'] },
   {

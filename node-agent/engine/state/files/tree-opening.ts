@@ -42,7 +42,7 @@ export function pathOf(id: number, { saved, ghosts, target }: FilePlace): string
 /** The opening of all files of one tree. */
 export class TreeOpening implements FileOpening {
   readonly #place: FilePlace;
-  readonly #builders: readonly ProcessBuilder[];
+  readonly builders: readonly ProcessBuilder[];
   readonly #tables: ReadonlyMap<ProcessBuilder, DescriptorTable>;
   readonly #wanted = new Map<number, WantedDescriptor[]>();
   readonly #opened = new Map<number, Opened>();
@@ -53,7 +53,7 @@ export class TreeOpening implements FileOpening {
 
   constructor(builders: readonly ProcessBuilder[], place: FilePlace) {
     this.#place = place;
-    this.#builders = builders;
+    this.builders = builders;
     for (const builder of builders) {
       for (const { id, fd, flags } of builder.saved.fdinfo) {
         const holders = this.#wanted.get(id) ?? [];
@@ -85,7 +85,7 @@ export class TreeOpening implements FileOpening {
   }
 
   get root(): ProcessBuilder {
-    const [root] = this.#builders;
+    const [root] = this.builders;
     if (!root) throw new Error('a tree without processes');
     return root;
   }
@@ -99,7 +99,7 @@ export class TreeOpening implements FileOpening {
   }
 
   descriptor(pid: number, fd: number) {
-    const builder = this.#builders.find(({ saved }) => saved.pid === pid);
+    const builder = this.builders.find(({ saved }) => saved.pid === pid);
     const entry = builder?.saved.fdinfo.find((candidate) => candidate.fd === fd);
     if (!builder || !entry) return undefined;
     return { builder, fd, closeOnExec: entry.flags !== 0, id: entry.id };
@@ -194,10 +194,10 @@ export class TreeOpening implements FileOpening {
         if (kindOf(entry) === kind) kind.finish(entry, this);
       }
     }
-    this.terminals.finish(this.#builders);
+    this.terminals.finish(this.builders);
     restoreLocks(this);
     for (const [id, fd] of this.#fds) restoreOwner(this.saved.entry(id), fd, this);
-    for (const builder of this.#builders) builder.flush();
+    for (const builder of this.builders) builder.flush();
   }
 
   /** After {@link finish}, when unlinked files have lost their names. */

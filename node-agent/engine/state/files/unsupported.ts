@@ -40,7 +40,6 @@ const KNOWN: readonly Unsupported[] = [
   linked(/^\/secretmem\b/, 'MemfdSecret', 'secret memory'),
   linked(/^anon_inode:\[?(landlock|fscontext|mount)/, 'MountObject', 'a mount or Landlock object'),
   linked(/^anon_inode:\[?(kvm|vfio|iommu)/, 'VirtualMachine', 'a virtual machine or device'),
-  socket(AF.PACKET, 'Packet', 'a packet socket'),
   socket(AF.VSOCK, 'Vsock', 'a socket to the hypervisor'),
   socket(AF.INET, 'SocketProtocol', 'a socket of this protocol'),
   socket(AF.INET6, 'SocketProtocol', 'a socket of this protocol'),
