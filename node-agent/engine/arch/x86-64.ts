@@ -159,6 +159,7 @@ export const SYS = {
   sched_getattr: 315,
   seccomp: 317,
   memfd_create: 319,
+  bpf: 321,
   execveat: 322,
   userfaultfd: 323,
   membarrier: 324,

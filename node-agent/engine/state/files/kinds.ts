@@ -1,4 +1,5 @@
 // The kinds of open files, in order: the first that recognises a file has it. The only register.
+import { bpfMap } from './bpf-map.ts';
 import { epoll } from './epoll.ts';
 import { eventfd } from './eventfd.ts';
 import { fanotify } from './fanotify.ts';
@@ -34,6 +35,7 @@ export const FILE_KINDS: readonly FileKind[] = [
   udp,
   rawSocket,
   packetSocket,
+  bpfMap,
   netlink,
   inotify,
   fanotify,

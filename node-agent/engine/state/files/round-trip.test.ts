@@ -27,6 +27,7 @@ const SUBJECTS: readonly Subject[] = [
   { program: 'files-terminals', args: [] },
   { program: 'files-unix', args: [] },
   { program: 'files-packet', args: [] },
+  { program: 'files-bpf', args: [] },
   { program: 'files-inet', args: [] },
   { program: 'files-inet', args: ['connections'] },
   {

@@ -4,6 +4,7 @@ import { RemapType } from '../../image/messages/enums.ts';
 import type { FileEntry, FileLockEntry } from '../../image/messages/files.ts';
 import type { SkPacketEntry, TcpStreamEntry } from '../../image/messages/sockets.ts';
 import type { ImageReader } from '../../image/reader.ts';
+import type { BpfMapContent } from '../../linux/bpf.ts';
 import type { PipeContent } from './pipe-content.ts';
 
 /** A datagram or piece of a stream that was queued. */
@@ -48,6 +49,17 @@ export class SavedFiles {
   /** Ghost id of a file that was unlinked. */
   ghostOf(id: number): number | undefined {
     return this.#ghosts.get(id);
+  }
+
+  /** Undefined when the images lack it. */
+  bpfMap(mapId: number): BpfMapContent | undefined {
+    for (const { record, read } of this.images.payloads(IMAGES.bpfmapData)) {
+      if (record.mapId !== mapId) continue;
+      const bytes = read();
+      const { count, keysBytes } = record;
+      return { count, keys: bytes.subarray(0, keysBytes), values: bytes.subarray(keysBytes) };
+    }
+    return undefined;
   }
 
   locks(): readonly FileLockEntry[] {
