@@ -7,6 +7,7 @@ import { PidTakenError } from './restore/process-cloner.ts';
 import { DeadlineError } from './tracee/deadline.ts';
 import { TraceeError } from './tracee/remote-run.ts';
 import { UnstoppableError } from './tracee/tracer.ts';
+import { RewindLostError } from './rewind.ts';
 import { FreezeLimitError } from './freeze-limit.ts';
 import { SizeLimitError } from './tree-dump.ts';
 
@@ -26,6 +27,7 @@ const CODES: readonly (readonly [abstract new (...args: never[]) => Error, strin
   [SizeLimitError, 'BudgetExceeded'],
   [DeadlineError, 'Deadline'],
   [TraceeError, 'TraceeLost'],
+  [RewindLostError, 'RewindLost'],
 ];
 
 /** What went wrong, for the agent and its users. */

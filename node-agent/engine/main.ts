@@ -8,6 +8,7 @@ import type { EngineEvent, EngineResult, EngineTask } from './protocol.ts';
 import { Reporter } from './reporter.ts';
 import { rehearse } from './rehearsal.ts';
 import { restore } from './restore.ts';
+import { rewind } from './rewind.ts';
 
 function emit(event: EngineEvent): void {
   writeSync(1, `${JSON.stringify(event)}\n`);
@@ -35,6 +36,8 @@ function perform(task: EngineTask, reporter: Reporter): EngineResult {
       return restore(task, reporter);
     case 'clean-up':
       return cleanUp(task);
+    case 'rewind':
+      return rewind(task, reporter);
   }
 }
 

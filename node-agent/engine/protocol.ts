@@ -76,7 +76,25 @@ export interface CleanUpTask {
   readonly freezeLimitMillis: number;
 }
 
-export type EngineTask = DumpTask | RestoreTask | CleanUpTask;
+/** A running tree that is to become a saved one again. */
+export interface RewindTree extends SourceTree {
+  /** of the saved tree */
+  readonly imagesDir: string;
+  /** the files of the root file system will be as they were saved before the restore begins */
+  readonly filesPutBack: boolean;
+}
+
+/** Turns the root of each running tree into the placeholder that a restore needs, and ends everything below it. */
+export interface RewindTask {
+  readonly type: 'rewind';
+  readonly trees: readonly RewindTree[];
+  /** as in {@link DumpTask}; after it nothing is refused any more */
+  readonly freezeLimitMillis: number;
+  /** only tell what stands in the way: the application is stopped for a moment and runs on */
+  readonly dryRun: boolean;
+}
+
+export type EngineTask = DumpTask | RestoreTask | CleanUpTask | RewindTask;
 
 /** Sums of one saved or restored tree. */
 export interface TreeReport {
@@ -127,7 +145,14 @@ export interface CleanUpResult {
   readonly freezeMillis: number;
 }
 
-export type EngineResult = DumpResult | RestoreResult | CleanUpResult;
+export interface RewindResult {
+  /** besides the roots, which became placeholders */
+  readonly endedProcesses: number;
+  readonly freezeMillis: number;
+  readonly findings: readonly Finding[];
+}
+
+export type EngineResult = DumpResult | RestoreResult | CleanUpResult | RewindResult;
 
 /** Machine-readable failure. `code` is CamelCase and stable. */
 export interface EngineFailure {
@@ -155,9 +180,16 @@ export type RestoreStage =
   | 'starting-threads'
   | 'released';
 
+/** Besides those of the dump that it begins like. From this one on the application is gone. */
+export type RewindStage = 'rewinding';
+
 export type EngineEvent =
   | { readonly event: 'ready' }
-  | { readonly event: 'stage'; readonly stage: DumpStage | RestoreStage; readonly atMillis: number }
+  | {
+      readonly event: 'stage';
+      readonly stage: DumpStage | RestoreStage | RewindStage;
+      readonly atMillis: number;
+    }
   | { readonly event: 'progress'; readonly bytesDone: number; readonly bytesTotal: number }
   | { readonly event: 'finding'; readonly finding: Finding }
   | { readonly event: 'result'; readonly result: EngineResult }

@@ -1,6 +1,12 @@
 // What the engine tells while it works.
 import type { Finding } from './finding.ts';
-import type { DumpStage, EngineEvent, EngineFailure, RestoreStage } from './protocol.ts';
+import type {
+  DumpStage,
+  EngineEvent,
+  EngineFailure,
+  RestoreStage,
+  RewindStage,
+} from './protocol.ts';
 
 const PROGRESS_INTERVAL_MILLIS = 100;
 
@@ -16,7 +22,7 @@ export class Reporter {
     this.#emit = emit;
   }
 
-  stage(stage: DumpStage | RestoreStage): void {
+  stage(stage: DumpStage | RestoreStage | RewindStage): void {
     this.#emit({ event: 'stage', stage, atMillis: performance.now() - this.#start });
   }
 

@@ -10,6 +10,7 @@ import type {
   EngineFailure,
   EngineTask,
   RestoreResult,
+  RewindResult,
 } from '../../node-agent/engine/protocol.ts';
 
 const MAIN = fileURLToPath(new URL('../../node-agent/engine/main.ts', import.meta.url));
@@ -27,6 +28,7 @@ export interface EngineEnd {
   readonly result: DumpResult | undefined;
   readonly restored: RestoreResult | undefined;
   readonly cleanedUp: CleanUpResult | undefined;
+  readonly rewound: RewindResult | undefined;
   readonly failure: EngineFailure | undefined;
   /** in the order in which they were reported, with the engine's own times */
   readonly stages: readonly { readonly stage: Stage; readonly atMillis: number }[];
@@ -102,6 +104,7 @@ function summary(events: readonly EngineEvent[]): Omit<EngineEnd, 'status' | 'si
     result: result && 'requirements' in result ? result : undefined,
     restored: result && 'restoreMillis' in result ? result : undefined,
     cleanedUp: result && 'removed' in result ? result : undefined,
+    rewound: result && 'endedProcesses' in result ? result : undefined,
     failure: events.find((event) => event.event === 'failed')?.failure,
     stages: events.filter((event) => event.event === 'stage'),
   };

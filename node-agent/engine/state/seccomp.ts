@@ -125,6 +125,11 @@ export function commonPrefix(chains: readonly FilterChain[]): FilterChain {
   return end < 0 ? first : first.slice(0, end);
 }
 
+/** Is `first` the oldest part of `chain`? */
+export function beginsWith(chain: FilterChain, first: FilterChain): boolean {
+  return first.every((filter, i) => same(filter, chain[i]));
+}
+
 /** Gives every thread the index of its newest filter and writes the filters, each chain's common part once. */
 function writeFilters(records: readonly ProcessRecord[], images: ImageWriter): void {
   const written: SeccompFilter[] = [];

@@ -24,6 +24,8 @@ export interface RemoteEvents {
   /** pid or tid of a task that the remote call gave birth to, in the engine's numbering */
   born: number | undefined;
   exec: boolean;
+  /** done between looks at the thread: what its call waits for */
+  readonly meanwhile?: () => void;
 }
 
 /** What ends this stretch of remote work. */
@@ -59,6 +61,7 @@ export function awaitStop(
 ): void {
   const { tid } = thread;
   waitFor(`the end of a remote call in task ${tid}`, millis, () => {
+    events.meanwhile?.();
     const waited = poll(tid);
     if (!waited) return undefined;
     const { status } = waited;

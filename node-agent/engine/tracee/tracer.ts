@@ -323,6 +323,15 @@ export class Tracer {
     this.processes.delete(process.pid);
   }
 
+  /** Collects the threads that an exec(2) of their leader ends: it returns only when its tracer has. */
+  reapThreads(process: TracedProcess): void {
+    for (const thread of [...process.threads.values()]) {
+      if (thread.tid === process.pid) continue;
+      const kind = poll(thread.tid)?.status.kind;
+      if (kind === 'exited' || kind === 'killed') this.#forget(thread);
+    }
+  }
+
   /** Ends everything that is traced. All are killed before the first is waited for: a pid 1 ends last of its namespace. */
   endAll(millis = 10_000): void {
     for (const { pid } of this.processes.values()) sendSignal(pid, SIGNAL.SIGKILL);

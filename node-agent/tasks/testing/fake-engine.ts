@@ -11,11 +11,13 @@ import type {
   EngineTask,
   RestoreResult,
   RestoreTask,
+  RewindResult,
+  RewindTask,
 } from '../../engine/protocol.ts';
 import { TEST_REQUIREMENTS } from '../../bundle/testing/volume.ts';
 import { noteCleanUp, readScenario, type ScenarioStep } from './scenario.ts';
 
-type Saving = DumpTask | RestoreTask;
+type Saving = DumpTask | RestoreTask | RewindTask;
 
 const pause = new Int32Array(new SharedArrayBuffer(4));
 const sleepMillis = (millis: number): unknown => Atomics.wait(pause, 0, 0, millis);
@@ -36,7 +38,10 @@ function stop(pid: number): void {
   }
 }
 
-function resultOf(task: Saving): DumpResult | RestoreResult {
+function resultOf(task: Saving): DumpResult | RestoreResult | RewindResult {
+  if (task.type === 'rewind') {
+    return { endedProcesses: 0, freezeMillis: 1, findings: [] };
+  }
   const trees = task.trees.map(({ name }) => ({
     name,
     processes: 1,
