@@ -14,6 +14,7 @@ import {
   collectDescriptors,
 } from './state/files/descriptors.ts';
 import type { FileRegistry } from './state/files/registry.ts';
+import { type CollectedIpc, collectIpc, hasOwnIpc } from './state/ipc/ipc-namespace.ts';
 import { processKinds, threadKinds } from './state/kinds.ts';
 import {
   checkMembers,
@@ -39,6 +40,8 @@ export interface CollectedTree {
   readonly members: readonly CollectedProcess[];
   readonly sharedMemory: SharedMemoryDump;
   readonly descriptors: CollectedDescriptors;
+  /** absent when another tree saves it, or nobody */
+  readonly ipc: CollectedIpc | undefined;
   readonly findings: readonly Finding[];
   /** Makes messages of what was collected: before pages and state are written, the application may run. Once. */
   complete(): void;
@@ -47,6 +50,7 @@ export interface CollectedTree {
 export interface CollectOptions {
   readonly files: FileRegistry;
   readonly mappings: ReadonlyMap<TracedProcess, PreparedMappings>;
+  readonly savesIpc: boolean;
 }
 
 /**
@@ -63,8 +67,10 @@ export function collectTree(tracer: Tracer, root: number, options: CollectOption
   }));
   findings.push(...checkMembers(listed.map((m) => m.member)));
   const { files } = options;
-  const registry = { files, sharedMemory: files.sharedMemory };
   const report = (finding: Finding): void => void findings.push(finding);
+  // Before other shared memory: segments have their numbers already.
+  const ipc = options.savesIpc ? collectIpc(root, files.sharedMemory, report) : undefined;
+  const registry = { files, sharedMemory: files.sharedMemory, hasIpc: hasOwnIpc(root) };
   const living = listed.flatMap(({ member, record }) => {
     if (!member.process) return [];
     const subject = { process: member.process, report };
@@ -85,7 +91,7 @@ export function collectTree(tracer: Tracer, root: number, options: CollectOption
   const complete = (): void => {
     for (const { pending } of living) pending.fill();
   };
-  return { members, sharedMemory: registry.sharedMemory, descriptors, findings, complete };
+  return { members, sharedMemory: registry.sharedMemory, ipc, descriptors, findings, complete };
 }
 
 const withMemory = (
@@ -97,6 +103,7 @@ const withMemory = (
 export interface TreeRegistry {
   readonly files: FileRegistry;
   readonly sharedMemory: SharedMemoryDump;
+  readonly hasIpc: boolean;
 }
 
 interface Pending {

@@ -12,6 +12,7 @@ import type { Reporter } from './reporter.ts';
 import type { Snapshots } from './snapshots.ts';
 import { foreseeFiles } from './state/files/foresight.ts';
 import { FileRegistry } from './state/files/registry.ts';
+import { savesIpc } from './state/ipc/ipc-namespace.ts';
 import type { ProcessRecord } from './state/records.ts';
 import { writeState } from './write-state.ts';
 
@@ -61,8 +62,8 @@ export class TreeDump {
   }
 
   /** In the freeze, once. */
-  collect({ tracer, mappings }: HeldApplication): void {
-    const options = { files: this.#files, mappings };
+  collect({ tracer, mappings, trees }: HeldApplication): void {
+    const options = { files: this.#files, mappings, savesIpc: savesIpc(this.#tree, trees) };
     this.#found = collectTree(tracer, this.#tree.rootPid, options);
   }
 
@@ -152,6 +153,7 @@ export class TreeDump {
     this.#completeRecords();
     this.#sharedBytes = this.#collected.sharedMemory.save(images, this.#pagesIds);
     this.#collected.descriptors.save(images);
+    this.#collected.ipc?.save(images);
     writeState(this.#collected, images, requirements, {
       frozenMicros: Math.round(freezeMillis * 1000),
       pagesWritten: BigInt(this.#pageBytes / PAGE_BYTES),

@@ -7,6 +7,7 @@ import { pstreeEntry, taskKobjIdsEntry } from './image/messages/inventory.ts';
 import { mmEntry } from './image/messages/memory.ts';
 import type { ImageWriter } from './image/writer.ts';
 import type { Requirements } from './protocol.ts';
+import { IPC_NS_ID } from './state/ipc/ipc-entry.ts';
 import { stateKinds } from './state/kinds.ts';
 import type { ProcessRecord } from './state/records.ts';
 
@@ -19,7 +20,7 @@ const ENGINE = 'diapause 0.1.0';
 const NAMESPACES = {
   pidNsId: 1,
   netNsId: 2,
-  ipcNsId: 3,
+  ipcNsId: IPC_NS_ID,
   utsNsId: 4,
   mntNsId: 5,
   userNsId: 6,

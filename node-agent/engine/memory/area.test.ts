@@ -62,7 +62,6 @@ for (const [line, vmFlags, prot, flags, status, madv] of CRIU) {
 }
 
 const REFUSED: readonly (readonly [string, string, string])[] = [
-  ['7f00-8f00 rw-s 0 00:01 3 /SYSV0052e2c1 (deleted)', 'rd wr sh', 'SysVShm'],
   ['7f00-8f00 rw-p 0 00:10 3 /anon_hugepage (deleted)', 'rd wr ht', 'HugeTlb'],
   ['7f00-8f00 rw-s 0 00:0e 3 anon_inode:[io_uring]', 'rd wr sh', 'IoUring'],
   ['7f00-8f00 rw-s 0 00:0e 3 anon_inode:[perf_event]', 'rd wr sh', 'PerfEvent'],

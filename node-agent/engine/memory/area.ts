@@ -15,6 +15,8 @@ export type AreaKind =
   | 'file-shared'
   /** memfd or shared anonymous memory, mapped shared: saved once for all who map it */
   | 'shared-memory'
+  /** attached by shmat(2): saved with the IPC namespace */
+  | 'sysv-segment'
   /** the same object mapped private: changed pages are saved with the process */
   | 'shared-memory-private'
   /** of asynchronous I/O, shared with the kernel */
@@ -99,7 +101,6 @@ const REFUSED_FLAGS: readonly (readonly [string, string, string])[] = [
 
 /** The same by their names. */
 const REFUSED_NAMES: readonly (readonly [RegExp, string, string])[] = [
-  [/^\/SYSV[0-9a-f]{8}/, 'SysVShm', 'use shm_open(3) or mmap(2) in the place of shmget(2)'],
   [/^(anon_inode:)?\/?secretmem/, 'SecretMemory', 'memfd_secret(2) hides it from everybody'],
   [/^\/anon_hugepage/, 'HugeTlb', 'configure it to use transparent instead of reserved huge pages'],
   [/^anon_inode:\[io_uring\]/, 'IoUring', 'turn io_uring off (for most programs a setting)'],
@@ -110,6 +111,7 @@ const REFUSED_NAMES: readonly (readonly [RegExp, string, string])[] = [
 ];
 
 const PRIVATE_NAMES = /^(\[heap\]|\[stack(:\d+)?\]|\[anon:.*\])?$/;
+const SEGMENT_NAME = /^\/SYSV[0-9a-f]{8}( \(deleted\))?$/;
 const SHARED_MEMORY_NAMES = /^(\/memfd:|\/dev\/zero|\[anon_shmem:)/;
 
 /**
@@ -123,6 +125,7 @@ export function classify(mapping: Mapping, shmemDevice: string, pid: number): Ar
   if (mapping.name.startsWith('/[aio]') && !isOnDisk(mapping)) return 'aio-ring';
   if (mapping.name.startsWith('socket:[')) return 'packet-ring';
   if (refused) return refusal(refused.code, pid, describeMapping(mapping), refused.advice);
+  if (mapping.device === shmemDevice && SEGMENT_NAME.test(mapping.name)) return 'sysv-segment';
   if (mapping.device === shmemDevice && mapping.inode !== 0n) {
     if (SHARED_MEMORY_NAMES.test(mapping.name)) {
       return mapping.shared ? 'shared-memory' : 'shared-memory-private';
@@ -186,6 +189,7 @@ const STATUS: Readonly<Record<AreaKind, number>> = {
   'shared-memory-private': VmaStatus.REGULAR | VmaStatus.FILE_PRIVATE | VmaStatus.MEMFD,
   'aio-ring': VmaStatus.AIORING,
   'packet-ring': VmaStatus.REGULAR | VmaStatus.SOCKET,
+  'sysv-segment': VmaStatus.REGULAR | VmaStatus.ANON_SHARED | VmaStatus.SYSVIPC,
   vdso: VmaStatus.REGULAR | VmaStatus.VDSO | VmaStatus.ANON_PRIVATE,
   vvar: VmaStatus.REGULAR | VmaStatus.VVAR | VmaStatus.ANON_PRIVATE,
   vsyscall: VmaStatus.VSYSCALL | VmaStatus.ANON_PRIVATE,
@@ -212,8 +216,9 @@ export function vmaEntryOf(area: Area, file?: AreaFile): VmaEntry {
   return {
     start: mapping.start,
     end: mapping.end,
-    pgoff: hasFile(kind) ? mapping.offset : 0n,
-    shmid: BigInt(file?.id ?? 0),
+    pgoff: hasFile(kind) || kind === 'sysv-segment' ? mapping.offset : 0n,
+    // The kernel gives a segment's file the segment's id as inode number.
+    shmid: kind === 'sysv-segment' ? mapping.inode : BigInt(file?.id ?? 0),
     prot: protection(mapping),
     flags: mapFlags(area),
     status: STATUS[kind] | heap,

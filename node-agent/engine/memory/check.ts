@@ -6,6 +6,7 @@ import { IMAGES, RAW_FILES } from '../image/image-files.ts';
 import type { MmEntry, VmaEntry } from '../image/messages/memory.ts';
 import type { ImageReader } from '../image/reader.ts';
 import { closeFd } from '../linux/descriptors.ts';
+import { IPC_NS_ID } from '../state/ipc/ipc-entry.ts';
 import type { SavedTree } from '../state/records.ts';
 import { sizeOf } from './address-space.ts';
 import { checkRings } from './aio-ring.ts';
@@ -43,6 +44,16 @@ export function checkMemory(tree: SavedTree, images: ImageReader): CheckedMemory
   for (const { shmid } of images.records(IMAGES.memfd)) {
     const image = IMAGES.pagemapShmem(shmid);
     if (images.has(image)) bytes += demandPages(readPagemap(images, image), images);
+  }
+  for (const { desc, size } of images.records(IMAGES.ipcShm(IPC_NS_ID))) {
+    const image = IMAGES.pagemapShmem(desc.id);
+    if (!images.has(image)) continue;
+    const pages = readPagemap(images, image);
+    bytes += demandPages(pages, images);
+    const last = pages.runs.at(-1)?.end ?? 0n;
+    if (last - size >= PAGE) {
+      throw new ImageError({ file: image.file, reason: 'reaches beyond its segment' });
+    }
   }
   if (!kernelSetsMmFields()) findings.push(noMmFields());
   return { bytes, findings };

@@ -4,8 +4,9 @@ import { VmaStatus } from '../image/messages/enums.ts';
 import type { SavedProcess } from '../state/records.ts';
 import { sizeOf, type Span, subtract } from './address-space.ts';
 import { MADV, MAP } from './area.ts';
+import { attachmentsOf } from './attachments.ts';
 import { memoryOf, type PageSet } from './page-set.ts';
-import { isPrivate, kindOf, mapFlagsOf, mappedAreas, onlyArea } from './saved-areas.ts';
+import { advisedAreas, isPrivate, kindOf, mapFlagsOf, onlyArea } from './saved-areas.ts';
 import { clipRuns } from './saved-pages.ts';
 
 /** Fork leaves such areas out, or empties them. */
@@ -30,16 +31,21 @@ export function inheritedAreas(
   child: MmEntry,
   sameFile: SameFile,
 ): Map<VmaEntry, InheritedArea> {
-  const theirs = mappedAreas(parent);
+  const theirs = advisedAreas(parent);
   const inherited = new Map<VmaEntry, InheritedArea>();
   let next = 0;
-  for (const area of mappedAreas(child)) {
+  for (const area of advisedAreas(child)) {
     while (next < theirs.length && theirs[next]!.end <= area.start) next++;
     const from = theirs[next];
     if (!from || from.start > area.start || !sameBacking(from, area, sameFile)) continue;
     if (from.end < area.end && !canBeEnlarged(area)) continue;
     const kept = { start: area.start, end: from.end < area.end ? from.end : area.end };
     inherited.set(area, { area, kept, prot: from.prot });
+  }
+  // Segments are attached as a whole.
+  for (const { areas } of attachmentsOf(child)) {
+    if (areas.every((area) => inherited.has(area))) continue;
+    for (const area of areas) inherited.delete(area);
   }
   return inherited;
 }

@@ -9,6 +9,7 @@ import { MADV, MAP, PROT } from './area.ts';
 import type { InheritedArea } from './inheritance.ts';
 import {
   advicesOf,
+  advisedAreas,
   isPrivate,
   kindOf,
   mapFlagsOf,
@@ -131,7 +132,7 @@ export function queueFinish(builder: ProcessBuilder, { mm, runs }: AreasToMap): 
     builder.makeRoom(1, 0);
     optional.push({ object, code, result: builder.batch.call(nr, ...args) });
   };
-  for (const area of mappedAreas(mm)) {
+  for (const area of advisedAreas(mm)) {
     const { start, prot, flags } = area;
     const bytes = sizeOf(area);
     if (protectionToFill(area, isFilled(area)) !== prot) {

@@ -69,6 +69,8 @@ export interface MappedFiles {
 export interface MappingRegistry {
   readonly files: MappedFiles;
   readonly sharedMemory: SharedMemoryDump;
+  /** is System V IPC of the tree saved, too? */
+  readonly hasIpc: boolean;
 }
 
 /** The memory of one stopped process: what the snapshot and the pages are made from. */
@@ -120,8 +122,10 @@ export function collectMappings(
   const areas: Area[] = [];
   for (const mapping of mappings) {
     const kind = classify(mapping, prepared.shmemDevice, process.nsPid);
-    if (typeof kind === 'string') areas.push({ mapping, kind });
-    else subject.report(kind);
+    if (typeof kind !== 'string') subject.report(kind);
+    else if (kind === 'sysv-segment' && !registry.hasIpc)
+      subject.report(outsideIpc(process, mapping));
+    else areas.push({ mapping, kind });
   }
   const ids = fileIds(subject, registry, knownFlags(prepared, mappings));
   const exeFileId = ids.ofExe();
@@ -270,6 +274,14 @@ function anonymousBytes(pid: number): number {
   const [, resident, shared] = readProc(`/proc/${pid}/statm`).split(' ').map(Number);
   return ((resident ?? 0) - (shared ?? 0)) * PAGE_BYTES;
 }
+
+const outsideIpc = ({ nsPid }: TracedProcess, mapping: Mapping): Finding =>
+  refusal(
+    'SysVShm',
+    nsPid,
+    describeMapping(mapping),
+    'it is shared with everybody on this machine: run the application in an IPC namespace of its own',
+  );
 
 /** The fields of `struct mm_struct` that /proc/PID/stat shows. */
 function addressFields(pid: number) {

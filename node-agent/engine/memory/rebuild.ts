@@ -15,6 +15,7 @@ import {
 import { complement, findHole, sizeOf, type Span } from './address-space.ts';
 import { rebuildRings } from './aio-ring.ts';
 import { MADV } from './area.ts';
+import { attachSegments } from './attachments.ts';
 import { executeFile, UNFINISHED_NAME } from './executable.ts';
 import { fillPages } from './fill.ts';
 import { type InheritedArea, inheritedAreas, type SameFile, surplusGuards } from './inheritance.ts';
@@ -68,6 +69,7 @@ export function rebuildMemory(
   const own = pages.of(saved);
   const areas = { mm, runs: own.runs, inherited };
   const missing = mm.vmas.filter((area) => !inherited.has(area));
+  attachSegments(builder, areas);
   using objects = files.sharedMemory.hand(builder, { ...mm, vmas: missing });
   queueMappings(builder, areas, sourcesOf(context, objects));
   objects.fill(progress);

@@ -18,13 +18,15 @@ export type SavedKind =
   | 'aio-ring'
   /** mapped when its socket is open again */
   | 'packet-ring'
+  /** attached by shmat(2) */
+  | 'sysv-segment'
   /** the kernel's, at the same place everywhere */
   | 'vsyscall'
   /** pages that trap, inside another area */
   | 'guard'
   | 'unsupported';
 
-const UNSUPPORTED = VmaStatus.SYSVIPC | VmaStatus.SHSTK | VmaStatus.UPROBES | VmaStatus.EXT_PLUGIN;
+const UNSUPPORTED = VmaStatus.SHSTK | VmaStatus.UPROBES | VmaStatus.EXT_PLUGIN;
 
 /** @param area as CRIU 4.2 writes it */
 export function kindOf({ status, flags }: VmaEntry): SavedKind {
@@ -33,6 +35,7 @@ export function kindOf({ status, flags }: VmaEntry): SavedKind {
   if (status & VmaStatus.VVAR) return 'vvar';
   if (status & VmaStatus.VDSO) return 'vdso';
   if (status & VmaStatus.AIORING) return 'aio-ring';
+  if (status & VmaStatus.SYSVIPC) return flags & MAP.HUGETLB ? 'unsupported' : 'sysv-segment';
   if (status & VmaStatus.SOCKET) return 'packet-ring';
   if (status & UNSUPPORTED || flags & MAP.HUGETLB) return 'unsupported';
   if (status & (VmaStatus.MEMFD | VmaStatus.ANON_SHARED)) return 'shared-memory';
@@ -43,6 +46,11 @@ export function kindOf({ status, flags }: VmaEntry): SavedKind {
 /** The areas to be mapped anew, ascending. */
 export function mappedAreas({ vmas }: MmEntry): VmaEntry[] {
   return vmas.filter((area) => MAPPED.has(kindOf(area)));
+}
+
+/** Areas that are given their advice and locks at the end, ascending. */
+export function advisedAreas({ vmas }: MmEntry): VmaEntry[] {
+  return vmas.filter((area) => MAPPED.has(kindOf(area)) || kindOf(area) === 'sysv-segment');
 }
 
 const MAPPED: ReadonlySet<SavedKind> = new Set(['anonymous', 'file', 'shared-memory']);

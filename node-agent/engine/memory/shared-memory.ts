@@ -34,6 +34,8 @@ interface SharedObject {
   readonly inodeId: number;
   /** N of pagemap-shmem-N.img */
   readonly shmid: number;
+  /** a System V segment: its message is not in memfd.img */
+  readonly isSegment: boolean;
   readonly name: string;
   readonly stat: FileStat;
   readonly seals: number;
@@ -45,6 +47,15 @@ interface SharedObject {
   content: NativeMemory | undefined;
   pages: PagesFile | undefined;
 }
+
+const NOT_COPIED = {
+  name: SHARED_ANONYMOUS,
+  seals: 0,
+  mappedFileId: undefined,
+  extents: [],
+  content: undefined,
+  pages: undefined,
+};
 
 /** Device of the kernel's internal tmpfs, where memfds and shared anonymous memory live: `major << 20 | minor`. */
 export function kernelShmemDev(): number {
@@ -102,6 +113,28 @@ export class SharedMemoryDump {
     return object.mappedFileId;
   }
 
+  /**
+   * Keeps the content of a System V segment. Before any other object: its id is also the number of its image.
+   *
+   * @param fd of its file; taken over
+   * @returns false when it is of huge pages
+   */
+  keepSegment(id: number, fd: number): boolean {
+    const stat = statFd(fd);
+    if (stat.dev !== kernelShmemDev()) {
+      closeFd(fd);
+      return false;
+    }
+    this.#keep(`segment ${id}`, { ...NOT_COPIED, shmid: id, isSegment: true, stat, fd });
+    return true;
+  }
+
+  #keep(key: string, object: Omit<SharedObject, 'inodeId'>): SharedObject {
+    const kept = { ...object, inodeId: this.#objects.size + 1 };
+    this.#objects.set(key, kept);
+    return kept;
+  }
+
   /** Id of the object behind an open memfd, for its `memfd_file_entry`. @param link its /proc/PID/fd entry */
   inodeId(link: string): number {
     return this.#object(link).inodeId;
@@ -117,22 +150,17 @@ export class SharedMemoryDump {
       return known;
     }
     const target = readLink(link);
-    const object: SharedObject = {
-      inodeId: this.#objects.size + 1,
+    return this.#keep(key, {
+      ...NOT_COPIED,
       shmid: this.#freeShmid(stat.ino),
+      isSegment: false,
       name: MEMFD_LINK.exec(target)?.[1] ?? SHARED_ANONYMOUS,
       stat,
       seals: check(syscall(SYS.fcntl, fd, F_GET_SEALS, 0), 'fcntl(F_GET_SEALS)', {
         object: target,
       }),
       fd,
-      mappedFileId: undefined,
-      extents: [],
-      content: undefined,
-      pages: undefined,
-    };
-    this.#objects.set(key, object);
-    return object;
+    });
   }
 
   /** CRIU takes the inode number, which is wider than the field. */
@@ -175,7 +203,7 @@ export class SharedMemoryDump {
   save(images: ImageWriter, pagesIds: PagesIds): number {
     let sum = 0;
     for (const object of this.#objects.values()) {
-      images.append(IMAGES.memfd, inodeEntry(object));
+      if (!object.isSegment) images.append(IMAGES.memfd, inodeEntry(object));
       const bytes = bytesOf(object.extents);
       if (bytes === 0) continue;
       const pages = object.pages ?? PagesFile.create(images, pagesIds, bytes);

@@ -6,6 +6,7 @@ import { checkMemory } from '../memory/check.ts';
 import type { RestoreTree } from '../protocol.ts';
 import type { SavedTree } from '../state/records.ts';
 import { checkFiles, targetOf } from '../state/files/check.ts';
+import { IpcRestore } from '../state/ipc/ipc-namespace.ts';
 import { lostSessions } from './birth-order.ts';
 import { readTree } from './read-tree.ts';
 
@@ -14,6 +15,7 @@ export interface OpenedTree {
   readonly placeholderPid: number | undefined;
   readonly images: ImageReader;
   readonly tree: SavedTree;
+  readonly ipc: IpcRestore;
   readonly memoryBytes: number;
   /** everything that speaks against restoring it here, without having changed anything */
   check(): Finding[];
@@ -25,15 +27,18 @@ export function openSavedTree({ name, imagesDir, placeholderPid }: RestoreTree):
   try {
     const tree = readTree(images);
     const memory = checkMemory(tree, images);
+    const ipc = new IpcRestore(images);
     return {
       name,
       placeholderPid,
       images,
       tree,
+      ipc,
       memoryBytes: memory.bytes,
       check: () => [
         ...leaders(tree),
         ...memory.findings,
+        ...ipc.check(placeholderPid),
         ...checkFiles(tree, images, targetOf(placeholderPid)),
       ],
     };

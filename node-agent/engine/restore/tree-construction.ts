@@ -59,6 +59,7 @@ export class TreeConstruction {
     this.#root = this.#tracer.seizeTree(rootPid);
     this.#tracer.freeze(FREEZE_MILLIS);
     const taken = new Set(tree.processes.flatMap((p) => [p.pid, ...p.pstree.threads]));
+    this.#saved.ipc.make(rootPid, this.#reporter.finding.bind(this.#reporter));
     this.#pids = this.#birth === 'morph' ? LastPid.start(rootPid, taken) : new SetTid();
     const session = innermost(readStatus(rootPid).nsSids);
     const family = {
@@ -96,6 +97,8 @@ export class TreeConstruction {
       family.bearHeirs(member);
     }
     family.joinGroups();
+    const [root] = this.processes;
+    if (root) this.#saved.ipc.fill(root);
     for (const { saved, process } of family.members) {
       if (!saved.zombie) continue;
       endAs(saved.core.tc?.exitStatus ?? saved.core.tc?.exitCode ?? 0, process, this.#tracer);
@@ -160,15 +163,25 @@ export class TreeConstruction {
       builder.run('final');
     }
     for (const builder of this.processes) finishProcess(builder);
+    this.#saved.ipc.finish(this.rootPid);
   }
 
   /** Ends everything that was built, after a failure. */
   abandon(): void {
     this.#pids?.close();
+    this.#removeIpc();
     this.#tracer.endAll();
     // A root that the engine itself gave birth to is its child, and stays a zombie until it is reaped.
     if (this.#birth === 'standalone') while (poll(-1));
     this.#files.close();
+  }
+
+  #removeIpc(): void {
+    try {
+      if (this.#root) this.#saved.ipc.remove(this.#root.pid);
+    } catch {
+      // It has ended, and with a placeholder its namespace.
+    }
   }
 
   close(): void {

@@ -42,7 +42,7 @@ export class Session {
     this.memory = collectMappings(
       { process: this.process, report: (finding) => this.findings.push(finding) },
       prepared,
-      { files: this.registry, sharedMemory: this.sharedMemory },
+      { files: this.registry, sharedMemory: this.sharedMemory, hasIpc: false },
       batch,
     );
     batch.run();
