@@ -4,21 +4,13 @@ import * as fs from 'node:fs';
 import { errnoOf, TaskFailure } from '../../task-failure.ts';
 import { CONTAINER_FILES } from '../layout.ts';
 import { FindingList } from './findings.ts';
-import {
-  cloneRootMount,
-  listXattrs,
-  makeFifo,
-  O_PATH,
-  openConfined,
-  removeXattr,
-  setTimes,
-  setXattr,
-} from './native.ts';
-import { isPortableXattr } from './overlay.ts';
+import { MountGuard, removeTree, setAttributes } from './change.ts';
+import { cloneRootMount, makeFifo, O_PATH, openConfined, setTimes } from './native.ts';
 import { type LocatedEntry, readEntries } from './pax-reader.ts';
-import type { ApplyRequest, RootfsResult } from './protocol.ts';
-import { fromUtf8, inside, nameOf, parentOf, rawPath } from './raw-path.ts';
-import type { TarEntry } from './tar-entry.ts';
+import type { ApplyRequest, RootfsResult, UndoRequest } from './protocol.ts';
+import { inside, nameOf, parentOf, rawPath } from './raw-path.ts';
+import type { TarEntry, TarEntryType } from './tar-entry.ts';
+import { undoChanges } from './undo.ts';
 import { parseDeleted, validateEntries } from './validate.ts';
 
 const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_DIRECTORY } = fs.constants;
@@ -40,6 +32,9 @@ export function apply(request: ApplyRequest, onBytes: (bytes: number) => void): 
     const { entries } = validateEntries(readEntries(archiveFd));
     const applier = new Applier(request, archiveFd, onBytes);
     try {
+      if (request.undo !== undefined) {
+        applier.undo(request.undo, new Set(deleted));
+      }
       applier.run(deleted);
     } finally {
       applier.close();
@@ -68,7 +63,7 @@ class Applier {
   readonly #archiveFd: number;
   readonly #onBytes: (bytes: number) => void;
   readonly #rootFd: number;
-  readonly #protected: readonly string[];
+  readonly #mounts: MountGuard;
   readonly #buffer = Buffer.allocUnsafe(BUFFER_BYTES);
   /** modification times of directories are set last: every file made inside changes them */
   readonly #directoryTimes: (readonly [path: string, nanos: bigint])[] = [];
@@ -77,12 +72,22 @@ class Applier {
   constructor(request: ApplyRequest, archiveFd: number, onBytes: (bytes: number) => void) {
     this.#archiveFd = archiveFd;
     this.#onBytes = onBytes;
-    this.#protected = request.protect.map((path) => fromUtf8(path.replace(/^\/+/, '')));
+    this.#mounts = new MountGuard(request.protect);
     this.#rootFd = cloneRootMount(request.mountNamespace, true);
   }
 
   close(): void {
     fs.closeSync(this.#rootFd);
+  }
+
+  /** Makes the root what its image is, but for what will be placed or deleted anyway. */
+  undo(request: UndoRequest, deleted: ReadonlySet<string>): void {
+    const placed = new Map<string, TarEntryType>();
+    for (const { entry } of readEntries(this.#archiveFd)) {
+      placed.set(entry.path, entry.type);
+    }
+    const target = { rootFd: this.#rootFd, mounts: this.#mounts, findings: this.findings };
+    undoChanges(request, target, { placed, deleted });
   }
 
   run(deleted: readonly string[]): void {
@@ -99,7 +104,7 @@ class Applier {
 
   /** Already absent, or hidden by something else than a directory: as wanted. */
   #delete(path: string): void {
-    if (this.#carriesMount(path) || this.#isMounted(path)) {
+    if (this.#mounts.carriesMount(path) || this.#mounts.isMounted(path)) {
       this.findings.add('MountInTheWay', path);
       return;
     }
@@ -114,7 +119,7 @@ class Applier {
 
   #place({ entry, contentOffset }: LocatedEntry): void {
     const { path, type } = entry;
-    if (this.#isMounted(path)) {
+    if (this.#mounts.isMounted(path)) {
       this.findings.add('MountInTheWay', path);
       return;
     }
@@ -125,7 +130,7 @@ class Applier {
         return;
       }
       // Unlinking a mount point from another mount namespace succeeds, and tears the mount away there.
-      if (isDirectory === true && this.#carriesMount(path)) {
+      if (isDirectory === true && this.#mounts.carriesMount(path)) {
         this.findings.add('MountInTheWay', path);
         return;
       }
@@ -206,65 +211,4 @@ class Applier {
       fs.closeSync(fd);
     }
   }
-
-  /** Is it a mount point of the pod, or below one? Then it is hidden and none of ours. */
-  #isMounted(path: string): boolean {
-    return this.#protected.some((point) => path === point || path.startsWith(`${point}/`));
-  }
-
-  #carriesMount(path: string): boolean {
-    return this.#protected.some((point) => point.startsWith(`${path}/`));
-  }
-}
-
-/** Owner first: changing it clears set-id bits and capabilities. */
-function setAttributes(entry: TarEntry, target: string): void {
-  fs.lchownSync(rawPath(target), entry.uid, entry.gid);
-  for (const name of listXattrs(target).filter(isPortableXattr)) {
-    if (!entry.xattrs.has(name)) {
-      removeXattr(target, name);
-    }
-  }
-  for (const [name, value] of entry.xattrs) {
-    if (isPortableXattr(name)) {
-      setXattr(target, name, value);
-    }
-  }
-  if (entry.type !== 'symlink') {
-    setMode(target, entry.mode);
-  }
-}
-
-/** chmod(2) follows links and fchmodat2(2) is too new: by a handle that is proven to be no link. */
-function setMode(target: string, mode: number): void {
-  const fd = fs.openSync(rawPath(target), O_PATH | O_NOFOLLOW);
-  try {
-    if (!fs.fstatSync(fd).isSymbolicLink()) {
-      fs.chmodSync(`/proc/self/fd/${fd}`, mode);
-    }
-  } finally {
-    fs.closeSync(fd);
-  }
-}
-
-/** Removes a name and all below it; links themselves, never what they point to. Nothing there is fine. */
-function removeTree(parentFd: number, name: string): void {
-  const target = rawPath(inside(parentFd, name));
-  const stat = fs.lstatSync(target, { throwIfNoEntry: false });
-  if (stat === undefined) {
-    return;
-  }
-  if (!stat.isDirectory()) {
-    fs.unlinkSync(target);
-    return;
-  }
-  const fd = openConfined(parentFd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW);
-  try {
-    for (const child of fs.readdirSync(`/proc/self/fd/${fd}`, { encoding: 'latin1' })) {
-      removeTree(fd, child);
-    }
-  } finally {
-    fs.closeSync(fd);
-  }
-  fs.rmdirSync(target);
 }

@@ -75,7 +75,7 @@ test('links of the image lead a deletion nowhere', { skip }, async () => {
   });
   const bundle = folder.make('bundle');
   writeArchive(bundle, [], ['/image-link/precious', '/vol/precious', '/data/untouched']);
-  await applyTo(target, bundle, ['/old', '/vol']);
+  await applyTo(target, bundle, { protect: ['/old', '/vol'] });
   assert.deepEqual(fs.readdirSync(volume), ['precious']);
   assert.ok(!fs.existsSync(`${target.root}/data/untouched`));
 });

@@ -217,7 +217,7 @@ class Collector {
   }
 }
 
-function typeOf(stat: BigIntStats): TarEntryType | undefined {
+export function typeOf(stat: BigIntStats): TarEntryType | undefined {
   if (stat.isFile()) {
     return 'file';
   }
@@ -235,7 +235,7 @@ function linkKey(stat: BigIntStats): string | undefined {
   return stat.nlink < 2n || stat.isDirectory() ? undefined : `${stat.dev}:${stat.ino}`;
 }
 
-function attributesOf(path: string, stat: BigIntStats): Omit<TarEntry, 'type' | 'xattrs'> {
+export function attributesOf(path: string, stat: BigIntStats): Omit<TarEntry, 'type' | 'xattrs'> {
   return {
     path,
     mode: Number(stat.mode) & 0o7777,
@@ -246,7 +246,7 @@ function attributesOf(path: string, stat: BigIntStats): Omit<TarEntry, 'type' | 
   };
 }
 
-function xattrsOf(path: string): Map<string, Buffer> {
+export function xattrsOf(path: string): Map<string, Buffer> {
   const xattrs = new Map<string, Buffer>();
   for (const name of listXattrs(path).filter(isPortableXattr)) {
     const value = getXattr(path, name);
@@ -257,7 +257,7 @@ function xattrsOf(path: string): Map<string, Buffer> {
   return xattrs;
 }
 
-function withDirectory(rootFd: number, path: string, body: (fd: number) => void): void {
+export function withDirectory(rootFd: number, path: string, body: (fd: number) => void): void {
   const fd = openConfined(rootFd, path, O_PATH | O_DIRECTORY);
   try {
     body(fd);
@@ -266,14 +266,14 @@ function withDirectory(rootFd: number, path: string, body: (fd: number) => void)
   }
 }
 
-function namesIn(fd: number): string[] {
+export function namesIn(fd: number): string[] {
   return readdirSync(`/proc/self/fd/${fd}`, { encoding: 'latin1' }).sort();
 }
 
 const GONE: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ELOOP']);
 
 /** The application deletes and replaces files while we look: what is gone is not part of the picture. */
-function ignoringGone(step: () => void): void {
+export function ignoringGone(step: () => void): void {
   try {
     step();
   } catch (error) {
@@ -283,7 +283,7 @@ function ignoringGone(step: () => void): void {
   }
 }
 
-function assertDepth(path: string, depth: number): void {
+export function assertDepth(path: string, depth: number): void {
   if (depth > MAX_DEPTH) {
     throw new TaskFailure('Unsupported', `/${path} is nested more than ${MAX_DEPTH} levels deep`);
   }

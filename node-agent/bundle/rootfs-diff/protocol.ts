@@ -29,7 +29,11 @@ export interface ApplyRequest {
   readonly inputDirectory: string;
   /** mount points of the placeholder: nothing that carries one is removed or replaced */
   readonly protect: readonly string[];
+  /** the root is in use already: first it becomes what its image is */
+  readonly undo?: UndoRequest;
 }
+
+export interface UndoRequest extends Pick<CollectRequest, 'upper' | 'lowers' | 'exclude'> {}
 
 export type RootfsRequest = CollectRequest | ApplyRequest;
 

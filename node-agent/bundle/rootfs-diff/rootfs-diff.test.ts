@@ -6,74 +6,14 @@ import * as fs from 'node:fs';
 import * as net from 'node:net';
 import { test } from 'node:test';
 import { parseMountinfo, rootMount } from '../../container/mounts.ts';
-import { setXattr } from './native.ts';
 import { rawPath } from './raw-path.ts';
 import { createRootfsWorker } from './rootfs-worker.ts';
 import { startOverlayContainer, whyNoOverlay } from './testing/overlay-container.ts';
+import { assertSameTree, change, SKIP_IN_SNAPSHOT } from './testing/changes.ts';
 import { snapshotTree } from './testing/snapshot-tree.ts';
 import { applyTo, collectFrom, makeFolder, makeLayers, signal } from './testing/workbench.ts';
 
 const skip = whyNoOverlay() ?? false;
-
-/** Everything an application may do to its root file system. */
-function change(root: string): void {
-  const at = (name: string): string => `${root}/${name}`;
-  fs.writeFileSync(at('data/changed'), 'new content');
-  fs.rmSync(at('data/deleted'));
-  fs.rmSync(at('gone-dir'), { recursive: true });
-  fs.rmSync(at('opaque'), { recursive: true });
-  fs.mkdirSync(at('opaque/kept'), { recursive: true });
-  fs.writeFileSync(at('opaque/kept/new'), 'n');
-  fs.rmSync(at('replaced-by-file'), { recursive: true });
-  fs.writeFileSync(at('replaced-by-file'), 'now a file');
-  fs.rmSync(at('replaced-by-dir'));
-  fs.mkdirSync(at('replaced-by-dir'));
-  fs.chmodSync(at('usr/only-mode'), 0o4751);
-  fs.writeFileSync(at('etc/hosts'), 'of the pod');
-  fs.mkdirSync(at('new'), { mode: 0o1777 });
-  fs.writeFileSync(at('new/a'), 'two names');
-  fs.linkSync(at('new/a'), at('new/b'));
-  fs.symlinkSync('/etc/passwd', at('new/absolute'));
-  fs.symlinkSync('../data/changed', at('new/relative'));
-  fs.symlinkSync('/old', at('new/to-a-mount'));
-  execFileSync('mkfifo', ['-m', '640', at('new/fifo')]);
-  fs.writeFileSync(at('new/owned'), '');
-  fs.chownSync(at('new/owned'), 70_000, 3_000_000);
-  fs.chmodSync(at('new/owned'), 0o2755);
-  setXattr(at('new/owned'), 'user.note', Buffer.from([0, 255, 10, 61, 128]));
-  setXattr(at('new/owned'), 'security.capability', CAP_NET_RAW);
-  setXattr(at('new'), 'user.of-directory', Buffer.from('x'));
-  const long = `new/${'long-'.repeat(24)}`;
-  fs.mkdirSync(at(long));
-  fs.writeFileSync(at(`${long}/${'name-'.repeat(30)}`), 'long');
-  fs.writeFileSync(rawPath(at('new/\xff\xfe odd')), 'not utf-8');
-  fs.writeFileSync(at('new/grüße\nzwei'), 'utf-8');
-  writeSparse(at('new/sparse'));
-  fs.writeFileSync(at('new/big'), Buffer.alloc(5_000_001, 'xyz'));
-  fs.lutimesSync(at('new/absolute'), 1, 1_000_000.5);
-  fs.utimesSync(at('new/a'), 1, -5.25);
-  fs.utimesSync(at('new'), 1, 1_234_567_890.123);
-}
-
-const CAP_NET_RAW = Buffer.from('0100000200200000000000000000000000000000', 'hex');
-
-function writeSparse(path: string): void {
-  const fd = fs.openSync(path, 'w');
-  fs.writeSync(fd, 'begin', 0);
-  fs.writeSync(fd, 'middle', 20 << 20);
-  fs.ftruncateSync(fd, 64 << 20);
-  fs.closeSync(fd);
-}
-
-const SKIP_IN_SNAPSHOT = ['old', 'etc/hosts', 'init'];
-
-function assertSameTree(actualRoot: string, expectedRoot: string, message: string): void {
-  const actual = new Set(snapshotTree(actualRoot, SKIP_IN_SNAPSHOT));
-  const expected = new Set(snapshotTree(expectedRoot, SKIP_IN_SNAPSHOT));
-  assert.ok(expected.size > 20);
-  assert.deepEqual([...expected.difference(actual)], [], `${message}: missing`);
-  assert.deepEqual([...actual.difference(expected)], [], `${message}: too much`);
-}
 
 for (const readOnly of [false, true]) {
   test(`a difference makes a ${readOnly ? 'read-only ' : ''}root the same, twice`, {
@@ -171,7 +111,7 @@ test('a pod’s mounts are neither removed nor written through', { skip }, async
   await using target = await startOverlayContainer(folder.make('target'), layers, {
     volume: { from: volume, at: '/box/volume' },
   });
-  const { findings } = await applyTo(target, bundle, ['/old', '/box/volume']);
+  const { findings } = await applyTo(target, bundle, { protect: ['/old', '/box/volume'] });
   assert.deepEqual(
     findings.map(({ code }) => code),
     ['MountInTheWay'],

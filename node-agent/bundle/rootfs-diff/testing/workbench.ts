@@ -3,7 +3,7 @@ import * as fs from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { CollectRequest, RootfsResult } from '../protocol.ts';
+import type { ApplyRequest, CollectRequest, RootfsResult } from '../protocol.ts';
 import { createRootfsWorker } from '../rootfs-worker.ts';
 import type { OverlayContainer } from './overlay-container.ts';
 
@@ -12,7 +12,7 @@ export const worker = createRootfsWorker([
   process.execPath,
   join(import.meta.dirname, '../worker.ts'),
 ]);
-const EXCLUDE = ['/old', '/etc/hosts', '/proc', '/sys', '/dev'];
+export const EXCLUDE = ['/old', '/etc/hosts', '/proc', '/sys', '/dev'];
 
 export interface Folder extends AsyncDisposable {
   readonly path: string;
@@ -75,8 +75,9 @@ export async function collectFrom(
 export async function applyTo(
   container: OverlayContainer,
   inputDirectory: string,
-  protect: readonly string[] = ['/old', '/etc/hosts'],
+  extra: Partial<ApplyRequest> = {},
 ): Promise<RootfsResult> {
   const { mountNamespace } = container;
-  return await worker.run({ type: 'apply', mountNamespace, inputDirectory, protect }, { signal });
+  const request = { mountNamespace, inputDirectory, protect: ['/old', '/etc/hosts'] };
+  return await worker.run({ type: 'apply', ...request, ...extra }, { signal });
 }
