@@ -167,6 +167,7 @@ export const TASK_ERROR_CODES = [
   'MountMismatch',
   'LimitTooSmall',
   'PidTaken',
+  'RewindFailed',
   'BundleMissing',
   'BundleCorrupt',
   'BundleInvalid',

@@ -109,8 +109,12 @@ export const FAILURE = define('failure', {
     'raise the memory or pid limit in spec.target.newPod.overrides.resources',
   ],
   PidTaken: [
-    'a process id that the application had is taken inside the new pod and stays taken',
-    'end kubectl exec sessions in the new pod and create a new Restore',
+    'a process id that the application had is taken inside the pod and stays taken',
+    'end kubectl exec sessions in the pod and create a new Restore',
+  ],
+  RewindFailed: [
+    'the running processes were ended, and the saved ones could not be rebuilt',
+    'the kubelet starts the container anew by its restart policy; restore the Checkpoint into a new pod',
   ],
   PlaceholderFailed: [
     'the new pod ended before its processes were restored',

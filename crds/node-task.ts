@@ -44,10 +44,12 @@ export interface DumpPayload {
 }
 
 export interface RestorePayload {
-  /** the placeholder pod */
+  /** the placeholder pod, or the running one that is rewound */
   readonly pod: TaskPod;
-  /** containers of the placeholder, same names as in the bundle */
+  /** its containers, same names as in the bundle */
   readonly containers: readonly TaskContainer[];
+  /** the containers run a program: it is ended first, and their root processes become placeholders */
+  readonly inPlace?: boolean;
   readonly store: TaskStore;
   /** sha256 of the bundle's manifest, from the Checkpoint's status */
   readonly bundleDigest: string;

@@ -11,7 +11,7 @@ import { type Origin, Staging } from '../bundle/staging.ts';
 import { storeFailure } from '../bundle/store-error.ts';
 import { readManifest } from '../bundle/verify.ts';
 import type { FoundContainer } from '../container/find-container.ts';
-import { applicationMounts, mountPoints, POD_FILES, RUNTIME_FOLDERS } from '../container/mounts.ts';
+import { applicationMounts } from '../container/mounts.ts';
 import { errnoOf, TaskFailure } from '../task-failure.ts';
 import { byteCounter } from './byte-counter.ts';
 import type { HeldContainers } from './containers.ts';
@@ -19,6 +19,7 @@ import type { DumpContext } from './dump.ts';
 import { reportOfDump, shortReport } from './dump-report.ts';
 import { reportOf } from './engine-failure.ts';
 import type { SavedDump } from './journal.ts';
+import { rootLayers } from './root-layers.ts';
 
 const MAX_STATS_BYTES = 1 << 20;
 
@@ -139,26 +140,19 @@ async function saveRootfsDiff(
   // Of an attempt that a crash cut short.
   await folder.removeFile(CONTAINER_FILES.rootfsDiff);
   await folder.removeFile(CONTAINER_FILES.deleted);
-  const { layers, fsType } = container.root;
+  const layers = rootLayers(container, tools.nodeRoot);
   if (spec.dump.rootfsDiff === 'None') {
     return { bytes: 0, report: [] };
   }
   if (layers === undefined) {
-    return { bytes: 0, report: [rootfsNotOverlay(container.name, fsType)] };
+    return { bytes: 0, report: [rootfsNotOverlay(container.name, container.root.fsType)] };
   }
   const { maxBytes } = spec.dump;
   const result = await tools.rootfs.run(
     {
       type: 'collect',
-      upper: `${tools.nodeRoot}${layers.upper}`,
-      lowers: layers.lowers.map((path) => `${tools.nodeRoot}${path}`),
+      ...layers,
       mountNamespace: container.process.externalPath('ns/mnt'),
-      exclude: [
-        ...RUNTIME_FOLDERS,
-        ...POD_FILES,
-        INIT_MOUNT_PATH,
-        ...mountPoints(container.mounts),
-      ],
       outputDirectory: folder.externalPath,
       frozenAtMillis: saved.frozenAtMillis,
       maxBytes: maxBytes === 0 ? 0 : Math.max(maxBytes - saved.result.bytes, 1),

@@ -61,6 +61,8 @@ async function resume(context: DumpContext): Promise<TaskResult> {
     case 'sealing':
       return await nameOnly(context);
     case 'engine':
+    case 'rewinding':
+    case 'rewound':
     case 'ended':
       await cleanUpLater(context);
       await undoDump(context);

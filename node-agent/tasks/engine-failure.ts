@@ -11,6 +11,7 @@ const CODES: Readonly<Record<string, TaskErrorCode>> = {
   Unstoppable: 'PodBusy',
   ImageDamaged: 'BundleInvalid',
   TraceeLost: 'ContainerNotRunning',
+  RewindLost: 'RewindFailed',
 };
 
 /** Failures of the moment: the next attempt may well succeed. */

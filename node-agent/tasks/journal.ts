@@ -18,10 +18,19 @@ const LOCK_PAUSE_MILLIS = 500;
 
 /**
  * Where a task stands. `begun`: nothing outside this node's memory has changed. `staging`: a directory may lie on
- * the store. `engine`: an engine may hold the application. `saved`: its images are complete. `sealing`: the bundle
+ * the store. `rewinding`: an engine may be taking the program of a running pod away; `rewound`: placeholders wait in its
+ * place. `engine`: an engine may hold the application. `saved`: its images are complete. `sealing`: the bundle
  * is complete but for its name, or the restored processes run. `ended`: only the report is missing.
  */
-export type JournalStep = 'begun' | 'staging' | 'engine' | 'saved' | 'sealing' | 'ended';
+export type JournalStep =
+  | 'begun'
+  | 'staging'
+  | 'rewinding'
+  | 'rewound'
+  | 'engine'
+  | 'saved'
+  | 'sealing'
+  | 'ended';
 
 /** The engine's part of a dump, done. Times are wall clock, milliseconds since 1970. */
 export interface SavedDump {

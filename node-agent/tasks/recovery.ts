@@ -2,7 +2,10 @@
 // happens, without asking the API server (design K10).
 import { killLeftEngine } from './engine-process.ts';
 import { thawAll } from './dump-undo.ts';
-import type { JournalRecord } from './journal.ts';
+import type { JournalRecord, JournalStep } from './journal.ts';
+
+/** Steps in which an engine may be at work. */
+const AT_WORK: readonly JournalStep[] = ['engine', 'rewinding'];
 
 export interface Released {
   readonly record: JournalRecord;
@@ -18,7 +21,7 @@ export interface Released {
  */
 export function releaseLeftovers(records: readonly JournalRecord[], bootId: string): Released[] {
   return records
-    .filter((record) => record.step === 'engine' && record.bootId === bootId)
+    .filter(({ step, bootId: boot }) => AT_WORK.includes(step) && boot === bootId)
     .map((record) => {
       const { engine, freezerFiles = [] } = record.facts;
       const engineKilled = engine !== undefined && killLeftEngine(engine);

@@ -23,7 +23,10 @@ export async function rebuildProcesses(
   }
   const engine = await context.tools.engines.take();
   using _killed = engine;
-  await context.commit();
+  // A rewind has asked already, before the running processes were ended.
+  if (context.journal.step !== 'rewound') {
+    await context.commit();
+  }
   await context.journal.note('engine', { engine: engine.identity });
   containers.assertAlive();
   let releasedAtMillis: number | undefined;

@@ -19,49 +19,78 @@ import {
   type TargetContainer,
 } from './requirements.ts';
 import { rebuildProcesses } from './restore-processes.ts';
+import { endAfter, endLeftover, isPlaceholder, rewindProcesses } from './rewind.ts';
+import { rootLayers } from './root-layers.ts';
 import type { SpecOf, TaskContext, TaskHandler } from './task-context.ts';
 
 export type RestoreContext = TaskContext<SpecOf<'Restore'>>;
-
-/** What shim/init.c calls itself. */
-const PLACEHOLDER_NAME = 'diapause-init';
 
 export const restoreHandler: TaskHandler<'Restore'> = {
   type: 'Restore',
   podUid: (spec) => spec.restore.pod.uid,
   run,
   resume,
-  // A placeholder that nobody wants any more is deleted with its pod.
-  abandon: () => Promise.resolve(),
+  // A placeholder that nobody wants any more is deleted with its pod; a running pod gets its program back by a restart.
+  abandon: async (context) => void (await endLeftover(context)),
 };
 
 async function run(context: RestoreContext): Promise<TaskResult> {
   const { restore } = context.spec;
   context.progress.stage('finding-containers');
   using containers = await holdContainers(context, restore);
-  containers.all.forEach(assertPlaceholder);
+  if (!mustRewind(context)) {
+    containers.all.forEach(assertPlaceholder);
+  }
   context.progress.stage('opening-store');
   await using opened = await openPlace(context, restore.store, false);
   await using bundle = await openExistingBundle(opened);
-  const work = { containers, bundle, signal: opened.signal };
-  const { manifest, report } = await prepare(context, work).catch((error: unknown) => {
-    // An engine that fails takes the half-built processes, the placeholder's among them, with it.
-    throw context.journal.step === 'engine' ? error : containers.explain(error);
-  });
+  const found = { containers, bundle, signal: opened.signal };
+  try {
+    const work = { ...found, manifest: await verifyAndJudge(context, found) };
+    if (mustRewind(context)) {
+      await rewindProcesses(context, work);
+    }
+    return await rebuild(context, work);
+  } catch (error) {
+    throw afterFailure(context, containers, error);
+  }
+}
+
+const mustRewind = ({ spec, journal }: RestoreContext): boolean =>
+  spec.restore.inPlace === true && journal.step !== 'rewound';
+
+/** The placeholders wait. */
+async function rebuild(context: RestoreContext, work: RestoreWork): Promise<TaskResult> {
+  const report = await restoreFiles(context, work);
   // From here on a failure of the engine ends the placeholder: its death is no cause but a consequence.
-  const rebuilt = await rebuildProcesses(context, { ...work, manifest });
+  const rebuilt = await rebuildProcesses(context, work);
   const result = { ...rebuilt, report: shortReport([...report, ...(rebuilt.report ?? [])]) };
   // The processes run: an agent that ends now has only its report left to make.
   await context.journal.note('sealing', { result });
   return result;
 }
 
-/** Everything up to the first change of a process. */
-async function prepare(context: RestoreContext, work: Omit<RestoreWork, 'manifest'>) {
-  const { restore } = context.spec;
-  const manifest = await verify(context, work.bundle, work.signal);
-  judge(manifest, restore, work.containers);
-  return { manifest, report: await restoreFiles(context, { ...work, manifest }) };
+/** Everything up to the first change. */
+async function verifyAndJudge(
+  context: RestoreContext,
+  { containers, bundle, signal }: Omit<RestoreWork, 'manifest'>,
+): Promise<Manifest> {
+  const manifest = await verify(context, bundle, signal);
+  judge(manifest, context.spec.restore, containers);
+  return manifest;
+}
+
+function afterFailure(
+  { spec, journal }: RestoreContext,
+  containers: HeldContainers,
+  error: unknown,
+): unknown {
+  if (spec.restore.inPlace === true && ['rewound', 'engine'].includes(journal.step)) {
+    return endAfter(error, containers);
+  }
+  // An engine that fails takes the half-built processes, the placeholder's among them, with it.
+  const isConsequence = ['engine', 'rewinding'].includes(journal.step);
+  return isConsequence ? error : containers.explain(error);
 }
 
 /** Applying files can be repeated; an engine that was at work has changed the placeholder beyond repair. */
@@ -70,9 +99,8 @@ async function resume(context: RestoreContext): Promise<TaskResult> {
   if (step === 'sealing' && facts.result !== undefined) {
     return facts.result;
   }
-  if (step === 'engine') {
-    const message = 'the agent of this node ended while the processes were being rebuilt';
-    throw new TaskFailure('AgentRestarted', message);
+  if (step === 'engine' || step === 'rewinding') {
+    throw await endLeftover(context);
   }
   return await run(context);
 }
@@ -85,10 +113,10 @@ export interface RestoreWork {
 }
 
 /** Whatever runs there instead would be overwritten. */
-function assertPlaceholder({ process, name }: FoundContainer): void {
-  const comm = process.read('comm').trim();
-  if (comm !== PLACEHOLDER_NAME) {
-    const facts = `container ${name} runs ${comm}, not the placeholder that waits for processes`;
+function assertPlaceholder(container: FoundContainer): void {
+  if (!isPlaceholder(container)) {
+    const { process, name } = container;
+    const facts = `container ${name} runs ${process.read('comm').trim()}, not the placeholder that waits for processes`;
     throw new TaskFailure('ContainerMismatch', facts);
   }
 }
@@ -121,7 +149,7 @@ function describeTarget({ name, imageID, cgroup, mounts }: FoundContainer): Targ
 }
 
 async function restoreFiles(
-  { tools, progress }: RestoreContext,
+  { tools, progress, spec }: RestoreContext,
   { containers, bundle, manifest, signal }: RestoreWork,
 ) {
   progress.stage('restoring-files');
@@ -129,12 +157,14 @@ async function restoreFiles(
   for (const container of containers.all) {
     await using folder = await bundle.directory(container.name);
     if (hasRootfsDiff(manifest, container.name)) {
+      const undo = spec.restore.inPlace === true && rootLayers(container, tools.nodeRoot);
       const { findings } = await tools.rootfs.run(
         {
           type: 'apply',
           mountNamespace: container.process.externalPath('ns/mnt'),
           inputDirectory: folder.externalPath,
           protect: mountPoints(container.mounts),
+          ...(undo && { undo }),
         },
         { signal, onBytes: (bytes) => progress.bytes(bytes) },
       );

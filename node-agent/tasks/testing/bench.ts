@@ -1,7 +1,7 @@
 // A node with an API server for tests of tasks: a folder, a volume, a victim, and NodeTasks to put before an agent.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ import { FakeApiServer } from '../../../kube/testing/fake-api-server.ts';
 import { until } from '../../../kube/testing/until.ts';
 import { NODE_TASKS } from '../task-agent.ts';
 import { type FakeNode, freezerFile, prepareFreezer, scenarioFile } from './fake-tools.ts';
-import { readCleanUps, type Scenario, SUCCESS, writeScenario } from './scenario.ts';
+import { readCleanUps, rewindFile, type Scenario, SUCCESS, writeScenario } from './scenario.ts';
 
 const POD = { namespace: 'team', name: 'app-1', uid: 'pod-1' };
 export const BUNDLE_NAME = 'chk-c-1';
@@ -36,6 +36,12 @@ export const CONTAINERS = [
   },
 ];
 
+/** Sleeps; SIGUSR1 makes it look like a placeholder. */
+const REWINDABLE = `#!/bin/sh
+trap 'printf diapause-init >/proc/$$/comm' USR1
+while :; do sleep 300 & wait; done
+`;
+
 export class Bench implements FakeNode, AsyncDisposable {
   readonly api: FakeApiServer;
   readonly folder: string;
@@ -49,12 +55,16 @@ export class Bench implements FakeNode, AsyncDisposable {
   }
 
   /** @param victimName what the victim calls itself; `diapause-init` makes it a placeholder */
-  static async start(victimName = 'victim'): Promise<Bench> {
+  static async start(victimName = 'victim', isRewindable = false): Promise<Bench> {
     const api = await FakeApiServer.start({
       kinds: [{ ...NODE_TASKS, kind: 'NodeTask', selectable: ['spec.nodeName'] }],
     });
     const folder = await mkdtemp(join(tmpdir(), 'diapause-tasks-'));
-    copyFileSync('/bin/sleep', join(folder, victimName));
+    if (isRewindable) {
+      writeFileSync(join(folder, victimName), REWINDABLE, { mode: 0o755 });
+    } else {
+      copyFileSync('/bin/sleep', join(folder, victimName));
+    }
     const victim = spawn(join(folder, victimName), ['300'], { stdio: 'ignore' });
     await once(victim, 'spawn');
     const bench = new Bench(api, folder, victim);
@@ -74,6 +84,11 @@ export class Bench implements FakeNode, AsyncDisposable {
 
   get victimPid(): number {
     return this.victim.pid ?? 0;
+  }
+
+  /** What an engine does that is told to rewind. */
+  rewindScenario(scenario: Scenario): void {
+    writeScenario(rewindFile(scenarioFile(this)), scenario);
   }
 
   scenario(scenario: Scenario): void {

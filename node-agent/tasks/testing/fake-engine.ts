@@ -15,7 +15,7 @@ import type {
   RewindTask,
 } from '../../engine/protocol.ts';
 import { TEST_REQUIREMENTS } from '../../bundle/testing/volume.ts';
-import { noteCleanUp, readScenario, type ScenarioStep } from './scenario.ts';
+import { noteCleanUp, readScenario, rewindScenario, type ScenarioStep } from './scenario.ts';
 
 type Saving = DumpTask | RestoreTask | RewindTask;
 
@@ -67,6 +67,17 @@ function freeze(task: Saving): void {
   }
 }
 
+/** The victim turns itself into what looks like a placeholder; a dry run does not. */
+function empty(task: Saving): void {
+  if (task.type !== 'rewind' || task.dryRun) return;
+  for (const { rootPid } of task.trees) {
+    process.kill(rootPid, 'SIGUSR1');
+    while (readFileSync(`/proc/${rootPid}/comm`, 'latin1').trim() !== 'diapause-init') {
+      sleepMillis(5);
+    }
+  }
+}
+
 function perform(step: ScenarioStep, task: Saving): void {
   switch (step.do) {
     case 'say':
@@ -79,6 +90,12 @@ function perform(step: ScenarioStep, task: Saving): void {
       return pidsOf(task).forEach((pid) => detach(pid));
     case 'freeze':
       return freeze(task);
+    case 'empty':
+      return empty(task);
+    case 'empty-or-result':
+      if (task.type === 'rewind' && !task.dryRun) return empty(task);
+      say({ event: 'result', result: resultOf(task) });
+      return process.exit(0);
     case 'wait-for':
       while (!existsSync(step.file)) {
         sleepMillis(5);
@@ -114,7 +131,8 @@ const scenario = process.argv[2] ?? '';
 if (task.type === 'clean-up') {
   cleanUp(task, scenario);
 } else {
-  for (const step of readScenario(scenario)) {
+  const steps = task.type === 'rewind' ? rewindScenario(scenario) : readScenario(scenario);
+  for (const step of steps) {
     perform(step, task);
   }
 }

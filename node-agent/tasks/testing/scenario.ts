@@ -11,6 +11,10 @@ export type ScenarioStep =
   | { readonly do: 'let-go' }
   /** write the freezer files of the task, as KeepFrozen does */
   | { readonly do: 'freeze' }
+  /** rewind: the victim is a placeholder from now on; nothing in a dry run */
+  | { readonly do: 'empty' }
+  /** the same; a dry run ends here, well */
+  | { readonly do: 'empty-or-result' }
   /** until the file exists, for ever otherwise */
   | { readonly do: 'wait-for'; readonly file: string }
   /** events of progress for ever */
@@ -27,6 +31,16 @@ export function writeScenario(file: string, scenario: Scenario): void {
 
 export function readScenario(file: string): Scenario {
   return JSON.parse(readFileSync(file, 'utf8')) as Scenario;
+}
+
+/** What an engine does that is told to rewind: another file, as a restore follows without a pause. */
+export const rewindFile = (scenarioFile: string): string => `${scenarioFile}.rewind`;
+
+const REWINDS: Scenario = [{ do: 'empty' }, { do: 'result' }];
+
+export function rewindScenario(scenarioFile: string): Scenario {
+  const file = rewindFile(scenarioFile);
+  return existsSync(file) ? readScenario(file) : REWINDS;
 }
 
 const cleanUpsFile = (scenarioFile: string): string => `${scenarioFile}.clean-ups`;
