@@ -1,4 +1,5 @@
 // Checkpoint: save this running pod. Written by users; status by the controller.
+import type { Hooks } from './hook.ts';
 import type { Condition, ObjectMeta, Report, TypedObject } from './meta.ts';
 import type { ContainerResult } from './node-task.ts';
 
@@ -33,6 +34,8 @@ export interface CheckpointSpec {
     readonly maxFreezeSeconds?: number;
     readonly maxBytes?: Quantity;
   };
+  /** asked of the application before and after it stands still; see docs/hooks.md */
+  readonly hooks?: Hooks;
   readonly mode?: CheckpointMode;
   readonly retention?: {
     readonly deletionPolicy?: DeletionPolicy;

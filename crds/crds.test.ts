@@ -7,13 +7,14 @@ import { SCHEDULE_DEFAULTS } from './checkpoint-schedule.ts';
 import { MIGRATION_DEFAULTS } from './migration.ts';
 import { RESTORE_DEFAULTS } from './restore.ts';
 import { completeMigrations, shortMigration } from './testing/migration-samples.ts';
+import { nodeTasks } from './testing/node-task-samples.ts';
 import { REFUSED } from './testing/refused.ts';
 import {
   completeCheckpoint,
   completeRestore,
   completeSchedule,
   completeStore,
-  nodeTasks,
+  execProbedRestore,
   shortCheckpoint,
   shortRestore,
   shortSchedule,
@@ -31,7 +32,11 @@ import {
 
 const KINDS = [
   { file: 'checkpoint.yaml', short: 'chk', samples: [shortCheckpoint, completeCheckpoint] },
-  { file: 'restore.yaml', short: 'rst', samples: [shortRestore, completeRestore] },
+  {
+    file: 'restore.yaml',
+    short: 'rst',
+    samples: [shortRestore, completeRestore, execProbedRestore],
+  },
   { file: 'checkpoint-schedule.yaml', short: 'chks', samples: [shortSchedule, completeSchedule] },
   { file: 'migration.yaml', short: 'mig', samples: [shortMigration, ...completeMigrations] },
   { file: 'checkpoint-store.yaml', short: 'chkst', samples: [shortStore, completeStore] },

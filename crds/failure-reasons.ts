@@ -51,6 +51,10 @@ export const FAILURE = define('failure', {
     'the pod uses something that cannot be saved',
     'see status.report: each entry names the process, the object and what to do',
   ],
+  HookFailed: [
+    'a hook failed',
+    'correct the hook that the message or the condition Verified names, or give it onError: Ignore',
+  ],
   FreezeLimitExceeded: [
     'the freeze would have lasted longer than its limit; the application was let go',
     'raise spec.limits.maxFreezeSeconds, or failureThreshold × periodSeconds of its liveness probe',
@@ -124,6 +128,14 @@ export const FAILURE = define('failure', {
   PodNotReady: [
     'the processes were restored but the pod did not become ready',
     'look at the readiness probes and logs of the pod; it was left in place',
+  ],
+  MemoryDiffers: [
+    'memory of a rebuilt process differs from the bundle; the process was not let run',
+    'create a new Restore; should it happen again, restore from another Checkpoint and report it',
+  ],
+  ProbeFailed: [
+    'the restored pod does not pass spec.verify.probe',
+    'look at the logs of the restored pod; it was left in place and is not ready',
   ],
   BundleMissing: ['the bundle is not on the store', 'see whether the volume holds it'],
   BundleCorrupt: [

@@ -1,5 +1,6 @@
 // NodeTask: one node's share of the work. The controller writes spec, the agent of spec.nodeName writes status.
 // It holds no secret: reads of NodeTasks cannot be confined to a node (design K7).
+import type { TaskAction, TaskHooks } from './hook.ts';
 import type { Condition, ObjectMeta, Report, TypedObject } from './meta.ts';
 
 /** A container, found by its runtime id: 64 hex digits, checked again on the node (design K11). */
@@ -41,6 +42,7 @@ export interface DumpPayload {
   readonly dryRun: boolean;
   /** pod manifest as checkpointed, written to the bundle as `pod.dump` */
   readonly podManifest: unknown;
+  readonly hooks?: TaskHooks;
 }
 
 export interface RestorePayload {
@@ -53,6 +55,9 @@ export interface RestorePayload {
   readonly store: TaskStore;
   /** sha256 of the bundle's manifest, from the Checkpoint's status */
   readonly bundleDigest: string;
+  readonly hooks?: TaskHooks;
+  /** asked until it succeeds, once the processes run */
+  readonly probe?: TaskAction & { readonly timeoutSeconds: number };
 }
 
 export interface ThawPayload {
@@ -111,6 +116,14 @@ export interface ContainerResult {
   readonly rootfsDiffBytes: number;
 }
 
+/** What was compared of a restored pod, and what came of it. */
+export interface Verification {
+  readonly passed: boolean;
+  /** one of the closed set in conditions.ts */
+  readonly reason: string;
+  readonly message: string;
+}
+
 export interface TaskResult {
   readonly containers?: readonly ContainerResult[];
   readonly freezeMillis?: number;
@@ -122,6 +135,7 @@ export interface TaskResult {
   readonly bundleDigest?: string;
   readonly requirements?: Readonly<Record<string, unknown>>;
   readonly report?: readonly Report[];
+  readonly verification?: Verification;
 }
 
 export interface NodeTaskStatus {

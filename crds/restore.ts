@@ -1,4 +1,5 @@
 // Restore: bring a checkpointed pod back as a new pod. Written by users; status by the controller.
+import type { Action, RestoreHooks } from './hook.ts';
 import type { Condition, ObjectMeta, Report, TypedObject } from './meta.ts';
 
 /** For one container, or for all restored ones where none is named. */
@@ -38,8 +39,17 @@ export interface RestoreSpec {
   readonly checkpointRef: { readonly name: string };
   readonly target?: { readonly newPod?: NewPod };
   readonly placement?: Placement;
+  /** asked inside the new pod before its processes are rebuilt and after they run */
+  readonly hooks?: RestoreHooks;
+  readonly verify?: VerifySpec;
   readonly timeoutSeconds?: number;
   readonly cancel?: boolean;
+}
+
+/** What is asked besides of the restored pod before it counts as restored; the bundle is always checked. */
+export interface VerifySpec {
+  /** asked again until it succeeds or `timeoutSeconds` are over */
+  readonly probe?: Action & { readonly timeoutSeconds?: number };
 }
 
 /** When the new pod is started: once the bundle is stored, or as soon as the Checkpoint is accepted. */
@@ -49,6 +59,7 @@ export type Placement = 'AfterCheckpoint' | 'Ahead';
 export const RESTORE_DEFAULTS = {
   placement: 'AfterCheckpoint',
   timeoutSeconds: 600,
+  probeTimeoutSeconds: 30,
   cancel: false,
 } as const;
 

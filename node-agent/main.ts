@@ -16,7 +16,11 @@ import { taskMetrics } from './tasks/task-metrics.ts';
 const FIELD_MANAGER = 'diapause-agent';
 
 async function run(settings: Settings, signal: AbortSignal): Promise<void> {
-  const log = pino({ base: { node: settings.nodeName } });
+  const log = pino({
+    base: { component: 'agent', node: settings.nodeName },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }) },
+  });
   const client = new Client({ config: loadKubeConfig(), fieldManager: FIELD_MANAGER });
   const { stateFolder, flockProgram } = settings;
   const journal = await Journal.open({ folder: join(stateFolder, 'journal'), flockProgram });

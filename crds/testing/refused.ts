@@ -1,10 +1,11 @@
 // What the API server must refuse, by schema or by CEL rule, and with which words. The schema cases are checked
 // here without a server; all of them are meant to be sent to a real one.
+import { nodeTasks } from './node-task-samples.ts';
+import { REFUSED_HOOKS } from './refused-hooks.ts';
 import { REFUSED_MIGRATIONS } from './refused-migrations.ts';
 import {
   completeCheckpoint,
   completeRestore,
-  nodeTasks,
   shortCheckpoint,
   shortRestore,
   shortSchedule,
@@ -147,6 +148,7 @@ export const REFUSED: readonly RefusedCase[] = [
     says: 'suspend can only be ended',
   },
   ...REFUSED_MIGRATIONS,
+  ...REFUSED_HOOKS,
   {
     what: 'a store without a volume',
     kind: 'CheckpointStore',

@@ -4,7 +4,6 @@ import type { Checkpoint } from '../checkpoint.ts';
 import type { CheckpointSchedule } from '../checkpoint-schedule.ts';
 import type { CheckpointStore } from '../checkpoint-store.ts';
 import { API_VERSION, type Condition, type Report } from '../meta.ts';
-import type { DumpPayload, NodeTask, NodeTaskSpec, NodeTaskStatus } from '../node-task.ts';
 import type { Restore } from '../restore.ts';
 
 /** No field may be left out, at any depth. */
@@ -20,7 +19,7 @@ export type Body<T extends { readonly spec: unknown; readonly status?: unknown }
 };
 
 export const TIME = '2026-11-24T03:00:00Z';
-const ID = 'ab'.repeat(32);
+export const ID = 'ab'.repeat(32);
 
 export const condition: Complete<Condition> = {
   type: 'Ready',
@@ -31,13 +30,24 @@ export const condition: Complete<Condition> = {
   observedGeneration: 1,
 };
 
-const report: Report = {
+export const report: Report = {
   severity: 'loss',
   code: 'TcpEstablished',
   container: 'main',
   pid: 7,
   message: 'fd 5 -> socket:[123]: the restored process finds it reset',
 };
+
+const execHook = {
+  exec: { container: 'main', command: ['sync'] },
+  onError: 'Fail',
+  timeoutSeconds: 10,
+} as const;
+const httpHook = {
+  http: { port: 80, path: '/on', method: 'POST' },
+  onError: 'Ignore',
+  timeoutSeconds: 5,
+} as const;
 
 export const shortCheckpoint: Checkpoint = {
   apiVersion: API_VERSION,
@@ -55,6 +65,7 @@ const checkpointBody: Body<Checkpoint> = {
     sockets: { established: 'Close' },
     openResources: { maxEmbeddedBytes: '512Mi' },
     limits: { timeoutSeconds: 300, maxFreezeSeconds: 5, maxBytes: 1_000_000_000 },
+    hooks: { pre: [execHook, httpHook], post: [execHook, httpHook] },
     mode: 'Execute',
     retention: { deletionPolicy: 'Delete', hold: true },
     suspend: false,
@@ -142,6 +153,8 @@ const restoreBody: Body<Restore> = {
       },
     },
     placement: 'AfterCheckpoint',
+    hooks: { pre: [execHook], post: [execHook, httpHook] },
+    verify: { probe: { http: { port: 80, path: '/ok', method: 'GET' }, timeoutSeconds: 30 } },
     timeoutSeconds: 600,
     cancel: false,
   },
@@ -158,6 +171,11 @@ const restoreBody: Body<Restore> = {
   },
 };
 export const completeRestore: Restore = { ...shortRestore, ...restoreBody };
+/** The one thing that {@link completeRestore} cannot have besides. */
+export const execProbedRestore: Restore = {
+  ...shortRestore,
+  spec: { ...shortRestore.spec, verify: { probe: { exec: execHook.exec, timeoutSeconds: 30 } } },
+};
 
 export const shortStore: CheckpointStore = {
   apiVersion: API_VERSION,
@@ -237,75 +255,3 @@ const scheduleBody: Body<CheckpointSchedule> = {
   },
 };
 export const completeSchedule: CheckpointSchedule = { ...shortSchedule, ...scheduleBody };
-
-const pod = { namespace: 'shop', name: 'redis', uid: 'u-1' };
-const containers = [{ name: 'main', containerID: `containerd://${ID}`, imageID: `sha256:${ID}` }];
-const store = {
-  holder: { namespace: 'shop', name: 'diapause-holder-1', uid: 'u-3' },
-  holderContainerID: `containerd://${ID}`,
-  mountPath: '/store',
-  bundlePath: 'shop/redis-1-u-9',
-};
-const dump: Complete<DumpPayload> = {
-  pod,
-  containers,
-  store,
-  afterDump: 'Resume',
-  freezeLimitMillis: 10_000,
-  established: 'Close',
-  rootfsDiff: 'Changed',
-  maxEmbeddedBytes: 536870912,
-  maxBytes: 0,
-  dryRun: false,
-  podManifest: { kind: 'Pod' },
-};
-
-const status: Complete<NodeTaskStatus> = {
-  state: 'Failed',
-  acceptedBy: { agentPod: 'diapause-agent-x', uid: 'u-4' },
-  heartbeatTime: TIME,
-  stage: 'saving-pages',
-  committed: false,
-  bytesDone: 1,
-  bytesTotal: 2,
-  result: {
-    containers: [
-      { name: 'main', processes: 1, threads: 5, memoryBytes: 104857600, rootfsDiffBytes: 0 },
-    ],
-    freezeMillis: 12.5,
-    restoreMillis: 40,
-    frozenAt: TIME,
-    resumedAt: TIME,
-    bundleBytes: 105000000,
-    bundleDigest: `sha256:${ID}`,
-    requirements: { arch: 'x86_64' },
-    report: [report],
-  },
-  error: { code: 'StoreFull', message: 'no space left on device', retryable: false },
-  conditions: [condition],
-};
-
-const shared = {
-  nodeName: 'node-a',
-  owner: { kind: 'Checkpoint', namespace: 'shop', name: 'redis-1', uid: 'u-9' },
-  deadline: TIME,
-  cancel: false,
-} as const;
-
-const digest = `sha256:${ID}`;
-const specs: readonly NodeTaskSpec[] = [
-  { ...shared, type: 'Dump', dump },
-  { ...shared, type: 'Restore', restore: { pod, containers, store, bundleDigest: digest } },
-  { ...shared, type: 'Thaw', thaw: { pod, containers } },
-  { ...shared, type: 'DeleteBundle', deleteBundle: { store } },
-  { ...shared, type: 'Verify', verify: { store, bundleDigest: digest } },
-];
-
-/** One of each type; together they have every field. */
-export const nodeTasks: readonly NodeTask[] = specs.map((spec) => ({
-  apiVersion: API_VERSION,
-  kind: 'NodeTask',
-  metadata: { name: `${spec.type.toLowerCase()}-1`, namespace: 'diapause-system' },
-  spec,
-  status,
-}));

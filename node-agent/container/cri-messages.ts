@@ -7,6 +7,8 @@ syntax = "proto3";
 package runtime.v1;
 message ContainerStatusRequest { string container_id = 1; bool verbose = 2; }
 message ContainerStatusResponse { ContainerStatus status = 1; map<string, string> info = 2; }
+message ExecSyncRequest { string container_id = 1; repeated string cmd = 2; int64 timeout = 3; }
+message ExecSyncResponse { bytes stdout = 1; bytes stderr = 2; int32 exit_code = 3; }
 message ContainerMetadata { string name = 1; uint32 attempt = 2; }
 message ImageSpec { string image = 1; map<string, string> annotations = 2; string user_specified_image = 18; string runtime_handler = 19; }
 message Mount {
@@ -24,6 +26,8 @@ message ContainerStatus {
 const root = protobuf.parse(SCHEMA, { keepCase: true }).root;
 const Request = root.lookupType('runtime.v1.ContainerStatusRequest');
 const Response = root.lookupType('runtime.v1.ContainerStatusResponse');
+const ExecRequest = root.lookupType('runtime.v1.ExecSyncRequest');
+const ExecResponse = root.lookupType('runtime.v1.ExecSyncResponse');
 
 /** CONTAINER_RUNNING */
 export const STATE_RUNNING = 1;
@@ -76,3 +80,69 @@ export function statusAsGoJson(status: CriContainerStatus): string {
       : value,
   );
 }
+
+export interface ExecRequest {
+  readonly containerId: string;
+  readonly command: readonly string[];
+  /** the runtime kills the command then */
+  readonly timeoutSeconds: number;
+}
+
+export interface ExecResult {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export function encodeExecRequest({
+  containerId,
+  command,
+  timeoutSeconds,
+}: ExecRequest): Uint8Array {
+  const request = { container_id: containerId, cmd: [...command], timeout: timeoutSeconds };
+  return ExecRequest.encode(ExecRequest.create(request)).finish();
+}
+
+export function decodeExecResponse(bytes: Uint8Array): ExecResult {
+  const message = ExecResponse.toObject(ExecResponse.decode(bytes), { defaults: true });
+  const {
+    stdout,
+    stderr,
+    exit_code: exitCode,
+  } = message as {
+    readonly stdout: Uint8Array;
+    readonly stderr: Uint8Array;
+    readonly exit_code: number;
+  };
+  return { exitCode, stdout: textOf(stdout), stderr: textOf(stderr) };
+}
+
+/** For a runtime in tests. */
+export function decodeExecRequest(bytes: Uint8Array): ExecRequest {
+  const message = ExecRequest.toObject(ExecRequest.decode(bytes), {
+    longs: Number,
+    defaults: true,
+  });
+  const {
+    container_id: containerId,
+    cmd,
+    timeout,
+  } = message as {
+    readonly container_id: string;
+    readonly cmd: readonly string[];
+    readonly timeout: number;
+  };
+  return { containerId, command: cmd, timeoutSeconds: timeout };
+}
+
+/** For a runtime in tests. */
+export function encodeExecResponse({ exitCode, stdout, stderr }: ExecResult): Uint8Array {
+  const response = {
+    exit_code: exitCode,
+    stdout: Buffer.from(stdout),
+    stderr: Buffer.from(stderr),
+  };
+  return ExecResponse.encode(ExecResponse.create(response)).finish();
+}
+
+const textOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8');

@@ -33,7 +33,7 @@ export interface NodeView {
 export const HOST_PID_VIEW: NodeView = { nodeRoot: '/proc/1/root', nodeProcess: '/proc/1' };
 
 export interface FindOptions {
-  readonly runtime: RuntimeClient;
+  readonly runtime: Pick<RuntimeClient, 'inspect'>;
   readonly view: NodeView;
   readonly signal: AbortSignal;
   /** pods with shareProcessNamespace have the pause process as pid 1 */

@@ -85,3 +85,38 @@ test('without a socket the files of the runtime are read', async () => {
     await rm(folder, { recursive: true });
   }
 });
+
+test('a command runs inside a container, and its end is told whatever it is', async () => {
+  await using runtime = await startFakeRuntime(ANSWER);
+  const client = createRuntimeClient({
+    socketPaths: ['/nowhere', runtime.socketPath],
+    taskFolders: [],
+  });
+  runtime.exec = ({ containerId, command, timeoutSeconds }) => ({
+    exitCode: 3,
+    stdout: `${containerId} ${command.join('|')} ${timeoutSeconds}`,
+    stderr: 'no',
+  });
+  const request = { containerId: ID, command: ['redis-cli', 'a b'], timeoutSeconds: 7 };
+  assert.deepEqual(await client.exec(request, signal), {
+    exitCode: 3,
+    stdout: `${ID} redis-cli|a b 7`,
+    stderr: 'no',
+  });
+});
+
+test('a command that the runtime refuses or does not end has failed, and is not tried elsewhere', async () => {
+  await using runtime = await startFakeRuntime({ grpcStatus: 4 });
+  await using second = await startFakeRuntime(ANSWER);
+  let ran = 0;
+  second.exec = () => ({ exitCode: ++ran, stdout: '', stderr: '' });
+  const socketPaths = [runtime.socketPath, second.socketPath];
+  const client = createRuntimeClient({ socketPaths, taskFolders: [] });
+  const request = { containerId: ID, command: ['sleep'], timeoutSeconds: 7 };
+  await assert.rejects(client.exec(request, signal), { code: 'HookFailed', message: /status 4/ });
+  assert.equal(ran, 0);
+  runtime.answer = 'hang';
+  const abort = new AbortController();
+  setTimeout(() => abort.abort(new Error('deadline of the task')), 20);
+  await assert.rejects(client.exec(request, abort.signal), { message: 'deadline of the task' });
+});

@@ -4,8 +4,12 @@ import { Deadline } from '../../kube/deadline.ts';
 import { errnoOf, messageOf, TaskFailure } from '../task-failure.ts';
 import {
   type CriContainerStatus,
+  decodeExecResponse,
   decodeStatusResponse,
+  encodeExecRequest,
   encodeStatusRequest,
+  type ExecRequest,
+  type ExecResult,
   STATE_RUNNING,
 } from './cri-messages.ts';
 import { callUnary, GrpcError } from './grpc-unary.ts';
@@ -50,6 +54,12 @@ export const DEFAULT_RUNTIME: RuntimeClientOptions = {
 export interface RuntimeClient {
   /** @throws TaskFailure ContainerNotFound, ContainerNotRunning, TaskFailed when no runtime answers */
   inspect(id: string, signal: AbortSignal): Promise<RuntimeContainer>;
+  /**
+   * Runs a command inside a container until it ends, whatever its exit status.
+   *
+   * @throws TaskFailure ContainerNotFound, HookFailed when it could not be started or did not end in time
+   */
+  exec(request: ExecRequest, signal: AbortSignal): Promise<ExecResult>;
 }
 
 export function createRuntimeClient(options: RuntimeClientOptions): RuntimeClient {
@@ -70,6 +80,17 @@ export function createRuntimeClient(options: RuntimeClientOptions): RuntimeClien
       }
       const facts = `no container runtime answered: ${problems.join('; ') || 'none configured'}`;
       throw new TaskFailure('TaskFailed', facts, { retryable: true });
+    },
+    async exec(request, signal) {
+      const problems: string[] = [];
+      for (const socketPath of options.socketPaths) {
+        const result = await attempt(problems, () => execBySocket(socketPath, request, signal));
+        if (result !== undefined) {
+          return result;
+        }
+      }
+      const facts = `no container runtime answered: ${problems.join('; ') || 'none configured'}`;
+      throw new TaskFailure('HookFailed', facts);
     },
   };
 }
@@ -109,6 +130,35 @@ async function inspectBySocket(
       throw new TaskFailure('ContainerNotFound', `the runtime knows no container ${id}`);
     }
     throw deadline.expired ? new GrpcError(socketPath, undefined, messageOf(error)) : error;
+  }
+}
+
+/** The runtime kills the command in time; should it not answer, this is how much longer we wait. */
+const EXEC_GRACE_MILLIS = 2_000;
+
+async function execBySocket(
+  socketPath: string,
+  request: ExecRequest,
+  signal: AbortSignal,
+): Promise<ExecResult> {
+  using deadline = new Deadline(request.timeoutSeconds * 1000 + EXEC_GRACE_MILLIS, signal);
+  try {
+    const answer = await callUnary({
+      socketPath,
+      method: '/runtime.v1.RuntimeService/ExecSync',
+      message: encodeExecRequest(request),
+      signal: deadline.signal,
+    });
+    return decodeExecResponse(answer);
+  } catch (error) {
+    if (deadline.expired) {
+      throw new TaskFailure('HookFailed', `no answer within ${request.timeoutSeconds} s`);
+    }
+    // An answer of the runtime: another socket would not know better, and nothing shall run twice.
+    if (error instanceof GrpcError && error.status !== undefined) {
+      throw new TaskFailure('HookFailed', error.message);
+    }
+    throw error;
   }
 }
 

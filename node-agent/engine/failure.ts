@@ -3,6 +3,7 @@ import { RefusedError } from './finding.ts';
 import { ImageError } from './image/image-error.ts';
 import { LinuxError } from './linux/error.ts';
 import type { EngineFailure } from './protocol.ts';
+import { MemoryDiffersError } from './memory/compare.ts';
 import { PidTakenError } from './restore/process-cloner.ts';
 import { DeadlineError } from './tracee/deadline.ts';
 import { TraceeError } from './tracee/remote-run.ts';
@@ -25,6 +26,7 @@ const CODES: readonly (readonly [abstract new (...args: never[]) => Error, strin
   [PidTakenError, 'PidTaken'],
   [FreezeLimitError, 'FreezeLimit'],
   [SizeLimitError, 'BudgetExceeded'],
+  [MemoryDiffersError, 'MemoryDiffers'],
   [DeadlineError, 'Deadline'],
   [TraceeError, 'TraceeLost'],
   [RewindLostError, 'RewindLost'],
@@ -41,7 +43,7 @@ export function describeFailure(error: unknown): EngineFailure {
   if (error instanceof LinuxError) return describeLinuxError(error);
   const known = CODES.find(([type]) => error instanceof type);
   if (known) return { code: known[1], message };
-  return describeNodeError(error) ?? { code: 'Internal', message: error.stack ?? message };
+  return describeNodeError(error) ?? { code: 'Internal', message: `${error.name}: ${message}` };
 }
 
 function describeLinuxError({ errno, message, call, pid }: LinuxError): EngineFailure {

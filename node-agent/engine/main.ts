@@ -23,6 +23,8 @@ async function main(): Promise<number> {
     emit({ event: 'result', result: perform(task, reporter) });
     return 0;
   } catch (error) {
+    // Where it happened is for the agent's log, not for users.
+    if (error instanceof Error) writeSync(2, `${error.stack}\n`);
     reporter.failed(describeFailure(error));
     return 1;
   }

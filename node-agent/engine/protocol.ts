@@ -134,6 +134,10 @@ export interface RestoreResult {
   /** root of each tree, as the engine's pid namespace numbers it */
   readonly rootPids: readonly number[];
   readonly restoreMillis: number;
+  /** read back from the processes before their threads began, and found as saved */
+  readonly comparedPages: number;
+  /** private pages of all processes that were filled from the images */
+  readonly savedPages: number;
   readonly findings: readonly Finding[];
 }
 
@@ -177,6 +181,7 @@ export type RestoreStage =
   | 'building-tree'
   | 'filling-memory'
   | 'opening-files'
+  | 'comparing-memory'
   | 'starting-threads'
   | 'released';
 

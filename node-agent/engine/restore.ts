@@ -34,6 +34,8 @@ export function restore(task: RestoreTask, reporter: Reporter): RestoreResult {
     for (const tree of trees) tree.fillMemory();
     reporter.stage('opening-files');
     hurried(() => trees.forEach((tree) => tree.openFiles()));
+    reporter.stage('comparing-memory');
+    for (const tree of trees) tree.compareMemory();
     reporter.stage('starting-threads');
     hurried(() => {
       for (const tree of trees) tree.bearThreads();
@@ -55,6 +57,8 @@ export function restore(task: RestoreTask, reporter: Reporter): RestoreResult {
     trees: trees.map((tree): TreeReport => tree.describe()),
     rootPids: trees.map((tree) => tree.rootPid),
     restoreMillis: performance.now() - start,
+    comparedPages: trees.reduce((sum, { compared }) => sum + compared.comparedPages, 0),
+    savedPages: trees.reduce((sum, { compared }) => sum + compared.savedPages, 0),
     findings: reporter.findings,
   };
 }

@@ -9,7 +9,7 @@ import type { NodeTaskStatus } from '../../crds/node-task.ts';
 import { until } from '../../kube/testing/until.ts';
 import type { JournalRecord, JournalStep } from './journal.ts';
 import type { AgentUnderTest } from './testing/agent-under-test.ts';
-import { Bench, BUNDLE_NAME } from './testing/bench.ts';
+import { Bench, BUNDLE_NAME, CONTAINERS } from './testing/bench.ts';
 import { frozenUntil, KEPT_FROZEN, slowUntil } from './testing/scenario.ts';
 
 function startAgent(bench: Bench, killAt?: AgentUnderTest['killAt']): ChildProcess {
@@ -201,4 +201,46 @@ test('a task that kills its agent again and again is given up', async () => {
   assert.equal(error.retryable, false);
   await endAgent(last);
   assert.deepEqual(bench.bundles(), []);
+});
+
+/** What a `pre` hook began is ended, however the agent died. */
+for (const [when, step, end] of [
+  ['before', 'engine', 'Succeeded'],
+  ['after', 'engine', 'AgentRestarted'],
+  ['after', 'saved', 'Succeeded'],
+] as const satisfies readonly Crash[]) {
+  test(`killed ${when} "${step}" with hooks: what runs last is the post hook`, async () => {
+    await using bench = await Bench.start();
+    const hook = (word: string) => ({
+      exec: { container: CONTAINERS[0]!, command: [word] },
+      onError: 'Fail' as const,
+      timeoutSeconds: 5,
+    });
+    const hooks = { pre: [hook('pause')], post: [hook('go-on')] };
+    const status = await crashAndRestart(bench, { when, step }, bench.giveDump({ hooks }));
+    assert.equal(status.error?.code ?? status.state, end, JSON.stringify(status));
+    assert.equal(bench.commands[0], 'pause');
+    assert.equal(bench.commands.at(-1), 'go-on');
+  });
+}
+
+test('a task that was called back while no agent was there still gets its post hook', async () => {
+  await using bench = await Bench.start();
+  const container = CONTAINERS[0]!;
+  const hook = {
+    exec: { container, command: ['go-on'] },
+    onError: 'Fail',
+    timeoutSeconds: 5,
+  } as const;
+  const task = bench.giveDump({ hooks: { pre: [], post: [hook] } });
+  const first = startAgent(bench, { when: 'after', step: 'engine' });
+  await once(first, 'exit');
+  await bench.cancel(task);
+  assert.deepEqual(bench.commands, []);
+  const second = startAgent(bench);
+  assert.equal((await bench.untilEnded(task)).state, 'Canceled');
+  assert.deepEqual(bench.commands, ['go-on']);
+  assert.deepEqual(bench.bundles(), []);
+  assert.equal(bench.cleanUps, 1);
+  await endAgent(second);
 });

@@ -64,7 +64,7 @@ export async function finishBundle(context: DumpContext, work: Finishing): Promi
       bundleBytes: sealed.bytes,
       bundleDigest: sealed.digest,
       requirements: { ...result.requirements, mounts: requiredMounts(manifest) },
-      report: shortReport(manifest.report),
+      report: shortReport([...manifest.report, ...(journal.facts.hookNotes ?? [])]),
     },
   });
   signal.throwIfAborted();

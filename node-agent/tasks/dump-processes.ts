@@ -160,7 +160,7 @@ function tell({ progress }: DumpContext, event: EngineEvent): void {
 function explain(error: unknown, { all }: HeldContainers): unknown {
   const container = all.length === 1 ? (all[0]?.name ?? '') : '';
   if (error instanceof EngineFailedError) {
-    return failureOfEngine(error.failure, container);
+    return failureOfEngine(error.failure, container, error);
   }
   if (error instanceof EngineCrashedError) {
     // Somebody killed it, the kernel for want of memory perhaps.

@@ -10,6 +10,7 @@ import { rehearse } from './dump-rehearsal.ts';
 import { saveProcesses } from './dump-processes.ts';
 import { finishBundle, giveName } from './dump-bundle.ts';
 import { undoDump } from './dump-undo.ts';
+import { runPostHooks, runPreHooks, withHooks } from './hooks/dump-hooks.ts';
 import type { SavedDump } from './journal.ts';
 import { cleanUpSource } from './source-clean-up.ts';
 import { HandOver, type SpecOf, type TaskContext, type TaskHandler } from './task-context.ts';
@@ -24,6 +25,7 @@ export const dumpHandler: TaskHandler<'Dump'> = {
   abandon: async (context) => {
     await cleanUpLater(context);
     await undoDump(context);
+    await runPostHooks(context);
   },
 };
 
@@ -42,7 +44,9 @@ async function run(context: DumpContext): Promise<TaskResult> {
     const folder = madeFolder(opened);
     await assertRoom(folder, containers);
     await using staging = await Staging.create(folder, originOf(context, opened));
+    await runPreHooks(context);
     const saved = await saveProcesses(context, containers, staging, opened.signal);
+    await afterwards(context);
     return await seal(context, { containers, opened, staging, saved });
   });
 }
@@ -66,7 +70,20 @@ async function resume(context: DumpContext): Promise<TaskResult> {
     case 'ended':
       await cleanUpLater(context);
       await undoDump(context);
-      throw interrupted('while the processes were being saved');
+      throw withHooks(
+        interrupted('while the processes were being saved'),
+        facts.hookNotes ?? [],
+        await runPostHooks(context),
+      );
+  }
+}
+
+/** The images are complete. A source that stays frozen can do nothing. */
+async function afterwards(context: DumpContext): Promise<void> {
+  const failure =
+    context.spec.dump.afterDump === 'Resume' ? await runPostHooks(context) : undefined;
+  if (failure !== undefined) {
+    throw failure;
   }
 }
 
@@ -87,6 +104,7 @@ async function goOn(context: DumpContext, saved: SavedDump | undefined): Promise
     throw interrupted('and its journal is incomplete');
   }
   return await undoneOnFailure(context, undefined, async () => {
+    await afterwards(context);
     using containers = await holdDumpContainers(context);
     await using opened = await openPlace(context, context.spec.dump.store, true);
     const folder = madeFolder(opened);
@@ -137,7 +155,8 @@ async function undoneOnFailure(
       await context.journal.restart();
       throw error;
     }
-    throw explained;
+    const hookFailure = await runPostHooks(context);
+    throw withHooks(explained, context.journal.facts.hookNotes ?? [], hookFailure);
   }
 }
 

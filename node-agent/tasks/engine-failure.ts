@@ -36,12 +36,17 @@ export function reportOf(findings: readonly Finding[], container: string): Repor
   });
 }
 
-export function failureOfEngine(failure: EngineFailure, container: string): TaskFailure {
+/** @param cause for the agent's log: it knows where in the engine it happened */
+export function failureOfEngine(
+  failure: EngineFailure,
+  container: string,
+  cause?: unknown,
+): TaskFailure {
   const report = reportOf(failure.findings ?? [], container);
   const code = codeOf(failure);
   const tree = failure.findings?.find(({ severity }) => severity === 'refusal')?.tree;
   const message = tree === undefined ? failure.message : `container ${tree}: ${failure.message}`;
-  return new TaskFailure(code, message, { report, retryable: PASSING.has(code) });
+  return new TaskFailure(code, message, { report, retryable: PASSING.has(code), cause });
 }
 
 function codeOf({ code, call, errno, findings }: EngineFailure): TaskErrorCode {

@@ -13,6 +13,7 @@ const READY_MILLIS = 20_000;
 const EXIT_MILLIS = 10_000;
 const MAX_LINE_BYTES = 64 << 20;
 const STDERR_BYTES = 8192;
+const MAX_SAID_LINES = 5;
 
 /** Program and arguments that start the engine. */
 export type Command = readonly [program: string, ...args: string[]];
@@ -21,19 +22,29 @@ export type Command = readonly [program: string, ...args: string[]];
 export class EngineFailedError extends Error {
   readonly failure: EngineFailure;
 
-  constructor(failure: EngineFailure) {
+  /** @param stderr where in the engine it happened, for the log */
+  constructor(failure: EngineFailure, stderr = '') {
     super(failure.message);
     this.name = 'EngineFailedError';
     this.failure = failure;
+    if (stderr !== '') this.stack = stderr;
   }
 }
 
 /** The engine ended without a word: it crashed or was killed by somebody else. */
 export class EngineCrashedError extends Error {
   constructor(how: string, stderr: string) {
-    super(`the engine ended without a result (${how})${stderr === '' ? '' : `: ${stderr}`}`);
+    const said = withoutStack(stderr);
+    super(`the engine ended without a result (${how})${said === '' ? '' : `: ${said}`}`);
     this.name = 'EngineCrashedError';
+    if (stderr !== '') this.stack = stderr;
   }
+}
+
+/** What users can read of it; frames of a stack are for the log. */
+function withoutStack(stderr: string): string {
+  const lines = stderr.split('\n').filter((line) => line.trim() !== '' && !/^\s+at /.test(line));
+  return lines.slice(-MAX_SAID_LINES).join('; ');
 }
 
 /** Names a process so that it can be found, and told from others, by a later agent. */
@@ -164,7 +175,7 @@ export class EngineProcess implements Disposable {
       return last.result;
     }
     if (last?.event === 'failed') {
-      throw new EngineFailedError(last.failure);
+      throw new EngineFailedError(last.failure, this.#stderr.trim());
     }
     const { exitCode, signalCode } = this.#child;
     throw new EngineCrashedError(signalCode ?? `exit status ${exitCode}`, this.#stderr.trim());

@@ -3,11 +3,13 @@ import * as fs from 'node:fs/promises';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Report } from '../../crds/meta.ts';
 import type { NodeTaskSpec, NodeTaskStatus, TaskResult } from '../../crds/node-task.ts';
 import type { SealedBundle } from '../bundle/staging.ts';
 import type { DumpResult } from '../engine/protocol.ts';
 import { errnoOf } from '../task-failure.ts';
 import type { EngineIdentity } from './engine-process.ts';
+import type { Compared } from './hooks/after-restore.ts';
 import { tryLock } from './file-lock.ts';
 
 const SUFFIX = '.json';
@@ -46,6 +48,12 @@ export interface JournalFacts {
   readonly freezerFiles?: readonly string[];
   readonly saved?: SavedDump;
   readonly sealed?: SealedBundle;
+  /** hooks were begun: `due` until those that come afterwards have been tried */
+  readonly postHooks?: 'due' | 'done';
+  /** what the user is told of hooks whose failure does not count */
+  readonly hookNotes?: readonly Report[];
+  /** of a restore: what of the processes was read back */
+  readonly compared?: Omit<Compared, 'bundleDigest'>;
   /** what will be reported once the bundle has its name, or of the processes that run */
   readonly result?: TaskResult;
   /** the last word on the task */
@@ -183,9 +191,11 @@ export class JournalEntry {
     await this.#write({ ...this.#record, step, facts: { ...this.#record.facts, ...facts } });
   }
 
-  /** Back to the start: everything done was undone. */
+  /** Back to the start: everything done was undone. What hooks began is still to be ended. */
   async restart(): Promise<void> {
-    await this.#write({ ...this.#record, step: 'begun', facts: {} });
+    const { postHooks } = this.facts;
+    const facts = postHooks === undefined ? {} : { postHooks };
+    await this.#write({ ...this.#record, step: 'begun', facts });
   }
 
   async remove(): Promise<void> {

@@ -47,6 +47,7 @@ export function nodeTools(
     },
     findContainer: ({ ...wanted }, { pod, ...options }) =>
       findContainer(wanted, pod, { ...options, runtime, view: HOST_PID_VIEW }),
+    exec: (request, signal) => runtime.exec(request, signal),
     openStore: (store, signal) => openStore(store, { runtime, flockProgram, signal }),
   };
 }

@@ -6,13 +6,19 @@ import { messageOf, TaskFailure } from '../task-failure.ts';
 import { reportOfDump } from './dump-report.ts';
 import { failureOfEngine } from './engine-failure.ts';
 import { EngineCrashedError, EngineFailedError } from './engine-process.ts';
+import type { Compared } from './hooks/after-restore.ts';
 import type { RestoreContext, RestoreWork } from './restore.ts';
+
+export interface Rebuilt {
+  readonly result: TaskResult;
+  readonly compared: Omit<Compared, 'bundleDigest'>;
+}
 
 /** Committed first, journal: engine. @throws TaskFailure; half-built processes have ended with the engine */
 export async function rebuildProcesses(
   context: RestoreContext,
   work: RestoreWork,
-): Promise<TaskResult> {
+): Promise<Rebuilt> {
   const { containers, bundle, signal } = work;
   await using folders = new AsyncDisposableStack();
   const trees: RestoreTree[] = [];
@@ -38,9 +44,14 @@ export async function rebuildProcesses(
   };
   try {
     const task = { type: 'restore', trees, leaveStopped: false } as const;
-    const result = await engine.run(task, { signal, onEvent });
+    const result = (await engine.run(task, { signal, onEvent })) as RestoreResult;
     const resumedAt = new Date(releasedAtMillis ?? Date.now()).toISOString();
-    return { ...taskResult(result as RestoreResult, work), resumedAt };
+    const { trees: built, comparedPages, savedPages } = result;
+    const processes = built.reduce((sum, tree) => sum + tree.processes, 0);
+    return {
+      result: { ...taskResult(result, work), resumedAt },
+      compared: { processes, comparedPages, savedPages },
+    };
   } catch (error) {
     throw explain(error);
   }
@@ -74,7 +85,7 @@ function taskResult(result: RestoreResult, { containers, manifest }: RestoreWork
 
 function explain(error: unknown): unknown {
   if (error instanceof EngineFailedError) {
-    return failureOfEngine(error.failure, '');
+    return failureOfEngine(error.failure, '', error);
   }
   return error instanceof EngineCrashedError
     ? new TaskFailure('EngineFailed', messageOf(error), { cause: error })

@@ -12,6 +12,8 @@ import { byteCounter } from './byte-counter.ts';
 import { type HeldContainers, holdContainers } from './containers.ts';
 import { shortReport } from './dump-report.ts';
 import { reportOf } from './engine-failure.ts';
+import { askRestored } from './hooks/after-restore.ts';
+import { runHooks } from './hooks/run-hooks.ts';
 import {
   assertNoShortcomings,
   factsOfThisNode,
@@ -48,26 +50,66 @@ async function run(context: RestoreContext): Promise<TaskResult> {
   try {
     const work = { ...found, manifest: await verifyAndJudge(context, found) };
     if (mustRewind(context)) {
+      // While the present application still runs: nothing is lost by a hook that fails.
+      await runPreHooks(context);
       await rewindProcesses(context, work);
     }
-    return await rebuild(context, work);
+    await rebuild(context, work);
   } catch (error) {
     throw afterFailure(context, containers, error);
   }
+  return await verified(context);
 }
 
 const mustRewind = ({ spec, journal }: RestoreContext): boolean =>
   spec.restore.inPlace === true && journal.step !== 'rewound';
 
 /** The placeholders wait. */
-async function rebuild(context: RestoreContext, work: RestoreWork): Promise<TaskResult> {
-  const report = await restoreFiles(context, work);
+async function rebuild(context: RestoreContext, work: RestoreWork): Promise<void> {
+  const files = await restoreFiles(context, work);
+  if (context.spec.restore.inPlace !== true) {
+    await runPreHooks(context);
+  }
   // From here on a failure of the engine ends the placeholder: its death is no cause but a consequence.
-  const rebuilt = await rebuildProcesses(context, work);
-  const result = { ...rebuilt, report: shortReport([...report, ...(rebuilt.report ?? [])]) };
-  // The processes run: an agent that ends now has only its report left to make.
-  await context.journal.note('sealing', { result });
-  return result;
+  const { compared, result } = await rebuildProcesses(context, work);
+  const { hookNotes = [] } = context.journal.facts;
+  const report = shortReport([...files, ...hookNotes, ...(result.report ?? [])]);
+  // The processes run: an agent that ends now has only to ask them, and to report.
+  await context.journal.note('sealing', { result: { ...result, report }, compared });
+}
+
+/** Inside the pod, before its processes are the saved ones. */
+async function runPreHooks(context: RestoreContext): Promise<void> {
+  const { journal, progress, signal, spec, tools } = context;
+  const { pod, hooks } = spec.restore;
+  if (hooks === undefined || hooks.pre.length === 0) {
+    return;
+  }
+  progress.stage('pre-hooks');
+  const { notes, failure } = await runHooks(hooks.pre, 'pre', { tools, pod, signal });
+  if (failure !== undefined) {
+    throw failure;
+  }
+  await journal.note(journal.step, { hookNotes: notes });
+}
+
+/** What the restored processes say completes the result. */
+async function verified(context: RestoreContext): Promise<TaskResult> {
+  const { journal, progress, signal, spec, tools } = context;
+  const { result = {}, compared } = journal.facts;
+  if (result.verification !== undefined || compared === undefined) {
+    return result;
+  }
+  const { pod, bundleDigest } = spec.restore;
+  const { notes, verification } = await askRestored(
+    spec.restore,
+    { ...compared, bundleDigest },
+    { tools, pod, signal, stage: (name) => progress.stage(name) },
+  );
+  const report = shortReport([...(result.report ?? []), ...notes]);
+  const whole = { ...result, report, verification };
+  await journal.note('sealing', { result: whole });
+  return whole;
 }
 
 /** Everything up to the first change. */
@@ -97,7 +139,7 @@ function afterFailure(
 async function resume(context: RestoreContext): Promise<TaskResult> {
   const { step, facts } = context.journal;
   if (step === 'sealing' && facts.result !== undefined) {
-    return facts.result;
+    return await verified(context);
   }
   if (step === 'engine' || step === 'rewinding') {
     throw await endLeftover(context);

@@ -7,6 +7,7 @@ import type {
   TaskStore,
 } from '../../crds/node-task.ts';
 import type { RootfsWorker } from '../bundle/rootfs-diff/rootfs-worker.ts';
+import type { ExecRequest, ExecResult } from '../container/cri-messages.ts';
 import type { FoundContainer } from '../container/find-container.ts';
 import type { EngineSource } from './engine-pool.ts';
 import type { StoreSession } from './holder.ts';
@@ -37,6 +38,8 @@ export interface Tools {
   readonly engines: EngineSource;
   readonly rootfs: RootfsWorker;
   findContainer(wanted: TaskContainer, request: FindRequest): Promise<FoundContainer>;
+  /** runs a command inside a container; see RuntimeClient.exec */
+  exec(request: ExecRequest, signal: AbortSignal): Promise<ExecResult>;
   openStore(store: TaskStore, signal: AbortSignal): Promise<StoreSession>;
   /** uids of tasks in whose staging directories this agent works */
   activeTasks(): ReadonlySet<string>;

@@ -101,7 +101,8 @@ export class TaskRun {
       if (error instanceof HandOver) {
         throw error;
       }
-      if (!(error instanceof TaskFailure)) {
+      // What caused a failure is told by the log only.
+      if (!(error instanceof TaskFailure) || error.cause !== undefined) {
         this.#options.onError(error);
       }
       return failed(error);
@@ -126,6 +127,10 @@ export class TaskRun {
       await handler.abandon(context);
       const facts = `the agent ended ${MAX_ATTEMPTS} times while it worked on this task`;
       throw new TaskFailure('AgentRestarted', facts);
+    }
+    if (signal.aborted && !isNew && !(signal.reason instanceof HandOver)) {
+      // Called back while no agent was there: what the earlier one had begun is undone all the same.
+      await handler.abandon({ ...context, signal: AbortSignal.timeout(CLEANUP_MILLIS) });
     }
     signal.throwIfAborted();
     return await endsAfterAbort(isNew ? handler.run(context) : handler.resume(context), signal);

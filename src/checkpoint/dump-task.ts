@@ -9,6 +9,7 @@ import type {
 } from '../../crds/node-task.ts';
 import { formatTime } from '../../kube/clock.ts';
 import { parseBytes } from '../../kube/quantity.ts';
+import { taskHooks } from '../cluster/hooks.ts';
 import { type Pod, statusOfContainer } from '../cluster/pod.ts';
 import { bundlePath, newTask } from '../node-task/task.ts';
 import { redactedManifest } from '../placeholder/template.ts';
@@ -25,6 +26,8 @@ export interface DumpRequest {
 export function dumpTask(request: DumpRequest): NodeTask {
   const { checkpoint, pod, holder, freezeLimitMillis } = request;
   const { spec } = checkpoint;
+  const target = { pod, containers: request.containers };
+  const hooks = isDryRun(checkpoint) ? undefined : taskHooks(spec.hooks, target);
   const maxBytes = spec.limits?.maxBytes ?? 0;
   const maxEmbedded = spec.openResources?.maxEmbeddedBytes ?? CHECKPOINT_DEFAULTS.maxEmbeddedBytes;
   return newTask(
@@ -46,6 +49,7 @@ export function dumpTask(request: DumpRequest): NodeTask {
         maxBytes: parseBytes(String(maxBytes)),
         dryRun: isDryRun(checkpoint),
         podManifest: redactedManifest(pod),
+        ...(hooks && { hooks }),
       },
     },
     checkpoint.status?.attempts ?? 1,

@@ -3,7 +3,9 @@
 import { longRunningContainers, type Pod, statusOfContainer } from '../cluster/pod.ts';
 import { unsupportedPod } from '../cluster/unsupported-pod.ts';
 import { isNodeReady } from '../cluster/types.ts';
+import { hookObjection } from '../cluster/hooks.ts';
 import { agentOn } from '../cluster/agents.ts';
+import { isDryRun } from './dump-task.ts';
 import { type CheckpointFacts, type CheckpointStep, isAccepted } from './facts.ts';
 
 /** Things applied together with the Checkpoint may come a little later. */
@@ -20,6 +22,7 @@ export const SOURCE_CHECKS: readonly Check[] = [
   podDoesNotRun,
   containerIsMissing,
   containerDoesNotRun,
+  hooksCannotRun,
 ];
 
 /** Later, since they pass by themselves. */
@@ -124,6 +127,17 @@ function containerDoesNotRun(facts: CheckpointFacts): CheckpointStep | undefined
 function isRunning(pod: Pod, name: string): boolean {
   const status = statusOfContainer(pod, name);
   return status?.state?.running !== undefined && status.containerID !== undefined;
+}
+
+/** A rehearsal runs none. */
+function hooksCannotRun(facts: CheckpointFacts): CheckpointStep | undefined {
+  const { checkpoint, pod } = facts;
+  if (pod === undefined || isDryRun(checkpoint)) {
+    return undefined;
+  }
+  const target = { pod, containers: wantedContainers(facts) };
+  const objection = hookObjection(checkpoint.spec.hooks, undefined, target);
+  return objection && { do: 'fail', ...objection };
 }
 
 function nodeIsMissing({ pod, node }: CheckpointFacts): CheckpointStep | undefined {

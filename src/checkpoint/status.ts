@@ -11,6 +11,7 @@ import type { CheckpointStep } from './facts.ts';
 const FREEZING_STAGES = ['seizing', 'preparing', 'frozen'];
 const STORING_STAGES = [
   'thawed',
+  'post-hooks',
   'saving-pages',
   'saving-state',
   'done',

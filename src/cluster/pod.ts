@@ -82,6 +82,7 @@ export interface PodSpec {
   readonly tolerations?: readonly object[];
   readonly hostname?: string;
   readonly hostPID?: boolean;
+  readonly hostNetwork?: boolean;
   readonly hostIPC?: boolean;
   readonly restartPolicy?: string;
   readonly readinessGates?: readonly { readonly conditionType: string }[];
@@ -111,6 +112,7 @@ export interface ContainerStatus {
 }
 
 export interface PodStatus {
+  readonly podIP?: string;
   readonly phase?: string;
   readonly reason?: string;
   readonly message?: string;

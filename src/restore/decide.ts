@@ -1,4 +1,6 @@
 // What to do next for a Restore (pure): ordered questions, the first that applies decides.
+import type { FailureReason } from '../../crds/conditions.ts';
+import { findCondition } from '../../kube/conditions.ts';
 import { LABELS, RESTORED_POD_CONDITION } from '../../crds/names.ts';
 import type { Pod } from '../cluster/pod.ts';
 import { hasCondition, isPodReady } from '../cluster/pod.ts';
@@ -112,6 +114,14 @@ function decideRestored(facts: RestoreFacts): RestoreStep {
   }
   if (pod.status?.phase === 'Failed' || pod.status?.phase === 'Succeeded') {
     return fail('PodNotReady', `the restored application ended: ${endOf(pod)}`);
+  }
+  const verified = findCondition(restore.status?.conditions, 'Verified');
+  if (verified?.status === 'False') {
+    // The advice ends the message of the condition; it is added again.
+    return fail(
+      verified.reason as FailureReason,
+      `pod ${name} is left as it is, not ready; see the condition Verified`,
+    );
   }
   if (!hasCondition(pod, RESTORED_POD_CONDITION)) {
     return { do: 'mark-restored', pod };

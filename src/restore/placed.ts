@@ -1,9 +1,11 @@
 // What to do while the placeholder pod is starting (pure).
 import type { RestorePayload, TaskContainer } from '../../crds/node-task.ts';
 import type { NodeTask } from '../../crds/node-task.ts';
+import { RESTORE_DEFAULTS } from '../../crds/restore.ts';
 import { formatTime } from '../../kube/clock.ts';
 import { isConditionTrue } from '../../kube/conditions.ts';
 import { agentOn } from '../cluster/agents.ts';
+import { hookObjection, taskAction, taskHooks } from '../cluster/hooks.ts';
 import { type Pod, statusOfContainer, stuckContainer } from '../cluster/pod.ts';
 import { holderStep } from '../cluster/steps.ts';
 import { type HolderNeed, holderNeed } from '../holder/need.ts';
@@ -51,6 +53,13 @@ function onNode(facts: RestoreFacts, pod: Pod, nodeName: string): RestoreStep {
   const notYet = starting(facts, pod) ?? imageMismatch(facts, pod);
   if (notYet !== undefined) {
     return notYet;
+  }
+  const objection = hookObjection(facts.restore.spec.hooks, facts.restore.spec.verify?.probe, {
+    pod,
+    containers: containersOf(facts),
+  });
+  if (objection !== undefined) {
+    return fail(objection.reason, objection.facts);
   }
   if (need === undefined) {
     return wait('AgentUnavailable', `no ready agent runs on node ${nodeName}`);
@@ -150,6 +159,9 @@ function restoreTask(
     const { containerID = '', imageID = '' } = statusOfContainer(pod, container) ?? {};
     return { name: container, containerID, imageID };
   });
+  const target = { pod, containers: containers.map((one) => one.name) };
+  const hooks = taskHooks(restore.spec.hooks, target);
+  const probe = restore.spec.verify?.probe;
   return newTask(
     uid,
     {
@@ -167,6 +179,13 @@ function restoreTask(
         containers,
         store: { ...holder, bundlePath },
         bundleDigest,
+        ...(hooks && { hooks }),
+        ...(probe && {
+          probe: {
+            ...taskAction(probe, target),
+            timeoutSeconds: probe.timeoutSeconds ?? RESTORE_DEFAULTS.probeTimeoutSeconds,
+          },
+        }),
       },
     },
     attemptsOf(restore),

@@ -1,5 +1,5 @@
 // The status of a Restore after a step (pure).
-import type { RestoreConditionType } from '../../crds/conditions.ts';
+import { type RestoreConditionType, reasonOfTaskError } from '../../crds/conditions.ts';
 import type { NodeTask } from '../../crds/node-task.ts';
 import type { Restore, RestoreStatus } from '../../crds/restore.ts';
 import type { Pod } from '../cluster/pod.ts';
@@ -107,7 +107,13 @@ function progressed(next: Builder, task: NodeTask): void {
 }
 
 function restored(next: Builder, task: NodeTask): void {
-  const { containers = [], restoreMillis, resumedAt, report } = task.status?.result ?? {};
+  const {
+    containers = [],
+    restoreMillis,
+    resumedAt,
+    report,
+    verification,
+  } = task.status?.result ?? {};
   next.drop('progress');
   next.set({
     containers: containers.map(({ name, processes }) => ({ name, processes })),
@@ -119,6 +125,14 @@ function restored(next: Builder, task: NodeTask): void {
     report: reported(report),
   });
   next.condition('ProcessesRestored', 'True', 'Restored');
+  if (verification !== undefined) {
+    const { passed, reason, message } = verification;
+    if (passed) {
+      next.condition('Verified', 'True', 'Verified', message);
+    } else {
+      next.condition('Verified', 'False', reasonOfTaskError(reason), message);
+    }
+  }
   next.condition('Ready', 'False', 'WaitingForPodReady');
 }
 

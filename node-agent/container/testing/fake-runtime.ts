@@ -3,14 +3,26 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import * as http2 from 'node:http2';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type CriStatusResponse, encodeStatusResponse } from '../cri-messages.ts';
+import {
+  type CriStatusResponse,
+  decodeExecRequest,
+  encodeExecResponse,
+  encodeStatusResponse,
+  type ExecRequest,
+  type ExecResult,
+} from '../cri-messages.ts';
+
+const FRAME_HEADER_BYTES = 5;
 
 /** What the runtime says to a ContainerStatus call; `hang` never answers. */
 export type Answer = CriStatusResponse | { readonly grpcStatus: number } | 'hang';
 
 export interface FakeRuntime extends AsyncDisposable {
   readonly socketPath: string;
+  /** to ContainerStatus; also to ExecSync unless that succeeds */
   answer: Answer;
+  /** what a command comes to */
+  exec: ((request: ExecRequest) => ExecResult) | undefined;
 }
 
 export async function startFakeRuntime(answer: Answer): Promise<FakeRuntime> {
@@ -22,6 +34,7 @@ export async function startFakeRuntime(answer: Answer): Promise<FakeRuntime> {
   const runtime: FakeRuntime = {
     socketPath,
     answer,
+    exec: undefined,
     async [Symbol.asyncDispose]() {
       for (const session of sessions) {
         session.destroy();
@@ -30,9 +43,18 @@ export async function startFakeRuntime(answer: Answer): Promise<FakeRuntime> {
       await rm(folder, { recursive: true, force: true });
     },
   };
-  server.on('stream', (stream: http2.ServerHttp2Stream) => {
+  server.on('stream', (stream: http2.ServerHttp2Stream, headers) => {
+    const chunks: Buffer[] = [];
     stream.on('error', () => undefined);
-    respond(stream, runtime.answer);
+    stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+    stream.on('end', () => {
+      const isExec = String(headers[':path']).endsWith('/ExecSync');
+      if (isExec && runtime.exec !== undefined) {
+        const request = decodeExecRequest(Buffer.concat(chunks).subarray(FRAME_HEADER_BYTES));
+        return send(stream, encodeExecResponse(runtime.exec(request)));
+      }
+      respond(stream, runtime.answer);
+    });
   });
   await new Promise<void>((resolve) => server.listen(socketPath, resolve));
   return runtime;
@@ -48,10 +70,13 @@ function respond(stream: http2.ServerHttp2Stream, answer: Answer): void {
     stream.end();
     return;
   }
+  send(stream, encodeStatusResponse(answer));
+}
+
+function send(stream: http2.ServerHttp2Stream, message: Uint8Array): void {
   stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
   stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
-  const message = encodeStatusResponse(answer);
-  const header = Buffer.alloc(5);
+  const header = Buffer.alloc(FRAME_HEADER_BYTES);
   header.writeUInt32BE(message.length, 1);
   stream.end(Buffer.concat([header, message]));
 }

@@ -1,5 +1,6 @@
 // One tree being rebuilt, stage by stage; `restore.ts` says in which order.
 import { SYS } from '../arch/x86-64.ts';
+import { type Comparison, compareSample } from '../memory/compare.ts';
 import { inheritsMemory } from '../memory/inheritance.ts';
 import { type PageSet, PageSets } from '../memory/page-set.ts';
 import { rebuildMemory, sameFileAs } from '../memory/rebuild.ts';
@@ -36,6 +37,7 @@ export class TreeConstruction {
   #root: TracedProcess | undefined;
   #family: TreeBirth | undefined;
   #filledBytes = 0;
+  readonly #compared = { comparedPages: 0, savedPages: 0 };
 
   constructor(saved: OpenedTree, tracer: Tracer, reporter: Reporter) {
     this.#saved = saved;
@@ -139,6 +141,20 @@ export class TreeConstruction {
     if (cwd !== undefined) builder.batch.must(SYS.chdir, builder.batch.text(cwd));
     if (root !== undefined && root !== '/')
       builder.batch.must(SYS.chroot, builder.batch.text(root));
+  }
+
+  /** A sample of what every process has now; its threads, once born, may write. @throws MemoryDiffersError */
+  compareMemory(): void {
+    for (const { saved, process } of this.processes) {
+      const set = this.#pages.of(saved);
+      const one = compareSample(saved.pid, process.pid, this.#saved.images, set);
+      this.#compared.comparedPages += one.comparedPages;
+      this.#compared.savedPages += one.savedPages;
+    }
+  }
+
+  get compared(): Comparison {
+    return this.#compared;
   }
 
   bearThreads(): void {

@@ -1,7 +1,14 @@
 // A node with an API server for tests of tasks: a folder, a volume, a victim, and NodeTasks to put before an agent.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +24,13 @@ import type {
 import { FakeApiServer } from '../../../kube/testing/fake-api-server.ts';
 import { until } from '../../../kube/testing/until.ts';
 import { NODE_TASKS } from '../task-agent.ts';
-import { type FakeNode, freezerFile, prepareFreezer, scenarioFile } from './fake-tools.ts';
+import {
+  commandsFile,
+  type FakeNode,
+  freezerFile,
+  prepareFreezer,
+  scenarioFile,
+} from './fake-tools.ts';
 import { readCleanUps, rewindFile, type Scenario, SUCCESS, writeScenario } from './scenario.ts';
 
 const POD = { namespace: 'team', name: 'app-1', uid: 'pod-1' };
@@ -100,6 +113,12 @@ export class Bench implements FakeNode, AsyncDisposable {
     return readCleanUps(scenarioFile(this)).filter((pids) => pids === `${this.victimPid}`).length;
   }
 
+  /** Commands that were run inside containers, in their order. */
+  get commands(): string[] {
+    const file = commandsFile(this);
+    return existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : [];
+  }
+
   /** Puts a task before the agent. */
   give(spec: Omit<NodeTaskSpec, 'nodeName' | 'owner' | 'deadline'>, extra: object = {}): string {
     const name = `task-${++this.#tasks}`;
@@ -153,6 +172,12 @@ export class Bench implements FakeNode, AsyncDisposable {
 
   giveDelete(): string {
     return this.give({ type: 'DeleteBundle', deleteBundle: { store: STORE } } as never);
+  }
+
+  /** Calls a task back, as the controller does. */
+  async cancel(name: string): Promise<void> {
+    const tasks = this.api.client().resource(NODE_TASKS);
+    await tasks.mergePatch({ namespace: OPERATOR_NAMESPACE, name }, { spec: { cancel: true } });
   }
 
   task(name: string): NodeTask | undefined {

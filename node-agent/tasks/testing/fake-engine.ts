@@ -50,7 +50,7 @@ function resultOf(task: Saving): DumpResult | RestoreResult | RewindResult {
   }));
   return task.type === 'dump'
     ? { trees, freezeMillis: 1.5, bytes: 4096, findings: [], requirements: TEST_REQUIREMENTS }
-    : { trees, rootPids: [], restoreMillis: 2.5, findings: [] };
+    : { trees, rootPids: [], restoreMillis: 2.5, comparedPages: 3, savedPages: 9, findings: [] };
 }
 
 function writeImages(task: Saving, pagesBytes: number): void {

@@ -1,9 +1,10 @@
 // Tools for handlers in tests: the journal, the engine process and the bundle code are real, the node is not.
 // Containers are ordinary processes, a volume is a folder, a freezer is a file.
-import { writeFileSync } from 'node:fs';
+import { appendFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RootfsWorker } from '../../bundle/rootfs-diff/rootfs-worker.ts';
 import { Directory, Lease } from '../../bundle/directory.ts';
+import type { ExecResult } from '../../container/cri-messages.ts';
 import type { FoundContainer } from '../../container/find-container.ts';
 import { ProcessHandle } from '../../container/process-handle.ts';
 import { TaskFailure } from '../../task-failure.ts';
@@ -24,9 +25,12 @@ export interface FakeToolsOptions extends Partial<Pick<FoundContainer, 'root' | 
   readonly rootfs?: RootfsWorker;
   /** the holder dies when this aborts */
   readonly holderGone?: AbortSignal;
+  /** what commands in containers come to; all of them are noted in {@link commandsFile}; default: they succeed */
+  readonly exec?: (command: readonly string[], signal: AbortSignal) => Promise<ExecResult>;
 }
 
 export const scenarioFile = ({ folder }: FakeNode): string => join(folder, 'scenario.json');
+export const commandsFile = ({ folder }: FakeNode): string => join(folder, 'commands');
 export const freezerFile = ({ folder }: FakeNode): string => join(folder, 'cgroup.freeze');
 
 export function fakeTools(
@@ -44,6 +48,11 @@ export function fakeTools(
     rootfs: options.rootfs ?? { run: () => Promise.reject(new Error('no rootfs in this test')) },
     findContainer: ({ name, imageID }) =>
       Promise.resolve(fakeContainer(node, name, imageID, options)),
+    exec: async ({ command }, signal) => {
+      appendFileSync(commandsFile(node), `${command.join(' ')}\n`);
+      return await (options.exec?.(command, signal) ??
+        Promise.resolve({ exitCode: command[0] === 'false' ? 1 : 0, stdout: '', stderr: '' }));
+    },
     openStore: (_store, signal) => openFolder(node.volume, signal, options.holderGone),
     [Symbol.dispose]: () => engines[Symbol.dispose](),
   };

@@ -1,0 +1,91 @@
+// Rebuilt memory against the image it was made from: a sample of pages of each process, read back from the process itself
+// before its threads start. The bundle's digests say that the image is right; this says that it arrived.
+import { readSync } from 'node:fs';
+import { RAW_FILES } from '../image/image-files.ts';
+import { ImageError } from '../image/image-error.ts';
+import type { ImageReader } from '../image/reader.ts';
+import { closeFd } from '../linux/descriptors.ts';
+import { readMemory } from '../linux/process-memory.ts';
+import type { PageSet } from './page-set.ts';
+import { PAGE, type SavedRun } from './saved-pages.ts';
+
+/** Of one process: some microseconds each, while the application waits. */
+const SAMPLED_PAGES = 64;
+
+export interface Comparison {
+  readonly comparedPages: number;
+  readonly savedPages: number;
+}
+
+/** What was built is not what was saved. */
+export class MemoryDiffersError extends Error {
+  readonly pid: number;
+  readonly address: bigint;
+
+  constructor(pid: number, address: bigint) {
+    super(`process ${pid}: the page at 0x${address.toString(16)} differs from the one saved`);
+    this.name = 'MemoryDiffersError';
+    this.pid = pid;
+    this.address = address;
+  }
+}
+
+interface SampledPage {
+  readonly address: bigint;
+  /** in pages-N.img */
+  readonly offset: number;
+}
+
+/** Evenly over all pages, so that each large area is among them; ascending. Pure. */
+export function samplePages(runs: readonly SavedRun[], limit = SAMPLED_PAGES): SampledPage[] {
+  const total = pagesIn(runs);
+  const count = Math.min(total, limit);
+  const sampled: SampledPage[] = [];
+  let run = 0;
+  let before = 0;
+  for (let i = 0; i < count; i++) {
+    const wanted = Math.floor(((i + 0.5) * total) / count);
+    while (wanted >= before + pagesIn(runs.slice(run, run + 1))) {
+      before += pagesIn(runs.slice(run, run + 1));
+      run++;
+    }
+    const bytes = (wanted - before) * Number(PAGE);
+    const { start, offset } = runs[run]!;
+    sampled.push({ address: start + BigInt(bytes), offset: offset + bytes });
+  }
+  return sampled;
+}
+
+/**
+ * @param saved number of the process in its images, for the message
+ * @param pid of the stopped process that was built from them
+ * @throws MemoryDiffersError, ImageError
+ */
+export function compareSample(
+  saved: number,
+  pid: number,
+  images: Pick<ImageReader, 'openRaw'>,
+  { pages, runs }: PageSet,
+): Comparison {
+  const sampled = samplePages(runs);
+  const savedPages = pagesIn(runs);
+  if (sampled.length === 0) return { comparedPages: 0, savedPages };
+  const file = RAW_FILES.pages(pages.pagesId);
+  const opened = images.openRaw(file);
+  if (!opened) throw new ImageError({ file, reason: 'is missing' });
+  const expected = Buffer.alloc(Number(PAGE));
+  try {
+    for (const { address, offset } of sampled) {
+      readSync(opened.fd, expected, 0, expected.length, offset);
+      if (!readMemory(pid, address, expected.length).equals(expected)) {
+        throw new MemoryDiffersError(saved, address);
+      }
+    }
+  } finally {
+    closeFd(opened.fd);
+  }
+  return { comparedPages: sampled.length, savedPages };
+}
+
+const pagesIn = (runs: readonly SavedRun[]): number =>
+  runs.reduce((sum, { start, end }) => sum + Number((end - start) / PAGE), 0);
