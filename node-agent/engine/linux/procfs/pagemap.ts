@@ -91,9 +91,12 @@ export class Pagemap {
       for (let k = 0; k < count; k++) {
         append(found, regions.words[k * REGION_WORDS]!, regions.words[k * REGION_WORDS + 1]!);
       }
-      // walk_end: where the kernel stopped, `end` when it saw everything
+      // walk_end: where the kernel stopped, `end` when it saw everything. Linux 6.18 answers with a place before the last
+      // runs where they are many and small.
       const walked = w[4] as bigint;
-      from = walked > from ? walked : end;
+      const last = count > 0 ? found.at(-1)!.end : from;
+      const seen = walked > last ? walked : last;
+      from = seen > from ? seen : end;
     }
     return found;
   }
