@@ -23,7 +23,7 @@ interface Prepared extends AsyncDisposable {
   readonly bench: Bench;
   readonly digest: string;
   readonly requests: readonly RootfsRequest[];
-  agent(): Promise<RunningAgent>;
+  readonly agent: () => Promise<RunningAgent>;
 }
 
 /** A running program, and a bundle of it. */

@@ -78,6 +78,25 @@ function empty(task: Saving): void {
   }
 }
 
+function emptyOrResult(task: Saving): void {
+  if (task.type === 'rewind' && !task.dryRun) return empty(task);
+  say({ event: 'result', result: resultOf(task) });
+  process.exit(0);
+}
+
+function waitFor(file: string): void {
+  while (!existsSync(file)) {
+    sleepMillis(5);
+  }
+}
+
+function goOnForEver(): never {
+  for (let bytesDone = 0; ; bytesDone += 1000) {
+    say({ event: 'progress', bytesDone, bytesTotal: 1_000_000 });
+    sleepMillis(5);
+  }
+}
+
 function perform(step: ScenarioStep, task: Saving): void {
   switch (step.do) {
     case 'say':
@@ -93,19 +112,11 @@ function perform(step: ScenarioStep, task: Saving): void {
     case 'empty':
       return empty(task);
     case 'empty-or-result':
-      if (task.type === 'rewind' && !task.dryRun) return empty(task);
-      say({ event: 'result', result: resultOf(task) });
-      return process.exit(0);
+      return emptyOrResult(task);
     case 'wait-for':
-      while (!existsSync(step.file)) {
-        sleepMillis(5);
-      }
-      return;
+      return waitFor(step.file);
     case 'go-on-for-ever':
-      for (let bytesDone = 0; ; bytesDone += 1000) {
-        say({ event: 'progress', bytesDone, bytesTotal: 1_000_000 });
-        sleepMillis(5);
-      }
+      return goOnForEver();
     case 'result':
       return say({ event: 'result', result: resultOf(task) });
     case 'exit':
