@@ -123,12 +123,21 @@ static void verify_unlinked(void) {
     expect(write(second_name, "both", 4) == 4 && stat("again", &st) == 0 && st.st_size == 4);
 }
 
+static int network;
+
+static void verify_namespace(void) {
+    struct stat held, own;
+    expect(!fstat(network, &held) && !stat("/proc/self/ns/net", &own) && held.st_ino == own.st_ino);
+}
+
 int main(void) {
     block_term();
+    network = (int)must(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
     set_up_plain();
     set_up_unlinked();
     set_up_large();
     wait_for_term();
+    verify_namespace();
     verify_plain();
     verify_unlinked();
     verify_large();

@@ -7,6 +7,7 @@ import { fifo } from './fifo.ts';
 import type { FileKind } from './file-kind.ts';
 import { inotify } from './inotify.ts';
 import { memfd } from './memfd.ts';
+import { namespaceFile } from './namespace-file.ts';
 import { netlink } from './netlink.ts';
 import { packetSocket } from './packet-socket.ts';
 import { pidfd } from './pidfd.ts';
@@ -36,6 +37,7 @@ export const FILE_KINDS: readonly FileKind[] = [
   rawSocket,
   packetSocket,
   bpfMap,
+  namespaceFile,
   netlink,
   inotify,
   fanotify,

@@ -35,7 +35,6 @@ const KNOWN: readonly Unsupported[] = [
   anonymous('userfaultfd', 'Userfaultfd', 'a userfaultfd'),
   anonymous('perf_event', 'PerfEvent', 'a performance counter'),
   linked(/^anon_inode:(\[bpf|bpf|btf|\[btf)/, 'BpfObject', 'a BPF object'),
-  linked(/^(net|mnt|ipc|uts|pid|user|time|cgroup):\[/, 'NamespaceFd', 'a handle of a namespace'),
   linked(/^\/memfd:/, 'Memfd', 'a memfd'),
   linked(/^\/secretmem\b/, 'MemfdSecret', 'secret memory'),
   linked(/^anon_inode:\[?(landlock|fscontext|mount)/, 'MountObject', 'a mount or Landlock object'),
