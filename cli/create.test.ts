@@ -189,6 +189,16 @@ describe('kubectl diapause restore', () => {
       },
     });
   });
+
+  it('waits for the next replica of a controller with --adopt', async () => {
+    await using cluster = await TestCluster.start();
+    const words = ['restore', 'redis-1', '--adopt', '--node', 'node-b', '--name', 'back'];
+    assert.equal((await cluster.run(...words, '--no-wait')).code, 0);
+    const stored = cluster.server.peek<Restore>(RESTORE.type, { ...REF, name: 'back' });
+    assert.deepEqual(stored?.spec.target, { type: 'Adopt', adopt: { nodeName: 'node-b' } });
+    const { stderr: says } = await cluster.run(...words, '--label', 'app=copy');
+    assert.match(says, /--label: what a replica has is for its controller to say/);
+  });
 });
 
 describe('kubectl diapause migrate', () => {

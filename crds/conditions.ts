@@ -101,6 +101,10 @@ const WAITING = define('waiting', {
     'the Checkpoint is not ready',
     'wait for it, or look at it with kubectl describe chk',
   ],
+  WaitingForReplica: [
+    'the next replica of the controller becomes the restored pod',
+    'delete the pod that is to be replaced, or scale the controller up',
+  ],
   Unschedulable: [
     'no node takes the new pod',
     'look at the new pod with kubectl describe pod; free resources or choose another node',

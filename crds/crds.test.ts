@@ -10,13 +10,16 @@ import { completeMigrations, shortMigration } from './testing/migration-samples.
 import { nodeTasks } from './testing/node-task-samples.ts';
 import { REFUSED } from './testing/refused.ts';
 import {
-  completeCheckpoint,
+  adoptingRestore,
   completeRestore,
+  execProbedRestore,
+  shortRestore,
+} from './testing/restore-samples.ts';
+import {
+  completeCheckpoint,
   completeSchedule,
   completeStore,
-  execProbedRestore,
   shortCheckpoint,
-  shortRestore,
   shortSchedule,
   shortStore,
 } from './testing/samples.ts';
@@ -35,7 +38,7 @@ const KINDS = [
   {
     file: 'restore.yaml',
     short: 'rst',
-    samples: [shortRestore, completeRestore, execProbedRestore],
+    samples: [shortRestore, completeRestore, execProbedRestore, adoptingRestore],
   },
   { file: 'checkpoint-schedule.yaml', short: 'chks', samples: [shortSchedule, completeSchedule] },
   { file: 'migration.yaml', short: 'mig', samples: [shortMigration, ...completeMigrations] },
@@ -171,7 +174,7 @@ describe('what users write', () => {
     assert.ok(restore);
     assert.deepEqual((withDefaults(restore, shortRestore) as { spec: unknown }).spec, {
       checkpointRef: { name: 'redis-1' },
-      target: { newPod: {} },
+      target: { type: RESTORE_DEFAULTS.targetType },
       placement: RESTORE_DEFAULTS.placement,
       timeoutSeconds: RESTORE_DEFAULTS.timeoutSeconds,
       cancel: RESTORE_DEFAULTS.cancel,

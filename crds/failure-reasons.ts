@@ -82,6 +82,14 @@ export const FAILURE = define('failure', {
     'a pod of the wanted name exists already',
     'choose another name in spec.target.newPod.name, or delete that pod',
   ],
+  AdoptionUnavailable: [
+    'this cluster cannot make the next replica of a controller the restored pod',
+    'install the MutatingAdmissionPolicy diapause-adoption (deploy/base/adoption.yaml; Kubernetes 1.36 or later)',
+  ],
+  OwnerNotFound: [
+    'the controller whose next replica is wanted does not exist',
+    'correct spec.target.adopt.ownerRef, or create the controller',
+  ],
   PodRejected: [
     'the API server refused the new pod',
     'see the message: a quota, Pod Security or another policy said no',

@@ -7,6 +7,8 @@ export const API_VERSION = `${GROUP}/${VERSION}`;
 /** The part of metav1.ObjectMeta that we read or write. */
 export interface ObjectMeta {
   readonly name: string;
+  /** of an object that is to be created without a name */
+  readonly generateName?: string;
   readonly namespace?: string;
   readonly uid?: string;
   readonly resourceVersion?: string;

@@ -27,7 +27,7 @@ export const MIGRATION_FAILURE = define('failure', {
   StrategyUnsupported: ['this strategy does not exist yet', 'use spec.strategy: Cold'],
   OwnerUnsupported: [
     'pods of this controller cannot be migrated',
-    'only pods without a controller, and those of ReplicaSets and Deployments, can',
+    'pods without a controller can, and those of Deployments, ReplicaSets, StatefulSets and Jobs',
   ],
   VolumeStaysBehind: [
     'a volume of the pod cannot go along',

@@ -25,6 +25,8 @@ export const LABELS = {
   restoreUid: `${GROUP}/restore-uid`,
   /** on holders: uid of the claim they mount */
   claimUid: `${GROUP}/claim-uid`,
+  /** on Restores: "true" while the admission policy looks at them */
+  waiting: `${GROUP}/waiting`,
   /** on Checkpoints of a schedule: its name, what started the run, and the run */
   schedule: `${GROUP}/schedule`,
   trigger: `${GROUP}/trigger`,
@@ -51,6 +53,12 @@ export const ANNOTATIONS = {
   /** on a stored pod manifest: what was left out of it */
   redacted: `${GROUP}/redacted`,
 } as const;
+
+/** By it the Job controller knows pods whose end it has still to count. */
+export const JOB_TRACKING_FINALIZER = 'batch.kubernetes.io/job-tracking';
+
+/** The MutatingAdmissionPolicy, and its binding, that makes the next replica of a controller a placeholder. */
+export const ADOPTION_POLICY = 'diapause-adoption';
 
 export const FINALIZERS = {
   /** on Checkpoints: the bundle and the frozen source are taken care of first */

@@ -1,4 +1,4 @@
-// Restore: bring a checkpointed pod back as a new pod. Written by users; status by the controller.
+// Restore: bring a checkpointed pod back. Written by users; status by the controller.
 import type { Action, RestoreHooks } from './hook.ts';
 import type { Condition, ObjectMeta, Report, TypedObject } from './meta.ts';
 
@@ -35,9 +35,27 @@ export interface NewPod {
   readonly overrides?: PodOverrides;
 }
 
+/** Controllers whose next replica can become the restored pod. */
+export type ReplicaOwnerKind = 'ReplicaSet' | 'StatefulSet' | 'Job';
+
+/** The next replica that a controller makes. */
+export interface AdoptedReplica {
+  /** default: the controller of the saved pod */
+  readonly ownerRef?: { readonly kind: ReplicaOwnerKind; readonly name: string };
+  /** default: the saved pod's name for a StatefulSet, else the Restore's own */
+  readonly podName?: string;
+  readonly nodeName?: string;
+  readonly excludedNodeNames?: readonly string[];
+  readonly nodeSelector?: Readonly<Record<string, string>>;
+}
+
+export type RestoreTarget =
+  | { readonly type?: 'NewPod'; readonly newPod?: NewPod }
+  | { readonly type: 'Adopt'; readonly adopt?: AdoptedReplica };
+
 export interface RestoreSpec {
   readonly checkpointRef: { readonly name: string };
-  readonly target?: { readonly newPod?: NewPod };
+  readonly target?: RestoreTarget;
   readonly placement?: Placement;
   /** asked inside the new pod before its processes are rebuilt and after they run */
   readonly hooks?: RestoreHooks;
@@ -57,11 +75,27 @@ export type Placement = 'AfterCheckpoint' | 'Ahead';
 
 /** The defaults of the schema, for objects that did not pass through the API server. */
 export const RESTORE_DEFAULTS = {
+  targetType: 'NewPod',
   placement: 'AfterCheckpoint',
   timeoutSeconds: 600,
   probeTimeoutSeconds: 30,
   cancel: false,
 } as const;
+
+/** What the next replica of a controller is made into by the admission policy, while the Restore waits for it. */
+export interface Adoption {
+  readonly ownerUID: string;
+  readonly podName: string;
+  /** only a replica that has all of these */
+  readonly selector: Readonly<Record<string, string>>;
+  /** added to those that its controller gives it */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  /** a core/v1 PodSpec, in place of its own */
+  readonly spec: Readonly<Record<string, unknown>>;
+  /** the API server was seen to do so */
+  readonly inForce?: boolean;
+}
 
 export interface RestoreStatus {
   readonly observedGeneration?: number;
@@ -69,6 +103,7 @@ export interface RestoreStatus {
   readonly phase?: string;
   readonly conditions?: readonly Condition[];
   readonly pod?: { readonly name: string; readonly uid?: string; readonly node?: string };
+  readonly adoption?: Adoption;
   readonly containers?: readonly { readonly name: string; readonly processes: number }[];
   readonly timing?: {
     readonly startTime?: string;

@@ -94,6 +94,11 @@ function clusterResources(client: Client): ClusterResources {
     namespaces: client.resource(RESOURCE_TYPES.namespaces),
     events: client.resource(RESOURCE_TYPES.events),
     storageClasses: client.resource(RESOURCE_TYPES.storageClasses),
+    replicaSets: client.resource(RESOURCE_TYPES.replicaSets),
+    statefulSets: client.resource(RESOURCE_TYPES.statefulSets),
+    jobs: client.resource(RESOURCE_TYPES.jobs),
+    mutatingPolicies: client.resource(RESOURCE_TYPES.mutatingPolicies),
+    mutatingPolicyBindings: client.resource(RESOURCE_TYPES.mutatingPolicyBindings),
   };
 }
 

@@ -1,4 +1,4 @@
-// restore: bring a checkpointed pod back as a new pod.
+// restore: bring a checkpointed pod back as a new pod, or as the next replica of its controller.
 import { API_VERSION } from '../../crds/meta.ts';
 import type { EnvOverride, Restore, RestoreSpec } from '../../crds/restore.ts';
 import type { Arguments } from '../arguments/arguments.ts';
@@ -35,6 +35,10 @@ const OPTIONS: readonly Option[] = [
     repeated: true,
     help: 'Environment for processes started later; restored ones keep theirs',
   },
+  {
+    name: 'adopt',
+    help: "Become the next replica that the saved pod's controller makes, instead of a new pod",
+  },
   { name: 'timeout', value: 'DURATION', help: 'Give up after this time' },
   ...CREATE_OPTIONS,
 ];
@@ -47,6 +51,7 @@ export const restoreVerb: Verb = {
   examples: [
     'restore redis-1',
     'restore redis-1 --pod redis-b --node node-b',
+    'restore web-1 --adopt',
     'restore redis-1 --label app=redis-copy --no-wait -o name',
   ],
   async run(args, session) {
@@ -66,21 +71,9 @@ export function restoreOf(
   const [given = ''] = args.positionals;
   const checkpoint = given.replace(/^(checkpoints?|chk)(\.diapause\.dev)?\//, '');
   const name = args.text('name') ?? args.text('pod') ?? nameWithTime(checkpoint, nowMillis);
-  const env = args.texts('env').map((text) => envOverride(args, text));
   const spec = {
     checkpointRef: { name: checkpoint },
-    target: {
-      newPod: {
-        name: args.text('pod'),
-        nodeName: args.text('node'),
-        overrides: {
-          labels: args.pairs('label'),
-          annotations: args.pairs('annotation'),
-          nodeSelector: args.pairs('node-selector'),
-          env: env.length === 0 ? undefined : env,
-        },
-      },
-    },
+    target: args.flag('adopt') ? nextReplica(args) : newPod(args),
     timeoutSeconds: args.seconds('timeout'),
   };
   return {
@@ -88,6 +81,37 @@ export function restoreOf(
     kind: 'Restore',
     metadata: { name, ...(namespace === undefined ? {} : { namespace }) },
     spec: withoutUndefined(spec as unknown as RestoreSpec),
+  };
+}
+
+function newPod(args: Arguments): object {
+  const env = args.texts('env').map((text) => envOverride(args, text));
+  return {
+    newPod: {
+      name: args.text('pod'),
+      nodeName: args.text('node'),
+      overrides: {
+        labels: args.pairs('label'),
+        annotations: args.pairs('annotation'),
+        nodeSelector: args.pairs('node-selector'),
+        env: env.length === 0 ? undefined : env,
+      },
+    },
+  };
+}
+
+function nextReplica(args: Arguments): object {
+  const given = ['label', 'annotation', 'env'].find((name) => args.texts(name).length > 0);
+  if (given !== undefined) {
+    throw args.wrong(`--${given}: what a replica has is for its controller to say; leave it out`);
+  }
+  return {
+    type: 'Adopt',
+    adopt: {
+      podName: args.text('pod'),
+      nodeName: args.text('node'),
+      nodeSelector: args.pairs('node-selector'),
+    },
   };
 }
 

@@ -1,6 +1,7 @@
 // Hooks and probes that the API server must refuse; see refused.ts.
 import type { RefusedCase } from './refused.ts';
-import { completeCheckpoint, completeRestore, shortCheckpoint, shortRestore } from './samples.ts';
+import { completeRestore, shortRestore } from './restore-samples.ts';
+import { completeCheckpoint, shortCheckpoint } from './samples.ts';
 
 const exec = { command: ['sync'] };
 const http = { port: 80 };

@@ -3,14 +3,8 @@
 import { nodeTasks } from './node-task-samples.ts';
 import { REFUSED_HOOKS } from './refused-hooks.ts';
 import { REFUSED_MIGRATIONS } from './refused-migrations.ts';
-import {
-  completeCheckpoint,
-  completeRestore,
-  shortCheckpoint,
-  shortRestore,
-  shortSchedule,
-  shortStore,
-} from './samples.ts';
+import { completeRestore, shortRestore } from './restore-samples.ts';
+import { completeCheckpoint, shortCheckpoint, shortSchedule, shortStore } from './samples.ts';
 
 export interface RefusedCase {
   readonly what: string;
@@ -123,6 +117,16 @@ export const REFUSED: readonly RefusedCase[] = [
     by: 'schema',
     object: { ...shortRestore, spec: {} },
     says: 'spec.checkpointRef',
+  },
+  {
+    what: 'a Restore with two targets',
+    kind: 'Restore',
+    by: 'cel',
+    object: {
+      ...completeRestore,
+      spec: { ...completeRestore.spec, target: { type: 'Adopt', newPod: { name: 'redis-b' } } },
+    },
+    says: 'newPod belongs to type: NewPod',
   },
   {
     what: 'a changed Restore',

@@ -4,7 +4,6 @@ import type { Checkpoint } from '../checkpoint.ts';
 import type { CheckpointSchedule } from '../checkpoint-schedule.ts';
 import type { CheckpointStore } from '../checkpoint-store.ts';
 import { API_VERSION, type Condition, type Report } from '../meta.ts';
-import type { Restore } from '../restore.ts';
 
 /** No field may be left out, at any depth. */
 export type Complete<T> = T extends readonly (infer Item)[]
@@ -38,12 +37,12 @@ export const report: Report = {
   message: 'fd 5 -> socket:[123]: the restored process finds it reset',
 };
 
-const execHook = {
+export const execHook = {
   exec: { container: 'main', command: ['sync'] },
   onError: 'Fail',
   timeoutSeconds: 10,
 } as const;
-const httpHook = {
+export const httpHook = {
   http: { port: 80, path: '/on', method: 'POST' },
   onError: 'Ignore',
   timeoutSeconds: 5,
@@ -127,55 +126,6 @@ const checkpointBody: Body<Checkpoint> = {
   },
 };
 export const completeCheckpoint: Checkpoint = { ...shortCheckpoint, ...checkpointBody };
-
-export const shortRestore: Restore = {
-  apiVersion: API_VERSION,
-  kind: 'Restore',
-  metadata: { name: 'redis-back' },
-  spec: { checkpointRef: { name: 'redis-1' } },
-};
-
-const restoreBody: Body<Restore> = {
-  spec: {
-    checkpointRef: { name: 'redis-1' },
-    target: {
-      newPod: {
-        name: 'redis-b',
-        nodeName: 'node-b',
-        excludedNodeNames: ['node-a'],
-        overrides: {
-          labels: { app: 'redis-b' },
-          annotations: { note: 'restored' },
-          env: [{ container: 'main', name: 'TOKEN', value: 'other' }],
-          resources: [{ container: 'main', requests: { cpu: 1 }, limits: { memory: '1Gi' } }],
-          nodeSelector: { disk: 'ssd' },
-        },
-      },
-    },
-    placement: 'AfterCheckpoint',
-    hooks: { pre: [execHook], post: [execHook, httpHook] },
-    verify: { probe: { http: { port: 80, path: '/ok', method: 'GET' }, timeoutSeconds: 30 } },
-    timeoutSeconds: 600,
-    cancel: false,
-  },
-  status: {
-    observedGeneration: 1,
-    phase: 'Ready',
-    conditions: [condition],
-    pod: { name: 'redis-b', uid: 'u-2', node: 'node-b' },
-    containers: [{ name: 'main', processes: 1 }],
-    timing: { startTime: TIME, completionTime: TIME, restoreMillis: 40, restoredAt: TIME },
-    progress: { stage: 'filling-memory', bytesDone: 1, bytesTotal: 2 },
-    attempts: 1,
-    report: [report],
-  },
-};
-export const completeRestore: Restore = { ...shortRestore, ...restoreBody };
-/** The one thing that {@link completeRestore} cannot have besides. */
-export const execProbedRestore: Restore = {
-  ...shortRestore,
-  spec: { ...shortRestore.spec, verify: { probe: { exec: execHook.exec, timeoutSeconds: 30 } } },
-};
 
 export const shortStore: CheckpointStore = {
   apiVersion: API_VERSION,

@@ -63,6 +63,15 @@ describe('the chart', { skip: missing }, () => {
     }
   });
 
+  it('leaves out the policy that older clusters do not know', () => {
+    const without = chart('adoption=false');
+    const left = [...chart().keys()].filter((key) => !without.has(key));
+    assert.deepEqual(left.sort(), [
+      'MutatingAdmissionPolicy /diapause-adoption',
+      'MutatingAdmissionPolicyBinding /diapause-adoption',
+    ]);
+  });
+
   it('changes what its values say and nothing else', () => {
     const changed = chart(
       'images.agent.repository=registry.example/agent',

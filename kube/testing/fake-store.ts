@@ -16,6 +16,8 @@ export interface FakeKind extends ResourceType {
   readonly graceful?: boolean;
   /** why the object is refused (422), or undefined */
   readonly validate?: (object: JsonObject, old: JsonObject | undefined) => string | undefined;
+  /** what a mutating policy makes of an object that is to be created */
+  readonly admit?: (object: JsonObject) => JsonObject;
   /** kinds that are only asked, not stored (SubjectAccessReview): the answer to a create */
   readonly answer?: (object: JsonObject) => JsonObject;
 }
@@ -113,9 +115,10 @@ export class FakeStore {
   create(
     kind: FakeKind,
     namespace: string | undefined,
-    given: JsonObject,
+    asked: JsonObject,
     by: WriteBy,
   ): JsonObject {
+    const given = kind.admit?.(asked) ?? asked;
     const metadata = child(given, 'metadata');
     const generated = `${textOf(metadata['generateName'])}${randomUUID().slice(0, 5)}`;
     const name = metadata['name'] === undefined ? generated : textOf(metadata['name']);

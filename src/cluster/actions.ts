@@ -1,7 +1,7 @@
 // What controllers do to the cluster. Each action may be repeated: doing it twice is the same as doing it once.
 import { isDeepStrictEqual } from 'node:util';
 import type { ObjectMeta, TypedObject } from '../../crds/meta.ts';
-import { ANNOTATIONS, OPERATOR_NAMESPACE } from '../../crds/names.ts';
+import { ANNOTATIONS, JOB_TRACKING_FINALIZER, OPERATOR_NAMESPACE } from '../../crds/names.ts';
 import type { NodeTask } from '../../crds/node-task.ts';
 import { isAlreadyExists, isConflict, isNotFound } from '../../kube/api-error.ts';
 import type { Resource } from '../../kube/resource.ts';
@@ -37,6 +37,20 @@ export class ClusterActions {
     };
     const gone = (error: unknown): boolean => isNotFound(error) || isConflict(error);
     await ignoring(gone, this.#resources.pods.delete({ namespace, name }, options));
+  }
+
+  /**
+   * The Job controller counts no end of a pod without its finalizer: it takes it off the pods that it ends by itself,
+   * too. Nothing for pods of others.
+   */
+  async uncountPod({ metadata }: Pod): Promise<void> {
+    const { namespace, name, uid, resourceVersion = '', finalizers = [] } = metadata;
+    const others = finalizers.filter((finalizer) => finalizer !== JOB_TRACKING_FINALIZER);
+    if (others.length < finalizers.length) {
+      const patch = { metadata: { uid, finalizers: others } };
+      const options = { ...this.#options, resourceVersion };
+      await this.#resources.pods.mergePatch({ namespace, name }, patch, options);
+    }
   }
 
   /** Says that a holder is in use, so that nobody ends it as idle; Conflict if somebody just did. */

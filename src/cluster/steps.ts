@@ -3,7 +3,8 @@ import type { TypedObject } from '../../crds/meta.ts';
 import type { NodeTask } from '../../crds/node-task.ts';
 import type { Resource } from '../../kube/resource.ts';
 import type { HolderNeed } from '../holder/need.ts';
-import type { ClusterActions } from './actions.ts';
+import { isNotFound } from '../../kube/api-error.ts';
+import { type ClusterActions, ignoring } from './actions.ts';
 import type { Pod } from './pod.ts';
 
 export type ClusterStep =
@@ -69,6 +70,9 @@ export async function performStep<T extends TypedObject>(
     case 'release-holder':
       return await actions.deletePod(step.pod, true);
     case 'delete-placeholder':
+      // One that a Job has made: its end says nothing of the application.
+      await ignoring(isNotFound, actions.uncountPod(step.pod));
+      return await actions.deletePod(step.pod, false, SHORT_GRACE_SECONDS);
     case 'delete-source':
       return await actions.deletePod(step.pod, false, SHORT_GRACE_SECONDS);
     case 'create-task':

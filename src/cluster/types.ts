@@ -53,6 +53,15 @@ export interface Namespace extends TypedObject {
   readonly kind: 'Namespace';
 }
 
+/** A controller of replicas, or an admission policy: hardly more than that it exists matters. */
+export interface AnyObject extends TypedObject {
+  readonly spec?: object;
+  readonly status?: {
+    /** of a StatefulSet: what its next replicas are made from */
+    readonly updateRevision?: string;
+  };
+}
+
 /** core/v1: what kubelets write about probes. */
 export interface CoreEvent extends TypedObject {
   readonly kind: 'Event';
@@ -73,6 +82,10 @@ function core(plural: string, namespaced: boolean): ResourceType {
   return { group: '', version: 'v1', plural, namespaced };
 }
 
+function grouped(group: string, plural: string, namespaced: boolean): ResourceType {
+  return { group, version: 'v1', plural, namespaced };
+}
+
 export const RESOURCE_TYPES = {
   checkpoints: ours('checkpoints'),
   restores: ours('restores'),
@@ -85,12 +98,16 @@ export const RESOURCE_TYPES = {
   claims: core('persistentvolumeclaims', true),
   namespaces: core('namespaces', false),
   events: core('events', true),
-  storageClasses: {
-    group: 'storage.k8s.io',
-    version: 'v1',
-    plural: 'storageclasses',
-    namespaced: false,
-  },
+  storageClasses: grouped('storage.k8s.io', 'storageclasses', false),
+  replicaSets: grouped('apps', 'replicasets', true),
+  statefulSets: grouped('apps', 'statefulsets', true),
+  jobs: grouped('batch', 'jobs', true),
+  mutatingPolicies: grouped('admissionregistration.k8s.io', 'mutatingadmissionpolicies', false),
+  mutatingPolicyBindings: grouped(
+    'admissionregistration.k8s.io',
+    'mutatingadmissionpolicybindings',
+    false,
+  ),
 } as const satisfies Record<string, ResourceType>;
 
 /** Everything the controller asks the API server for. */
@@ -107,6 +124,11 @@ export interface ClusterResources {
   readonly namespaces: Resource<Namespace>;
   readonly events: Resource<CoreEvent>;
   readonly storageClasses: Resource<StorageClass>;
+  readonly replicaSets: Resource<AnyObject>;
+  readonly statefulSets: Resource<AnyObject>;
+  readonly jobs: Resource<AnyObject>;
+  readonly mutatingPolicies: Resource<AnyObject>;
+  readonly mutatingPolicyBindings: Resource<AnyObject>;
 }
 
 export function isNodeReady(node: Node): boolean {

@@ -1,14 +1,15 @@
 // What observers read: the API server itself for what a decision hangs on, caches for what only has to be found.
 import type { Checkpoint } from '../../crds/checkpoint.ts';
 import type { Migration } from '../../crds/migration.ts';
-import { LABELS, OPERATOR_NAMESPACE } from '../../crds/names.ts';
+import { ADOPTION_POLICY, LABELS, OPERATOR_NAMESPACE } from '../../crds/names.ts';
 import type { NodeTask, NodeTaskSpec } from '../../crds/node-task.ts';
 import type { Clock } from '../../kube/clock.ts';
 import { type Agent, agentsOf } from './agents.ts';
 import type { ClaimFacts } from '../checkpoint-store/claim.ts';
 import { taskName } from '../node-task/task.ts';
+import type { ReplicaOwner } from '../placeholder/wanted-pod.ts';
 import type { Pod } from './pod.ts';
-import type { ClusterResources, Node } from './types.ts';
+import type { AnyObject, ClusterResources, Node } from './types.ts';
 
 /** A ListWatch, or a list in tests. */
 export interface Cached<T> {
@@ -67,6 +68,28 @@ export class ClusterView {
 
   async node(name: string | undefined, signal: AbortSignal): Promise<Node | undefined> {
     return name === undefined ? undefined : await this.resources.nodes.find({ name }, { signal });
+  }
+
+  /** Whether the policy that makes a controller's next replica a placeholder is there. */
+  async adoptionInstalled(signal: AbortSignal): Promise<boolean> {
+    const { mutatingPolicies, mutatingPolicyBindings } = this.resources;
+    const name = ADOPTION_POLICY;
+    const found = await Promise.all([
+      // NotFound, too, where the API server does not know the kind.
+      mutatingPolicies.find({ name }, { signal }),
+      mutatingPolicyBindings.find({ name }, { signal }),
+    ]);
+    return found.every((object) => object !== undefined);
+  }
+
+  async replicaOwner(
+    namespace: string | undefined,
+    { kind, name }: ReplicaOwner,
+    signal: AbortSignal,
+  ): Promise<AnyObject | undefined> {
+    const { replicaSets, statefulSets, jobs } = this.resources;
+    const resource = { ReplicaSet: replicaSets, StatefulSet: statefulSets, Job: jobs }[kind];
+    return await resource.find({ namespace, name }, { signal });
   }
 
   async claim(

@@ -82,6 +82,7 @@ const DOERS: {
     patchSpec(resources.restores, restore, { cancel: true }, signal),
   'rank-source': ({ pod }, call) => patchPod(call, pod, rank()),
   'hand-over': ({ pod, labels }, call) => patchPod(call, pod, { labels }),
+  'uncount-source': ({ pod }, { actions }) => ignoring(isNotFound, actions.uncountPod(pod)),
   'end-source': ({ pod }, { actions }) => actions.deletePod(pod, false, GRACE_SECONDS),
   'end-target': ({ pod }, { actions }) => actions.deletePod(pod, false, GRACE_SECONDS),
   'delete-checkpoint': ({ checkpoint }, { resources, signal }) => {

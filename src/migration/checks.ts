@@ -1,6 +1,8 @@
 // Whether a pod can be migrated to where the Migration wants it: ordered checks, before anything is made (pure).
 import { MIGRATION_DEFAULTS, type Migration } from '../../crds/migration.ts';
-import { INIT_VOLUME } from '../../crds/names.ts';
+import type { OwnerReference } from '../../crds/meta.ts';
+import { ADOPTION_POLICY, INIT_VOLUME } from '../../crds/names.ts';
+import type { Pod } from '../cluster/pod.ts';
 import { unsupportedPod } from '../cluster/unsupported-pod.ts';
 import {
   type Failure,
@@ -9,10 +11,16 @@ import {
   type MigrationStep,
   wait,
 } from './facts.ts';
+import { isReplacing } from './replaced.ts';
 
 /** Things applied together with the Migration may come a little later. */
 const ABSENCE_GRACE_MILLIS = 10_000;
-const MIGRATED_OWNERS: readonly (string | undefined)[] = [undefined, 'ReplicaSet'];
+const MIGRATED_OWNERS: readonly (string | undefined)[] = [
+  undefined,
+  'ReplicaSet',
+  'StatefulSet',
+  'Job',
+];
 
 type Objection = Failure | Extract<MigrationStep, { do: 'wait' }> | undefined;
 
@@ -22,6 +30,9 @@ const CHECKS: readonly ((facts: MigrationFacts) => Objection)[] = [
   podIsAnother,
   podIsUnsupported,
   ownerIsUnsupported,
+  replicaCannotBeAdopted,
+  nameIsFixed,
+  ownerIsUpdating,
   podDoesNotRun,
   contentStaysBehind,
   claimIsNotShared,
@@ -84,13 +95,44 @@ function podIsUnsupported({ pod }: MigrationFacts): Objection {
 }
 
 function ownerIsUnsupported({ pod }: MigrationFacts): Objection {
-  const owner = pod?.metadata.ownerReferences?.find(({ controller }) => controller === true);
+  const owner = controllerOf(pod);
   return MIGRATED_OWNERS.includes(owner?.kind)
     ? undefined
     : {
         reason: 'OwnerUnsupported',
         facts: `spec.podRef: the pod belongs to the ${owner?.kind} ${owner?.name}`,
       };
+}
+
+function controllerOf(pod: Pod | undefined): OwnerReference | undefined {
+  return pod?.metadata.ownerReferences?.find(({ controller }) => controller === true);
+}
+
+function replicaCannotBeAdopted({ pod, adoptionInstalled }: MigrationFacts): Objection {
+  const owner = controllerOf(pod);
+  return adoptionInstalled || !isReplacing(owner?.kind)
+    ? undefined
+    : {
+        reason: 'AdoptionUnavailable',
+        facts: `spec.podRef: the next replica of the ${owner?.kind} ${owner?.name} cannot be made the new pod, there is no MutatingAdmissionPolicy ${ADOPTION_POLICY}`,
+      };
+}
+
+function nameIsFixed({ migration, pod }: MigrationFacts): Objection {
+  return migration.spec.newPodName === undefined || controllerOf(pod)?.kind !== 'StatefulSet'
+    ? undefined
+    : {
+        reason: 'OwnerUnsupported',
+        facts: 'spec.newPodName: the pod of a StatefulSet keeps its name; leave it out',
+      };
+}
+
+/** The next replica would be another program. */
+function ownerIsUpdating({ pod, updating }: MigrationFacts): Objection {
+  const owner = controllerOf(pod);
+  return updating
+    ? wait('Pending', `the ${owner?.kind} ${owner?.name} is being updated, waiting for its end`)
+    : undefined;
 }
 
 function podDoesNotRun({ pod }: MigrationFacts): Objection {
@@ -123,7 +165,10 @@ function contentStaysBehind({ migration, pod }: MigrationFacts): Objection {
 }
 
 /** The new pod waits on its node while the source still has the volume on another one. */
-function claimIsNotShared({ claims }: MigrationFacts): Objection {
+function claimIsNotShared({ claims, pod }: MigrationFacts): Objection {
+  if (isReplacing(controllerOf(pod)?.kind)) {
+    return undefined;
+  }
   const alone = claims.find(({ spec, status }) => {
     const modes = status?.accessModes ?? spec.accessModes ?? [];
     return !modes.some((mode) => mode === 'ReadWriteMany' || mode === 'ReadOnlyMany');

@@ -22,6 +22,7 @@ import {
 import { millisOfDowntimeLeft, reasonToGiveUp } from './give-up.ts';
 import { madeCheckpoint, madeRestore, newPodName } from './made-objects.ts';
 import { decideRelease, isReleasing } from './release.ts';
+import { decideReplacement, isAwaited, isReplaced, targetIsNotReady } from './replaced.ts';
 import { decideUndo } from './undo.ts';
 
 const POLL_MILLIS = 2_000;
@@ -50,7 +51,7 @@ export function decideMigration(facts: MigrationFacts): MigrationStep {
     });
   }
   if (isReleasing(migration)) {
-    return decideRelease(facts);
+    return isReplaced(migration) ? decideReplacement(facts) : decideRelease(facts);
   }
   const reason = reasonToGiveUp(facts);
   return reason === undefined ? decideForward(facts) : { do: 'give-up', ...reason };
@@ -94,16 +95,23 @@ function decideForward(facts: MigrationFacts): MigrationStep {
         : { do: 'create-restore', restore: madeRestore(migration, source, sourceNode) };
   }
   if (checkpoint.spec.suspend === true) {
-    return decidePrepared(checkpoint, restore);
+    return decidePrepared(facts, checkpoint, restore);
   }
   return decideMoving(facts, checkpoint, restore);
 }
 
 /** Nothing is frozen before the new pod waits for the processes and both nodes can reach the volume. */
-function decidePrepared(checkpoint: Checkpoint, restore: Restore): MigrationStep {
+function decidePrepared(
+  facts: MigrationFacts,
+  checkpoint: Checkpoint,
+  restore: Restore,
+): MigrationStep {
   const source = readyOf(checkpoint);
   if (source.reason !== 'Prepared') {
     return wait('StartingTarget', `the source: ${source.message}`);
+  }
+  if (isReplaced(facts.migration)) {
+    return targetIsNotReady(facts) ?? { do: 'start-dump', checkpoint };
   }
   return isConditionTrue(restore.status?.conditions, 'Placed')
     ? { do: 'start-dump', checkpoint }
@@ -119,6 +127,12 @@ function decideMoving(
   if (!isConditionTrue(checkpoint.status?.conditions, 'Ready')) {
     const { reason, message } = readyOf(checkpoint);
     return wait(progressReason(reason), message, soonMillis);
+  }
+  // Of a source that somebody else has ended the next replica is awaited without us.
+  if (isReplaced(facts.migration)) {
+    return isAwaited(facts) || sourcePod(facts) === undefined
+      ? { do: 'begin-release' }
+      : wait('ReleasingSource', readyOf(restore).message, Math.min(100, soonMillis));
   }
   if (!isRestored(restore)) {
     return wait('Restoring', readyOf(restore).message, soonMillis);

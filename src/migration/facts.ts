@@ -6,6 +6,7 @@ import { MIGRATION_DEFAULTS, type Migration, type MigrationStatus } from '../../
 import { FINALIZERS } from '../../crds/names.ts';
 import type { Restore } from '../../crds/restore.ts';
 import { isConditionTrue } from '../../kube/conditions.ts';
+import type { Agent } from '../cluster/agents.ts';
 import type { Pod } from '../cluster/pod.ts';
 import type { Node, PersistentVolumeClaim } from '../cluster/types.ts';
 
@@ -24,6 +25,11 @@ export interface MigrationFacts {
   readonly newPod: Pod | undefined;
   /** node of the new pod, once it has one */
   readonly newNode: Node | undefined;
+  readonly agents: readonly Agent[];
+  /** whether a controller's next replica can become the new pod; asked for until the Migration is accepted */
+  readonly adoptionInstalled: boolean;
+  /** the source's controller is about to make another revision of it */
+  readonly updating: boolean;
   /** those that the pod mounts, until the Migration is accepted */
   readonly claims: readonly PersistentVolumeClaim[];
   /** other unfinished Migrations of the same pod */
@@ -64,6 +70,8 @@ export type MigrationStep =
       readonly pod: Pod;
       readonly labels: Readonly<Record<string, string>>;
     }
+  /** its Job takes its end for no failure */
+  | { readonly do: 'uncount-source'; readonly pod: Pod }
   | { readonly do: 'end-source'; readonly pod: Pod }
   | { readonly do: 'finish' }
   /** the decision to undo everything, written down before anything is undone */

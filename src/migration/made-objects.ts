@@ -3,7 +3,7 @@ import type { Checkpoint } from '../../crds/checkpoint.ts';
 import { API_VERSION } from '../../crds/meta.ts';
 import { MIGRATION_DEFAULTS, type Migration } from '../../crds/migration.ts';
 import { ANNOTATIONS } from '../../crds/names.ts';
-import type { NewPod, Restore } from '../../crds/restore.ts';
+import type { NewPod, Restore, RestoreSpec } from '../../crds/restore.ts';
 import { longRunningContainers, type Pod } from '../cluster/pod.ts';
 import type { Node } from '../cluster/types.ts';
 import { ownerReference } from './facts.ts';
@@ -47,7 +47,7 @@ export function madeRestore(
   source: Pod,
   sourceNode: Node | undefined,
 ): Restore {
-  const { metadata, status } = migration;
+  const { metadata } = migration;
   return {
     apiVersion: API_VERSION,
     kind: 'Restore',
@@ -58,16 +58,34 @@ export function madeRestore(
     },
     spec: {
       checkpointRef: { name: metadata.name },
-      placement: 'Ahead',
-      target: {
-        newPod: {
-          name: status?.target?.podName ?? '',
-          ...place(migration, source, sourceNode),
-        },
-      },
+      ...target(migration, source, sourceNode),
       timeoutSeconds: timeoutSeconds(migration),
     },
   };
+}
+
+/** Beside the source; or as its controller's next replica, which cannot come before the source is gone. */
+function target(
+  migration: Migration,
+  source: Pod,
+  sourceNode: Node | undefined,
+): Pick<RestoreSpec, 'placement' | 'target'> {
+  const name = migration.status?.target?.podName ?? '';
+  const { overrides, ...where } = place(migration, source, sourceNode);
+  const { ownerKind, ownerName = '' } = migration.status?.source ?? {};
+  const kind = (['StatefulSet', 'Job'] as const).find((known) => known === ownerKind);
+  if (kind === undefined) {
+    const newPod = { name, ...where, ...(overrides && { overrides }) };
+    return { placement: 'Ahead', target: { type: 'NewPod', newPod } };
+  }
+  const { nodeSelector } = overrides ?? {};
+  const adopt = {
+    ownerRef: { kind, name: ownerName },
+    podName: name,
+    ...where,
+    ...(nodeSelector && { nodeSelector }),
+  };
+  return { placement: 'AfterCheckpoint', target: { type: 'Adopt', adopt } };
 }
 
 function place(
@@ -96,6 +114,9 @@ export function newPodName({ metadata, spec }: Migration, source: Pod): string {
     return spec.newPodName;
   }
   const owner = source.metadata.ownerReferences?.find(({ controller }) => controller === true);
+  if (owner?.kind === 'StatefulSet') {
+    return source.metadata.name;
+  }
   const suffix = `-${(metadata.uid ?? '').replaceAll('-', '').slice(0, 5)}`;
   return `${(owner?.name ?? firstName(source)).slice(0, MAX_NAME - suffix.length)}${suffix}`;
 }

@@ -33,9 +33,33 @@ export async function observeMigration(
     view.node(migration.spec.target.nodeName, signal),
     view.node(newPod?.spec.nodeName, signal),
   ]);
+  const [adoptionInstalled, updating] = isAccepted(migration)
+    ? [true, false]
+    : await Promise.all([view.adoptionInstalled(signal), isUpdating(view, pod, signal)]);
   const pods = { pod, newPod, sourceNode, targetNode, newNode, claims };
   const rivals = rivalsOf(view, migration);
-  return { nowMillis: clock.now(), migration, checkpoint, restore, rivals, ...pods };
+  const agents = view.agents();
+  const found = { checkpoint, restore, rivals, agents, adoptionInstalled, updating };
+  return { nowMillis: clock.now(), migration, ...found, ...pods };
+}
+
+/** Whether the next replica of a StatefulSet is of another revision than the pod. */
+async function isUpdating(
+  view: ClusterView,
+  pod: Pod | undefined,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const owner = pod?.metadata.ownerReferences?.find(({ controller }) => controller === true);
+  if (owner?.kind !== 'StatefulSet') {
+    return false;
+  }
+  const { namespace } = pod?.metadata ?? {};
+  const set = await view.resources.statefulSets.find({ namespace, name: owner.name }, { signal });
+  const { updateRevision } = set?.status ?? {};
+  return (
+    updateRevision !== undefined &&
+    updateRevision !== pod?.metadata.labels?.['controller-revision-hash']
+  );
 }
 
 async function claimsOf(

@@ -129,6 +129,7 @@ const READY_REASONS: Readonly<Partial<Record<MigrationStep['do'], WaitingReason>
   'begin-release': 'ReleasingSource',
   'rank-source': 'ReleasingSource',
   'hand-over': 'ReleasingSource',
+  'uncount-source': 'ReleasingSource',
   'end-source': 'ReleasingSource',
   'cancel-restore': 'EndingTarget',
   'end-target': 'EndingTarget',

@@ -3,6 +3,7 @@ import type { Checkpoint } from '../../crds/checkpoint.ts';
 import type { ObjectMeta } from '../../crds/meta.ts';
 import { ANNOTATIONS, LABELS } from '../../crds/names.ts';
 import type { Restore } from '../../crds/restore.ts';
+import { newPodName, wantedPod } from './wanted-pod.ts';
 
 /** Set by controllers on their pods; a pod that has them would be taken for one of theirs. */
 const CONTROLLER_LABELS = new Set([
@@ -21,10 +22,6 @@ const CONTROLLER_LABELS = new Set([
 /** These select by labels that users choose: they would adopt a pod with them, and then delete one too many. */
 const ADOPTING_OWNERS = new Set(['ReplicationController', 'StatefulSet', 'DaemonSet']);
 
-export function newPodName(restore: Restore): string {
-  return restore.spec.target?.newPod?.name ?? restore.metadata.name;
-}
-
 /** @param replaced JSON for the annotation of that name */
 export function placeholderMetadata(
   restore: Restore,
@@ -32,10 +29,10 @@ export function placeholderMetadata(
   replaced: string,
 ): ObjectMeta {
   const template = checkpoint.status?.podTemplate?.metadata;
-  const overrides = restore.spec.target?.newPod?.overrides;
+  const { overrides } = wantedPod(restore);
   const { namespace = '', uid = '' } = restore.metadata;
   return {
-    name: newPodName(restore),
+    name: newPodName(restore, checkpoint),
     namespace,
     labels: {
       ...keptLabels(checkpoint),

@@ -31,6 +31,7 @@ import {
 import type { PlaceholderFeatures } from './features.ts';
 import { placeholderMetadata } from './metadata.ts';
 import { savedContainers } from './template.ts';
+import { wantedPod } from './wanted-pod.ts';
 
 const INSTALLER = 'diapause-init';
 /** The startup probe must outlive the restore, else the kubelet kills what is being restored. */
@@ -56,7 +57,7 @@ export function placeholderPod(request: PlaceholderRequest): Pod {
   const { restore, checkpoint, features } = request;
   const template = templateSpec(checkpoint);
   const saved = new Map(savedContainers(checkpoint).map((c) => [c.name, c.imageID]));
-  const overrides = restore.spec.target?.newPod?.overrides;
+  const { overrides } = wantedPod(restore);
   const restarts = (template.restartPolicy ?? 'Always') !== 'Never';
   const containerRequest = (name: string): ContainerRequest => ({
     imageID: saved.get(name),
@@ -117,7 +118,7 @@ function replacedAnnotation(checkpoint: Checkpoint): string {
 export function placeholderObjections(checkpoint: Checkpoint, restore: Restore): readonly string[] {
   const template = templateSpec(checkpoint);
   const saved = new Set(savedContainers(checkpoint).map((container) => container.name));
-  const overrides = restore.spec.target?.newPod?.overrides;
+  const { overrides } = wantedPod(restore);
   const named = [...(overrides?.env ?? []), ...(overrides?.resources ?? [])];
   const strangers = named
     .flatMap(({ container }) => (container === undefined || saved.has(container) ? [] : container))
@@ -215,7 +216,7 @@ function placement(
   restore: Restore,
   overrides: PodOverrides | undefined,
 ): { readonly affinity?: Affinity; readonly nodeSelector?: Readonly<Record<string, string>> } {
-  const { nodeName, excludedNodeNames = [] } = restore.spec.target?.newPod ?? {};
+  const { nodeName, excludedNodeNames = [] } = wantedPod(restore);
   const arch = goArchitecture(checkpoint.status?.requirements);
   const nodeSelector = {
     ...template.nodeSelector,

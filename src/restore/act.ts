@@ -10,6 +10,7 @@ import { actionName, transitionEvents } from '../cluster/transitions.ts';
 import type { ClusterResources } from '../cluster/types.ts';
 import type { Listener } from '../observability/listener.ts';
 import { fail, isFinishedRestore, ownPod, type RestoreFacts, type RestoreStep } from './facts.ts';
+import { performAdoption } from './act-adoption.ts';
 import { restoreStatus } from './status.ts';
 
 const SOON_MILLIS = 50;
@@ -21,6 +22,7 @@ const PATIENCE_MILLIS: Readonly<Partial<Record<RestoreStep['do'], number>>> = {
   'cancel-task': 10_000,
   'mark-restored': 1_000,
   placed: 1_000,
+  'take-replica': 200,
   progress: 10_000,
 };
 
@@ -65,6 +67,7 @@ async function perform(
   if (step.do === 'mark-restored') {
     await markRestored(resources, step.pod, facts.nowMillis, signal);
   }
+  await performAdoption(resources, facts.restore, step, signal);
   if (!isClusterStep(step)) {
     return step;
   }

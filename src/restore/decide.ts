@@ -6,6 +6,7 @@ import type { Pod } from '../cluster/pod.ts';
 import { hasCondition, isPodReady } from '../cluster/pod.ts';
 import { isFinished, taskHealth } from '../node-task/task.ts';
 import { placeholderPod } from '../placeholder/pod.ts';
+import { decideAdoption, isAdopting, isPartlyArmed, replicaToTake } from './adopt.ts';
 import {
   attemptsOf,
   deadlineMillis,
@@ -40,6 +41,10 @@ export function decideRestore(facts: RestoreFacts): RestoreStep {
   if (isRestored(restore)) {
     return decideRestored(facts);
   }
+  const taken = replicaToTake(facts);
+  if (taken !== undefined) {
+    return taken;
+  }
   const spent = spentAttempt(facts);
   if (spent !== undefined) {
     return spent;
@@ -48,7 +53,8 @@ export function decideRestore(facts: RestoreFacts): RestoreStep {
 }
 
 /** What an earlier attempt left behind. */
-function spentAttempt({ restore, pod, task }: RestoreFacts): RestoreStep | undefined {
+function spentAttempt(facts: RestoreFacts): RestoreStep | undefined {
+  const { restore, pod, task } = facts;
   if (pod === undefined || !isOurs(restore, pod)) {
     return undefined;
   }
@@ -57,6 +63,10 @@ function spentAttempt({ restore, pod, task }: RestoreFacts): RestoreStep | undef
   }
   if (task !== undefined) {
     return { do: 'delete-task', task };
+  }
+  // Its controller makes the next one as soon as it is gone.
+  if (isAdopting(restore) && restore.status?.adoption?.inForce !== true) {
+    return decideAdoption(facts);
   }
   return pod.metadata.deletionTimestamp === undefined
     ? { do: 'delete-placeholder', pod }
@@ -70,7 +80,11 @@ function decideBefore(facts: RestoreFacts): RestoreStep {
     hopeless(facts) ??
     firstObjection(CHECKPOINT_CHECKS, facts) ??
     firstObjection(TARGET_CHECKS, facts) ??
-    (pod === undefined ? place(facts) : decidePlaced(facts, pod))
+    (pod === undefined
+      ? isAdopting(facts.restore)
+        ? decideAdoption(facts)
+        : place(facts)
+      : decidePlaced(facts, pod))
   );
 }
 
@@ -145,6 +159,9 @@ function endOf(pod: Pod): string {
 /** Ready or failed: an unfinished placeholder must not stay. */
 function decideAfterwards(facts: RestoreFacts): RestoreStep {
   const { restore, task } = facts;
+  if (isPartlyArmed(restore)) {
+    return { do: 'disarm-adoption' };
+  }
   const pod = ownPod(facts);
   const unfinished = task !== undefined && !isFinished(task);
   if (unfinished && task.spec.cancel !== true) {
@@ -166,6 +183,9 @@ function decideDeletion(facts: RestoreFacts): RestoreStep {
     return task.spec.cancel === true
       ? wait('Deleting', 'waiting for the agent to stop the work')
       : { do: 'cancel-task', task };
+  }
+  if (isPartlyArmed(restore)) {
+    return { do: 'disarm-adoption' };
   }
   const pod = ownPod(facts);
   return pod !== undefined && !isRestored(restore)

@@ -4,13 +4,13 @@ import type { FailureReason, WaitingReason } from '../../crds/conditions.ts';
 import type { Report } from '../../crds/meta.ts';
 import { FINALIZERS, LABELS } from '../../crds/names.ts';
 import type { NodeTask } from '../../crds/node-task.ts';
-import { RESTORE_DEFAULTS, type Restore } from '../../crds/restore.ts';
+import { type Adoption, RESTORE_DEFAULTS, type Restore } from '../../crds/restore.ts';
 import { isConditionTrue } from '../../kube/conditions.ts';
 import type { ClaimFacts } from '../checkpoint-store/claim.ts';
 import type { Agent } from '../cluster/agents.ts';
 import type { Pod } from '../cluster/pod.ts';
 import type { ClusterStep } from '../cluster/steps.ts';
-import type { Node } from '../cluster/types.ts';
+import type { AnyObject, Node } from '../cluster/types.ts';
 import type { PlaceholderFeatures } from '../placeholder/features.ts';
 
 export interface RestoreFacts {
@@ -30,6 +30,19 @@ export interface RestoreFacts {
   /** the Restore task of the new pod */
   readonly task: NodeTask | undefined;
   readonly features: PlaceholderFeatures;
+  /** of a Restore that waits for a controller's next replica */
+  readonly adoption: AdoptionFacts | undefined;
+}
+
+export interface AdoptionFacts {
+  /** the controller, while it exists */
+  readonly owner: AnyObject | undefined;
+  /** the admission policy is there */
+  readonly installed: boolean;
+  /** has the name of the replica, and is not ours */
+  readonly occupant: Pod | undefined;
+  /** what the API server just did with such a replica, where it was asked */
+  readonly rehearsal: 'Adopted' | 'NotYet' | { readonly refused: string } | undefined;
 }
 
 /** Steps that only say something. */
@@ -43,6 +56,8 @@ export type RestoreNote =
     }
   /** the new pod's containers run, and the bundle is not there yet */
   | { readonly do: 'placed'; readonly pod: Pod }
+  /** the API server makes the next replica a placeholder from now on */
+  | { readonly do: 'adoption-in-force' }
   | { readonly do: 'progress'; readonly task: NodeTask }
   | { readonly do: 'retry'; readonly facts: string }
   | { readonly do: 'store-result'; readonly task: NodeTask }
@@ -60,6 +75,10 @@ export type RestoreStep =
   | RestoreNote
   /** the readiness gate turns true */
   | { readonly do: 'mark-restored'; readonly pod: Pod }
+  | { readonly do: 'arm-adoption'; readonly adoption: Adoption }
+  /** the replica is there: the next ones are ordinary again */
+  | { readonly do: 'take-replica'; readonly pod: Pod }
+  | { readonly do: 'disarm-adoption' }
   | Exclude<ClusterStep, { do: 'delete-source' }>;
 
 export function hasFinalizer(restore: Restore): boolean {

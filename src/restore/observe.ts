@@ -7,8 +7,10 @@ import type { Pod } from '../cluster/pod.ts';
 import type { ClusterView } from '../cluster/view.ts';
 import type { Node } from '../cluster/types.ts';
 import { type PlaceholderFeatures, placeholderFeatures } from '../placeholder/features.ts';
-import { newPodName } from '../placeholder/metadata.ts';
+import { newPodName, wantedPod } from '../placeholder/wanted-pod.ts';
+import { isAdopting } from './adopt.ts';
 import { isFinishedRestore, isOurs, type RestoreFacts } from './facts.ts';
+import { observeAdoption } from './observe-adoption.ts';
 
 const NO_FEATURES: PlaceholderFeatures = { imageVolume: false, containerRestartPolicy: false };
 
@@ -23,14 +25,17 @@ export async function observeRestore(
     return GONE;
   }
   const { namespace } = restore.metadata;
-  const [pod, checkpoint] = await Promise.all([
-    view.resources.pods.find({ namespace, name: newPodName(restore) }, { signal }),
-    findCheckpoint(view, restore, signal),
-  ]);
-  const [node, claim, task] = await Promise.all([
-    view.node(pod?.spec.nodeName ?? restore.spec.target?.newPod?.nodeName, signal),
+  const checkpoint = await findCheckpoint(view, restore, signal);
+  const name = newPodName(restore, checkpoint);
+  const named = await view.resources.pods.find({ namespace, name }, { signal });
+  // The replica before ours has its name in a StatefulSet.
+  const isAnother = isAdopting(restore) && named !== undefined && !isOurs(restore, named);
+  const [pod, occupant] = isAnother ? [undefined, named] : [named, undefined];
+  const [node, claim, task, adoption] = await Promise.all([
+    view.node(pod?.spec.nodeName ?? wantedPod(restore).nodeName, signal),
     view.claim(namespace, checkpoint?.status?.store?.claimName, signal),
     view.task('Restore', podUidOf(restore, pod), signal),
+    observeAdoption(view, restore, { checkpoint, occupant }, signal),
   ]);
   return {
     nowMillis: view.clock.now(),
@@ -44,6 +49,7 @@ export async function observeRestore(
     tasks: view.caches.tasks.values(),
     task,
     features: await features(view, serverVersion, { restore, pod, node }, signal),
+    adoption,
   };
 }
 
@@ -79,7 +85,7 @@ async function features(
   signal: AbortSignal,
 ): Promise<PlaceholderFeatures> {
   const { restore, pod, node } = found;
-  if (pod !== undefined || isFinishedRestore(restore)) {
+  if ((pod !== undefined && !isAdopting(restore)) || isFinishedRestore(restore)) {
     return NO_FEATURES;
   }
   if (node !== undefined) {

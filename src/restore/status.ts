@@ -4,7 +4,7 @@ import type { NodeTask } from '../../crds/node-task.ts';
 import type { Restore, RestoreStatus } from '../../crds/restore.ts';
 import type { Pod } from '../cluster/pod.ts';
 import { reported, StatusBuilder } from '../cluster/status-builder.ts';
-import { newPodName } from '../placeholder/metadata.ts';
+import { newPodName } from '../placeholder/wanted-pod.ts';
 import { isRestored, type RestoreStep } from './facts.ts';
 
 type Builder = StatusBuilder<RestoreStatus, RestoreConditionType>;
@@ -21,6 +21,18 @@ const QUIET_STEPS = [
   'delete-task',
 ] as const satisfies readonly RestoreStep['do'][];
 type TellingStep = Exclude<RestoreStep, { readonly do: (typeof QUIET_STEPS)[number] }>;
+
+const ADOPTION_STEPS = [
+  'arm-adoption',
+  'adoption-in-force',
+  'take-replica',
+  'disarm-adoption',
+] as const satisfies readonly RestoreStep['do'][];
+type AdoptionStep = Extract<RestoreStep, { readonly do: (typeof ADOPTION_STEPS)[number] }>;
+
+function isAdoptionStep(step: TellingStep): step is AdoptionStep {
+  return ADOPTION_STEPS.some((adopting) => adopting === step.do);
+}
 
 function isTelling(step: RestoreStep): step is TellingStep {
   return !QUIET_STEPS.some((quiet) => quiet === step.do);
@@ -40,16 +52,20 @@ export function restoreStatus(
   if (pod !== undefined && step.do !== 'retry') {
     next.set({ pod: podStatus(pod) });
   }
-  apply(next, restore, step);
+  if (isAdoptionStep(step)) {
+    adopting(next, step);
+  } else {
+    apply(next, restore, step);
+  }
   return next.build(next.status.pod !== undefined);
 }
 
-function apply(next: Builder, restore: Restore, step: TellingStep): void {
+function apply(next: Builder, restore: Restore, step: Exclude<TellingStep, AdoptionStep>): void {
   switch (step.do) {
     case 'wait':
       return next.condition('Ready', 'False', step.reason, step.facts);
     case 'create-placeholder':
-      next.set({ pod: { name: newPodName(restore) }, timing: { startTime: next.now } });
+      next.set({ pod: { name: step.pod.metadata.name }, timing: { startTime: next.now } });
       next.condition('Accepted', 'True', 'Validated');
       return next.condition('Ready', 'False', 'StartingPlaceholder');
     case 'create-holder':
@@ -62,7 +78,10 @@ function apply(next: Builder, restore: Restore, step: TellingStep): void {
     case 'progress':
       return progressed(next, step.task);
     case 'retry':
-      next.set({ attempts: (next.status.attempts ?? 1) + 1, pod: { name: newPodName(restore) } });
+      next.set({
+        attempts: (next.status.attempts ?? 1) + 1,
+        pod: { name: newPodName(restore, undefined) },
+      });
       next.drop('progress');
       next.condition('Placed', 'False', 'Retrying');
       return next.condition('Ready', 'False', 'Retrying', step.facts);
@@ -80,6 +99,27 @@ function apply(next: Builder, restore: Restore, step: TellingStep): void {
       );
     case 'fail':
       return failed(next, restore, step);
+  }
+}
+
+function adopting(next: Builder, step: AdoptionStep): void {
+  const { adoption, timing } = next.status;
+  switch (step.do) {
+    case 'arm-adoption':
+      next.set({
+        adoption: step.adoption,
+        pod: { name: step.adoption.podName },
+        timing: { startTime: next.now, ...timing },
+      });
+      next.condition('Accepted', 'True', 'Validated');
+      return next.condition('Ready', 'False', 'WaitingForReplica');
+    case 'adoption-in-force':
+      return next.set(adoption === undefined ? {} : { adoption: { ...adoption, inForce: true } });
+    case 'take-replica':
+      next.drop('adoption');
+      return next.condition('Ready', 'False', 'StartingPlaceholder');
+    case 'disarm-adoption':
+      return next.drop('adoption');
   }
 }
 
@@ -138,6 +178,7 @@ function restored(next: Builder, task: NodeTask): void {
 
 function failed(next: Builder, restore: Restore, step: Extract<RestoreStep, { do: 'fail' }>): void {
   next.drop('progress');
+  next.drop('adoption');
   next.set({
     timing: { ...next.status.timing, completionTime: next.now },
     ...(step.report && { report: reported(step.report) }),

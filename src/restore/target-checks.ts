@@ -4,8 +4,8 @@ import { isConditionTrue } from '../../kube/conditions.ts';
 import { judgeClaim } from '../checkpoint-store/claim.ts';
 import { agentOn } from '../cluster/agents.ts';
 import { isNodeReady } from '../cluster/types.ts';
-import { newPodName } from '../placeholder/metadata.ts';
 import { goArchitecture, placeholderObjections } from '../placeholder/pod.ts';
+import { newPodName, wantedPod } from '../placeholder/wanted-pod.ts';
 import { fail, isAhead, isOurs, type RestoreFacts, type RestoreStep, wait } from './facts.ts';
 
 /** Things applied together with the Restore may come a little later. */
@@ -90,14 +90,14 @@ function overridesAreWrong({ checkpoint, restore }: RestoreFacts): RestoreStep |
   return objection === undefined ? undefined : fail('PodUnsupported', objection);
 }
 
-function nameIsTaken({ restore, pod }: RestoreFacts): RestoreStep | undefined {
+function nameIsTaken({ restore, checkpoint, pod }: RestoreFacts): RestoreStep | undefined {
   return pod === undefined || isOurs(restore, pod)
     ? undefined
-    : fail('PodNameTaken', `a pod named "${newPodName(restore)}" exists already`);
+    : fail('PodNameTaken', `a pod named "${newPodName(restore, checkpoint)}" exists already`);
 }
 
 function nodeIsMissing({ restore, node, pod }: RestoreFacts): RestoreStep | undefined {
-  const asked = restore.spec.target?.newPod?.nodeName;
+  const asked = wantedPod(restore).nodeName;
   return asked !== undefined && node === undefined && pod === undefined
     ? fail('NodeNotFound', `node "${asked}" does not exist`)
     : undefined;

@@ -152,8 +152,9 @@ export class MigratedApplication {
   }
 }
 
+/** A replica of a StatefulSet that takes over has the same name. */
 function isSource({ metadata }: Pod): boolean {
-  return metadata.name === 'redis';
+  return metadata.name === 'redis' && metadata.labels?.[LABELS.restoreUid] === undefined;
 }
 
 function isRestored({ metadata }: Pod): boolean {

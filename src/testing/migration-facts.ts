@@ -3,10 +3,11 @@ import type { Checkpoint } from '../../crds/checkpoint.ts';
 import type { Condition } from '../../crds/meta.ts';
 import type { Migration, MigrationStatus } from '../../crds/migration.ts';
 import type { Restore } from '../../crds/restore.ts';
+import { agentsOf } from '../cluster/agents.ts';
 import type { Pod } from '../cluster/pod.ts';
 import type { MigrationFacts } from '../migration/facts.ts';
 import { madeCheckpoint, madeRestore } from '../migration/made-objects.ts';
-import { migration, node, NOW, pod, time } from './builders.ts';
+import { agent, migration, node, NOW, pod, time } from './builders.ts';
 
 export function condition(
   type: string,
@@ -84,6 +85,9 @@ export function migrationFacts(changes: Partial<MigrationFacts> = {}): Migration
     newPod: undefined,
     newNode: node('node-b'),
     claims: [],
+    agents: agentsOf([agent('node-a'), agent('node-b')]),
+    adoptionInstalled: true,
+    updating: false,
     rivals: [],
     ...changes,
   };

@@ -44,6 +44,7 @@ export function restoreFacts(changes: Partial<RestoreFacts> = {}): RestoreFacts 
     tasks: [],
     task: undefined,
     features: FEATURES,
+    adoption: undefined,
     ...changes,
   };
 }

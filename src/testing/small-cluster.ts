@@ -11,11 +11,13 @@ import type { Occurrence } from '../../kube/events.ts';
 import type { ResourceType } from '../../kube/resource-types.ts';
 import { FakeApiServer } from '../../kube/testing/fake-api-server.ts';
 import type { FakeKind } from '../../kube/testing/fake-store.ts';
+import type { JsonObject } from '../../kube/testing/json.ts';
 import { until } from '../../kube/testing/until.ts';
 import type { Pod } from '../cluster/pod.ts';
 import { RESOURCE_TYPES } from '../cluster/types.ts';
 import { Manager } from '../manager.ts';
 import type { Listener } from '../observability/listener.ts';
+import { admitReplica } from './adoption-policy.ts';
 import {
   agent,
   checkpoint,
@@ -48,6 +50,11 @@ export const KINDS: readonly FakeKind[] = [
     selectable: ['involvedObject.uid', 'reason'],
   },
   { ...RESOURCE_TYPES.storageClasses, kind: 'StorageClass', statusSubresource: false },
+  { ...RESOURCE_TYPES.replicaSets, kind: 'ReplicaSet' },
+  { ...RESOURCE_TYPES.statefulSets, kind: 'StatefulSet' },
+  { ...RESOURCE_TYPES.jobs, kind: 'Job' },
+  { ...RESOURCE_TYPES.mutatingPolicies, kind: 'MutatingAdmissionPolicy' },
+  { ...RESOURCE_TYPES.mutatingPolicyBindings, kind: 'MutatingAdmissionPolicyBinding' },
 ];
 
 /** Images of the test are present on both nodes under this id. */
@@ -72,7 +79,11 @@ export class SmallCluster implements AsyncDisposable {
   }
 
   static async start(): Promise<SmallCluster> {
-    const cluster = new SmallCluster(await FakeApiServer.start({ kinds: KINDS }));
+    const restores = (): readonly Restore[] => server.all<Restore>(RESOURCE_TYPES.restores);
+    const admit = (object: JsonObject): JsonObject => admitReplica(object, restores());
+    const kinds = KINDS.map((kind) => (kind.plural === 'pods' ? { ...kind, admit } : kind));
+    const server = await FakeApiServer.start({ kinds });
+    const cluster = new SmallCluster(server);
     try {
       cluster.#seed();
     } catch (error) {
@@ -96,6 +107,11 @@ export class SmallCluster implements AsyncDisposable {
     const client = this.server.client({ fieldManager: 'diapause-controller' });
     const manager = new Manager({ client, serverVersion: 'v1.37.2', listener });
     this.#manager = { stop, run: manager.run(stop.signal) };
+  }
+
+  /** Something else that runs as long as the cluster. */
+  alsoRun(part: { run(signal: AbortSignal): Promise<void> }): void {
+    this.#running.push(part.run(this.#stop.signal));
   }
 
   async stopController(): Promise<void> {

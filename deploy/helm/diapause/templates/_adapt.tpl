@@ -4,6 +4,8 @@
 no
 {{- else if and (eq .object.kind "PodDisruptionBudget") (lt (int .values.controller.replicas) 2) -}}
 no
+{{- else if and (hasPrefix "MutatingAdmissionPolicy" .object.kind) (not .values.adoption) -}}
+no
 {{- else -}}
 yes
 {{- end -}}
