@@ -7,6 +7,7 @@ import type { ContainerResult } from './node-task.ts';
 export type AfterDump = 'Resume' | 'Stop' | 'DeletePod';
 export type EstablishedSockets = 'Fail' | 'Close';
 export type RootfsDiff = 'Changed' | 'None';
+export type EmptyDirs = 'Content' | 'None';
 export type CheckpointMode = 'Execute' | 'DryRun';
 export type DeletionPolicy = 'Delete' | 'Retain';
 
@@ -26,7 +27,7 @@ export interface CheckpointSpec {
   readonly source: { readonly pod: SourcePod };
   readonly storeRef?: { readonly name: string };
   readonly afterDump?: AfterDump;
-  readonly include?: { readonly rootfsDiff?: RootfsDiff };
+  readonly include?: { readonly rootfsDiff?: RootfsDiff; readonly emptyDirs?: EmptyDirs };
   readonly sockets?: { readonly established?: EstablishedSockets };
   readonly openResources?: { readonly maxEmbeddedBytes?: Quantity };
   readonly limits?: {
@@ -51,6 +52,7 @@ export interface CheckpointSpec {
 export const CHECKPOINT_DEFAULTS = {
   afterDump: 'Resume',
   rootfsDiff: 'Changed',
+  emptyDirs: 'Content',
   established: 'Close',
   maxEmbeddedBytes: '512Mi',
   timeoutSeconds: 300,

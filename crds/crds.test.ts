@@ -158,7 +158,10 @@ describe('what users write', () => {
     assert.deepEqual(filled.spec, {
       source: { pod: { name: 'redis' } },
       afterDump: CHECKPOINT_DEFAULTS.afterDump,
-      include: { rootfsDiff: CHECKPOINT_DEFAULTS.rootfsDiff },
+      include: {
+        rootfsDiff: CHECKPOINT_DEFAULTS.rootfsDiff,
+        emptyDirs: CHECKPOINT_DEFAULTS.emptyDirs,
+      },
       sockets: { established: CHECKPOINT_DEFAULTS.established },
       openResources: { maxEmbeddedBytes: CHECKPOINT_DEFAULTS.maxEmbeddedBytes },
       limits: { timeoutSeconds: CHECKPOINT_DEFAULTS.timeoutSeconds },

@@ -26,8 +26,8 @@ export interface MigrationSpec {
     readonly completionTimeoutSeconds?: number;
     readonly maxDowntimeSeconds?: number;
   };
-  /** what is in emptyDir and ephemeral volumes does not go along: such a pod is refused, or its content given up */
-  readonly emptyDirContent?: 'Refuse' | 'Discard';
+  /** of emptyDirs: it goes along, is given up, or such a pod is refused; that of ephemeral volumes cannot go along */
+  readonly emptyDirContent?: 'Keep' | 'Refuse' | 'Discard';
   readonly onFailure?: 'ResumeSource';
   /** whether the Checkpoint that was made on the way goes with the end of the Migration */
   readonly checkpointPolicy?: 'Delete' | 'Retain';
@@ -38,7 +38,7 @@ export interface MigrationSpec {
 export const MIGRATION_DEFAULTS = {
   strategy: 'Cold',
   completionTimeoutSeconds: 600,
-  emptyDirContent: 'Refuse',
+  emptyDirContent: 'Keep',
   onFailure: 'ResumeSource',
   checkpointPolicy: 'Delete',
   cancel: false,

@@ -37,6 +37,8 @@ export interface DumpPayload {
   readonly freezeLimitMillis: number;
   readonly established: 'Fail' | 'Close';
   readonly rootfsDiff: 'Changed' | 'None';
+  /** whether what is in emptyDir volumes is saved; controllers before this field: it is */
+  readonly emptyDirs?: 'Content' | 'None';
   readonly maxEmbeddedBytes: number;
   readonly maxBytes: number;
   readonly dryRun: boolean;

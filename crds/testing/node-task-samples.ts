@@ -33,6 +33,7 @@ const dump: Complete<DumpPayload> = {
   freezeLimitMillis: 10_000,
   established: 'Close',
   rootfsDiff: 'Changed',
+  emptyDirs: 'Content',
   maxEmbeddedBytes: 536870912,
   maxBytes: 0,
   dryRun: false,

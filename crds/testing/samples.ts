@@ -60,7 +60,7 @@ const checkpointBody: Body<Checkpoint> = {
     source: { pod: { name: 'redis', uid: 'u-1', containers: ['main'] } },
     storeRef: { name: 'default' },
     afterDump: 'DeletePod',
-    include: { rootfsDiff: 'Changed' },
+    include: { rootfsDiff: 'Changed', emptyDirs: 'Content' },
     sockets: { established: 'Close' },
     openResources: { maxEmbeddedBytes: '512Mi' },
     limits: { timeoutSeconds: 300, maxFreezeSeconds: 5, maxBytes: 1_000_000_000 },
@@ -167,7 +167,7 @@ const scheduleBody: Body<CheckpointSchedule> = {
       spec: {
         containers: ['main'],
         storeRef: { name: 'default' },
-        include: { rootfsDiff: 'None' },
+        include: { rootfsDiff: 'None', emptyDirs: 'None' },
         sockets: { established: 'Close' },
         openResources: { maxEmbeddedBytes: '1Gi' },
         limits: { timeoutSeconds: 300, maxFreezeSeconds: 5, maxBytes: '2Gi' },

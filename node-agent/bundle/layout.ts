@@ -20,6 +20,10 @@ export const CONTAINER_FILES = {
   stats: 'stats-dump',
 } as const;
 
+/** Inside a container's folder; holds a difference to an empty volume. */
+export const emptyDirFolder = (index: number): string => `empty-dir.${index}`;
+export const isEmptyDirFolder = (name: string): boolean => /^empty-dir\.\d{1,4}$/.test(name);
+
 export const STAGING_PREFIX = '.staging-';
 export const DELETING_PREFIX = '.deleting-';
 

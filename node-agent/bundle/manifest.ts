@@ -5,7 +5,7 @@ import type { Requirements } from '../engine/protocol.ts';
 import { messageOf, TaskFailure } from '../task-failure.ts';
 import { assertComponent } from './directory.ts';
 import { sha256Hex } from './digest.ts';
-import { isContainerFolder } from './layout.ts';
+import { isContainerFolder, isEmptyDirFolder } from './layout.ts';
 
 /** Raised by every change that an older reader would misunderstand. */
 export const SCHEMA_VERSION = 1;
@@ -17,6 +17,13 @@ export interface ManifestFile {
   readonly sha256: string;
 }
 
+export interface SavedEmptyDir {
+  readonly volume: string;
+  readonly mountPoint: string;
+  /** inside the container's folder */
+  readonly folder: string;
+}
+
 export interface ManifestContainer {
   readonly name: string;
   readonly imageID: string;
@@ -24,6 +31,8 @@ export interface ManifestContainer {
   readonly threads: number;
   readonly memoryBytes: number;
   readonly rootfsDiffBytes: number;
+  /** emptyDir volumes that were saved through this container; older bundles have none */
+  readonly emptyDirs?: readonly SavedEmptyDir[];
   /** mount points that a target must have, the runtime's own ones left out */
   readonly mounts: readonly string[];
 }
@@ -104,9 +113,15 @@ function checkFiles(files: readonly ManifestFile[]): void {
 }
 
 function checkContainers(containers: readonly ManifestContainer[]): void {
-  for (const { name } of containers) {
+  for (const { name, emptyDirs = [] } of containers) {
     if (typeof name !== 'string' || !isContainerFolder(name)) {
       throw invalid(`manifest.json: ${JSON.stringify(name)} is not a container name`);
+    }
+    const strange = emptyDirs.find(
+      ({ folder, mountPoint }) => !isEmptyDirFolder(folder) || !mountPoint.startsWith('/'),
+    );
+    if (strange !== undefined) {
+      throw invalid(`manifest.json: ${JSON.stringify(strange)} is no emptyDir of ${name}`);
     }
   }
 }

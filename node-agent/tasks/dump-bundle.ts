@@ -17,6 +17,7 @@ import { byteCounter } from './byte-counter.ts';
 import type { HeldContainers } from './containers.ts';
 import type { DumpContext } from './dump.ts';
 import { reportOfDump, shortReport } from './dump-report.ts';
+import { type SavedEmptyDirs, saveEmptyDirs } from './empty-dirs.ts';
 import { reportOf } from './engine-failure.ts';
 import type { SavedDump } from './journal.ts';
 import { rootLayers } from './root-layers.ts';
@@ -45,11 +46,16 @@ export async function finishBundle(context: DumpContext, work: Finishing): Promi
   for (const container of containers.all) {
     files.set(container.name, await saveFiles(context, container, work));
   }
+  const bytes = saved.result.bytes + sum([...files.values()].map((one) => one.bytes));
+  const { directory } = staging;
+  const { frozenAtMillis } = saved;
+  const request = { containers, directory, frozenAtMillis, bytes, signal };
+  const emptyDirs = await saveEmptyDirs(context, request);
   await writePodFiles(context, staging.directory, containers);
   const counter = byteCounter(progress, 'sealing');
-  counter.onStart(saved.result.bytes + sum([...files.values()].map(({ bytes }) => bytes)));
+  counter.onStart(bytes + emptyDirs.bytes);
   const digests = await staging.digests(signal, counter.onBytes);
-  const manifest = makeManifest(context, work, files, digests);
+  const manifest = makeManifest(context, work, { files, emptyDirs }, digests);
   const sealed = await staging.writeManifest(manifest);
   const { result } = saved;
   await journal.note('sealing', {
@@ -191,16 +197,21 @@ async function writePodFiles(
   }
 }
 
+interface AllFiles {
+  readonly files: ReadonlyMap<string, SavedFiles>;
+  readonly emptyDirs: SavedEmptyDirs;
+}
+
 function makeManifest(
   { spec, tools }: DumpContext,
   { containers, saved }: Finishing,
-  files: ReadonlyMap<string, SavedFiles>,
+  { files, emptyDirs }: AllFiles,
   digests: readonly ManifestFile[],
 ): Manifest {
   const { kind: _, ...owner } = spec.owner;
   const { result } = saved;
   const names = containers.all.map(({ name }) => name);
-  const ofFiles = [...files.values()].flatMap(({ report }) => report);
+  const ofFiles = [...files.values(), emptyDirs].flatMap(({ report }) => report);
   return {
     format: 'diapause-bundle',
     schemaVersion: 1,
@@ -216,6 +227,7 @@ function makeManifest(
         ...countsOf(saved, name),
         imageID,
         rootfsDiffBytes,
+        emptyDirs: emptyDirs.saved.get(name) ?? [],
         mounts: applicationMounts(mounts, [INIT_MOUNT_PATH]),
       };
     }),

@@ -11,6 +11,7 @@ import { openExistingBundle, openPlace } from './bundle-place.ts';
 import { byteCounter } from './byte-counter.ts';
 import { type HeldContainers, holdContainers } from './containers.ts';
 import { shortReport } from './dump-report.ts';
+import { restoreEmptyDirs } from './empty-dirs.ts';
 import { reportOf } from './engine-failure.ts';
 import { askRestored } from './hooks/after-restore.ts';
 import { runHooks } from './hooks/run-hooks.ts';
@@ -190,10 +191,9 @@ function describeTarget({ name, imageID, cgroup, mounts }: FoundContainer): Targ
   return { name, imageID, memoryLimitBytes, pidsLimit, mountPoints: points };
 }
 
-async function restoreFiles(
-  { tools, progress, spec }: RestoreContext,
-  { containers, bundle, manifest, signal }: RestoreWork,
-) {
+async function restoreFiles(context: RestoreContext, work: RestoreWork) {
+  const { tools, progress, spec } = context;
+  const { containers, bundle, manifest, signal } = work;
   progress.stage('restoring-files');
   const report = [];
   for (const container of containers.all) {
@@ -213,6 +213,8 @@ async function restoreFiles(
       report.push(...reportOf(findings, container.name));
     }
   }
+  // Volumes last: they may lie on folders that the difference makes.
+  report.push(...(await restoreEmptyDirs(context, work)));
   return report;
 }
 

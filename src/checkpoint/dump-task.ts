@@ -45,6 +45,7 @@ export function dumpTask(request: DumpRequest): NodeTask {
         freezeLimitMillis,
         established: spec.sockets?.established ?? CHECKPOINT_DEFAULTS.established,
         rootfsDiff: spec.include?.rootfsDiff ?? CHECKPOINT_DEFAULTS.rootfsDiff,
+        emptyDirs: spec.include?.emptyDirs ?? CHECKPOINT_DEFAULTS.emptyDirs,
         maxEmbeddedBytes: parseBytes(String(maxEmbedded)),
         maxBytes: parseBytes(String(maxBytes)),
         dryRun: isDryRun(checkpoint),

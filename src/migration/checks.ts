@@ -154,13 +154,14 @@ function contentStaysBehind({ migration, pod }: MigrationFacts): Objection {
   const { emptyDirContent = MIGRATION_DEFAULTS.emptyDirContent } = migration.spec;
   const volume = pod?.spec.volumes?.find(
     ({ name, emptyDir, ephemeral }) =>
-      name !== INIT_VOLUME && (emptyDir ?? ephemeral) !== undefined,
+      name !== INIT_VOLUME &&
+      (ephemeral !== undefined || (emptyDir !== undefined && emptyDirContent !== 'Keep')),
   );
   if (volume === undefined || emptyDirContent === 'Discard') {
     return undefined;
   }
   const kind = volume.emptyDir === undefined ? 'ephemeral' : 'emptyDir';
-  const facts = `spec.emptyDirContent: the content of the ${kind} volume "${volume.name}" does not go along; Discard gives it up`;
+  const facts = `spec.emptyDirContent: ${emptyDirContent}: the content of the ${kind} volume "${volume.name}" does not go along; Discard gives it up`;
   return { reason: 'VolumeStaysBehind', facts };
 }
 

@@ -57,9 +57,16 @@ describe('a Migration that is new', () => {
       step: 'fail PodUnsupported',
       says: /hostPID/,
     },
+    { what: 'files in an emptyDir', facts: { pod: withScratch }, step: 'accept' },
     {
-      what: 'files in an emptyDir',
-      facts: { pod: withScratch },
+      what: 'files in an ephemeral volume',
+      facts: { pod: pod({ volumes: [{ name: 'scratch', ephemeral: {} }] }) },
+      step: 'fail VolumeStaysBehind',
+      says: /ephemeral volume "scratch"/,
+    },
+    {
+      what: 'files in an emptyDir that must not be left',
+      facts: { pod: withScratch, migration: migration({ emptyDirContent: 'Refuse' }) },
       step: 'fail VolumeStaysBehind',
       says: /spec\.emptyDirContent.*"scratch"/,
     },

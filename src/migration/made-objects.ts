@@ -32,6 +32,7 @@ export function madeCheckpoint(migration: Migration, source: Pod): Checkpoint {
         },
       },
       ...(spec.storeRef && { storeRef: spec.storeRef }),
+      ...(spec.emptyDirContent === 'Discard' && { include: { emptyDirs: 'None' } }),
       afterDump: 'Stop',
       suspend: true,
       limits: {

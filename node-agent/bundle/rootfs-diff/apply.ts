@@ -4,11 +4,11 @@ import * as fs from 'node:fs';
 import { errnoOf, TaskFailure } from '../../task-failure.ts';
 import { CONTAINER_FILES } from '../layout.ts';
 import { FindingList } from './findings.ts';
-import { MountGuard, removeTree, setAttributes } from './change.ts';
-import { cloneRootMount, makeFifo, O_PATH, openConfined, setTimes } from './native.ts';
+import { MountGuard, removeContent, removeTree, setAttributes } from './change.ts';
+import { cloneMount, makeFifo, O_PATH, openConfined, setTimes } from './native.ts';
 import { type LocatedEntry, readEntries } from './pax-reader.ts';
 import type { ApplyRequest, RootfsResult, UndoRequest } from './protocol.ts';
-import { inside, nameOf, parentOf, rawPath } from './raw-path.ts';
+import { fromUtf8, inside, nameOf, parentOf, rawPath } from './raw-path.ts';
 import type { TarEntry, TarEntryType } from './tar-entry.ts';
 import { undoChanges } from './undo.ts';
 import { parseDeleted, validateEntries } from './validate.ts';
@@ -35,7 +35,7 @@ export function apply(request: ApplyRequest, onBytes: (bytes: number) => void): 
       if (request.undo !== undefined) {
         applier.undo(request.undo, new Set(deleted));
       }
-      applier.run(deleted);
+      applier.run(deleted, request.clear === true);
     } finally {
       applier.close();
     }
@@ -73,7 +73,8 @@ class Applier {
     this.#archiveFd = archiveFd;
     this.#onBytes = onBytes;
     this.#mounts = new MountGuard(request.protect);
-    this.#rootFd = cloneRootMount(request.mountNamespace, true);
+    const { mountNamespace, mountPoint = '/' } = request;
+    this.#rootFd = cloneMount(mountNamespace, fromUtf8(mountPoint), true);
   }
 
   close(): void {
@@ -90,7 +91,10 @@ class Applier {
     undoChanges(request, target, { placed, deleted });
   }
 
-  run(deleted: readonly string[]): void {
+  run(deleted: readonly string[], clear: boolean): void {
+    if (clear) {
+      removeContent(this.#rootFd);
+    }
     for (const path of deleted) {
       this.#delete(path);
     }

@@ -59,6 +59,13 @@ function setMode(target: string, mode: number): void {
   }
 }
 
+/** Everything inside a directory, but not that itself. */
+export function removeContent(directoryFd: number): void {
+  for (const name of fs.readdirSync(`/proc/self/fd/${directoryFd}`, { encoding: 'latin1' })) {
+    removeTree(directoryFd, name);
+  }
+}
+
 /** Removes a name and all below it; links themselves, never what they point to. Nothing there is fine. */
 export function removeTree(parentFd: number, name: string): void {
   const target = rawPath(inside(parentFd, name));

@@ -7,16 +7,9 @@ import { errnoOf, TaskFailure } from '../../task-failure.ts';
 import { CONTAINER_FILES } from '../layout.ts';
 import { ArchiveWriter } from './archive-writer.ts';
 import { FindingList } from './findings.ts';
-import {
-  cloneRootMount,
-  dataRanges,
-  getXattr,
-  listXattrs,
-  O_PATH,
-  openConfined,
-} from './native.ts';
+import { cloneMount, dataRanges, getXattr, listXattrs, O_PATH, openConfined } from './native.ts';
 import { isOpaque, isPortableXattr, isRedirected, isWhiteout } from './overlay.ts';
-import type { CollectRequest, RootfsResult } from './protocol.ts';
+import type { CollectRequest, CollectVolumeRequest, RootfsResult } from './protocol.ts';
 import { fromUtf8, inside, join, nameOf, parentOf, rawPath, toUtf8 } from './raw-path.ts';
 import { dataBytes, type TarEntry, type TarEntryType } from './tar-entry.ts';
 
@@ -27,7 +20,10 @@ const ENOENT = 2;
 export type OnArchiveBytes = (bytes: number) => void;
 
 /** @throws TaskFailure BudgetExceeded, or the error of a system call */
-export function collect(request: CollectRequest, onBytes: OnArchiveBytes): RootfsResult {
+export function collect(
+  request: CollectRequest | CollectVolumeRequest,
+  onBytes: OnArchiveBytes,
+): RootfsResult {
   const collector = new Collector(request, onBytes);
   try {
     return collector.run();
@@ -37,29 +33,37 @@ export function collect(request: CollectRequest, onBytes: OnArchiveBytes): Rootf
 }
 
 class Collector {
-  readonly #request: CollectRequest;
+  readonly #request: CollectRequest | CollectVolumeRequest;
   readonly #excluded: readonly string[];
   readonly #archive: ArchiveWriter;
   readonly #findings = new FindingList();
   readonly #deleted: string[] = [];
   /** `device:inode` of files with several names, and the first of them */
   readonly #links = new Map<string, string>();
-  readonly #upperFd: number;
+  /** undefined: everything is wanted, as of a volume */
+  readonly #upperFd: number | undefined;
   readonly #lowerFds: readonly number[];
   readonly #mergedFd: number;
 
-  constructor(request: CollectRequest, onBytes: OnArchiveBytes) {
+  constructor(request: CollectRequest | CollectVolumeRequest, onBytes: OnArchiveBytes) {
     this.#request = request;
-    this.#excluded = request.exclude.map((path) => fromUtf8(path.replace(/^\/+/, '')));
-    this.#mergedFd = cloneRootMount(request.mountNamespace, false);
-    this.#upperFd = openSync(request.upper, O_RDONLY | O_DIRECTORY);
-    this.#lowerFds = request.lowers.map((path) => openSync(path, O_RDONLY | O_DIRECTORY));
+    const ofVolume = request.type === 'collect-volume';
+    const { exclude, lowers } = ofVolume ? { exclude: [], lowers: [] } : request;
+    const mountPoint = ofVolume ? fromUtf8(request.mountPoint) : '/';
+    this.#excluded = exclude.map((path) => fromUtf8(path.replace(/^\/+/, '')));
+    this.#mergedFd = cloneMount(request.mountNamespace, mountPoint, false);
+    this.#upperFd = ofVolume ? undefined : openSync(request.upper, O_RDONLY | O_DIRECTORY);
+    this.#lowerFds = lowers.map((path) => openSync(path, O_RDONLY | O_DIRECTORY));
     const output = `${request.outputDirectory}/${CONTAINER_FILES.rootfsDiff}`;
     this.#archive = new ArchiveWriter(output, request.maxBytes, onBytes);
   }
 
   run(): RootfsResult {
-    this.#walkUpper('', 0, false);
+    if (this.#upperFd === undefined) {
+      this.#walkMerged('', 0);
+    } else {
+      this.#walkUpper(this.#upperFd, '', { depth: 0, hides: false });
+    }
     const bytes = this.#archive.finish();
     const deleted = this.#deleted.flatMap((path) => {
       const text = toUtf8(path);
@@ -78,31 +82,30 @@ class Collector {
 
   close(): void {
     this.#archive.close();
-    for (const fd of [this.#mergedFd, this.#upperFd, ...this.#lowerFds]) {
-      closeSync(fd);
-    }
+    const upper = this.#upperFd === undefined ? [] : [this.#upperFd];
+    [this.#mergedFd, ...upper, ...this.#lowerFds].forEach((fd) => closeSync(fd));
   }
 
   /**
    * @param folder relative path of a directory that exists in the writable layer
-   * @param hides nothing of the lower layers shows in it: it, or one above it, is opaque
    */
-  #walkUpper(folder: string, depth: number, hides: boolean): void {
-    assertDepth(folder, depth);
-    if (hides) {
+  #walkUpper(upperFd: number, folder: string, at: UpperPlace): void {
+    assertDepth(folder, at.depth);
+    if (at.hides) {
       this.#findDeletions(folder);
     }
-    withDirectory(this.#upperFd, folder, (fd) => {
+    withDirectory(upperFd, folder, (fd) => {
       for (const name of namesIn(fd)) {
         const path = join(folder, name);
         if (!this.#isExcluded(path)) {
-          ignoringGone(() => this.#visitUpper(inside(fd, name), path, depth, hides));
+          const step = (): void => this.#visitUpper(upperFd, inside(fd, name), path, at);
+          ignoringGone(step);
         }
       }
     });
   }
 
-  #visitUpper(upperPath: string, path: string, depth: number, hides: boolean): void {
+  #visitUpper(upperFd: number, upperPath: string, path: string, at: UpperPlace): void {
     const stat = lstatSync(rawPath(upperPath), { bigint: true });
     if (isWhiteout(upperPath, stat)) {
       this.#deleted.push(path);
@@ -114,10 +117,11 @@ class Collector {
     }
     if (isRedirected(upperPath)) {
       // Its content lies under another name below: only the merged view has it all.
-      this.#walkMerged(path, depth + 1);
+      this.#walkMerged(path, at.depth + 1);
       return;
     }
-    this.#walkUpper(path, depth + 1, hides || isOpaque(upperPath));
+    const hides = at.hides || isOpaque(upperPath);
+    this.#walkUpper(upperFd, path, { depth: at.depth + 1, hides });
   }
 
   #walkMerged(folder: string, depth: number): void {
@@ -215,6 +219,12 @@ class Collector {
   #isExcluded(path: string): boolean {
     return this.#excluded.some((folder) => path === folder || path.startsWith(`${folder}/`));
   }
+}
+
+interface UpperPlace {
+  readonly depth: number;
+  /** nothing of the lower layers shows in it: it, or one above it, is opaque */
+  readonly hides: boolean;
 }
 
 export function typeOf(stat: BigIntStats): TarEntryType | undefined {

@@ -165,30 +165,26 @@ const MOUNT_ATTR_RDONLY = 1;
 const MOUNT_ATTR_BYTES = 32;
 
 /**
- * The root mount of another mount namespace, detached and by itself: nothing that is mounted on it shows, so a
- * walk inside cannot stray into volumes, and what they hide can be seen. open_tree(2), Linux 5.2.
+ * A mount of another mount namespace, detached and by itself: nothing that is mounted on it shows, so a walk inside
+ * cannot stray into other volumes, and what they hide can be seen. open_tree(2), Linux 5.2.
  *
  * This thread enters the namespace for the moment of two system calls. Everything else in this process must be
  * synchronous: other threads of Node stay where they are.
  *
  * @param namespacePath `ns/mnt` of a process
- * @param writable also when the container's own root is mounted read-only; mount_setattr(2), Linux 5.12
+ * @param mountPoint absolute; none of its components may be a link
+ * @param writable also when the container's own mount is mounted read-only; mount_setattr(2), Linux 5.12
  */
-export function cloneRootMount(namespacePath: string, writable: boolean): number {
+export function cloneMount(namespacePath: string, mountPoint: string, writable: boolean): number {
   const own = openSync('/proc/thread-self/ns/mnt', 'r');
   const target = openSync(namespacePath, 'r');
   try {
     // setns(2) to a mount namespace wants file system attributes that no other thread shares.
     check(syscall(FILE_SYS.unshare, CLONE_FS), 'unshare(CLONE_FS)');
     check(syscall(FILE_SYS.setns, target, CLONE_NEWNS), 'setns', { object: namespacePath });
-    const tree = syscall(
-      FILE_SYS.open_tree,
-      AT_FDCWD,
-      put(pathMemory, '/'),
-      OPEN_TREE_CLONE | O_CLOEXEC,
-    );
+    const tree = openTree(mountPoint);
     check(syscall(FILE_SYS.setns, own, CLONE_NEWNS), 'setns', { object: 'own namespace' });
-    check(tree, 'open_tree', { object: namespacePath });
+    check(tree, 'open_tree', { object: `${namespacePath} ${mountPoint}` });
     if (writable) {
       clearReadOnly(tree);
     }
@@ -197,6 +193,23 @@ export function cloneRootMount(namespacePath: string, writable: boolean): number
     closeSync(own);
     closeSync(target);
   }
+}
+
+/** @returns a descriptor, or the negative error: this thread is away from home and must not throw */
+function openTree(mountPoint: string): number {
+  const how = nameMemory.words;
+  how[0] = BigInt(O_PATH | O_CLOEXEC);
+  how[1] = 0n;
+  how[2] = BigInt(RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS);
+  const address = put(pathMemory, mountPoint);
+  const fd = syscall(FILE_SYS.openat2, AT_FDCWD, address, nameMemory.address, OPEN_HOW_BYTES);
+  if (fd < 0) {
+    return fd;
+  }
+  const flags = OPEN_TREE_CLONE | O_CLOEXEC | AT_EMPTY_PATH;
+  const tree = syscall(FILE_SYS.open_tree, fd, put(pathMemory, ''), flags);
+  closeSync(fd);
+  return tree;
 }
 
 function clearReadOnly(tree: number): void {

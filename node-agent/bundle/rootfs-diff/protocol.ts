@@ -21,12 +21,26 @@ export interface CollectRequest {
   readonly maxBytes: number;
 }
 
+/** All of a volume, as one container has it mounted. */
+export interface CollectVolumeRequest
+  extends Pick<
+    CollectRequest,
+    'mountNamespace' | 'outputDirectory' | 'frozenAtMillis' | 'maxBytes'
+  > {
+  readonly type: 'collect-volume';
+  readonly mountPoint: string;
+}
+
 export interface ApplyRequest {
   readonly type: 'apply';
   /** `ns/mnt` of the placeholder */
   readonly mountNamespace: string;
   /** directory that holds `rootfs-diff.tar` and `deleted.files` */
   readonly inputDirectory: string;
+  /** default: the root */
+  readonly mountPoint?: string;
+  /** what is there goes first: the archive has all that was there */
+  readonly clear?: boolean;
   /** mount points of the placeholder: nothing that carries one is removed or replaced */
   readonly protect: readonly string[];
   /** the root is in use already: first it becomes what its image is */
@@ -35,7 +49,7 @@ export interface ApplyRequest {
 
 export interface UndoRequest extends Pick<CollectRequest, 'upper' | 'lowers' | 'exclude'> {}
 
-export type RootfsRequest = CollectRequest | ApplyRequest;
+export type RootfsRequest = CollectRequest | CollectVolumeRequest | ApplyRequest;
 
 export interface RootfsResult {
   readonly entries: number;

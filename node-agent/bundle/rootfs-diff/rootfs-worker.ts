@@ -82,8 +82,9 @@ function failureOf(request: RootfsRequest, { code, errno, message }: RootfsFailu
   if (code !== undefined) {
     return new TaskFailure(code, message);
   }
-  const doing = `${request.type === 'collect' ? 'saving' : 'restoring'} the changed files of the container`;
-  if (request.type === 'collect' && errno !== undefined && STORE_ERRORS.has(errno)) {
+  const collects = request.type !== 'apply';
+  const doing = `${collects ? 'saving' : 'restoring'} the files of the container`;
+  if (collects && errno !== undefined && STORE_ERRORS.has(errno)) {
     return storeFailure(Object.assign(new Error(message), { code: errno }), doing);
   }
   return new TaskFailure('TaskFailed', `${doing}: ${message}`);

@@ -31,6 +31,7 @@ function progress(): (bytes: number) => void {
 function run(request: RootfsRequest): RootfsResult {
   switch (request.type) {
     case 'collect':
+    case 'collect-volume':
       return collect(request, progress());
     case 'apply':
       return apply(request, progress());

@@ -48,7 +48,8 @@ export function change(root: string): void {
 
 const CAP_NET_RAW = Buffer.from('0100000200200000000000000000000000000000', 'hex');
 
-function writeSparse(path: string): void {
+/** 64 MiB with two words in them. */
+export function writeSparse(path: string): void {
   const fd = fs.openSync(path, 'w');
   fs.writeSync(fd, 'begin', 0);
   fs.writeSync(fd, 'middle', 20 << 20);
