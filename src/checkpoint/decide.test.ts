@@ -269,6 +269,7 @@ describe('an accepted Checkpoint without a task', () => {
       freezeLimitMillis: 59_000,
       established: 'Fail',
       rootfsDiff: 'None',
+      emptyDirs: 'Content',
       maxEmbeddedBytes: 1048576,
       maxBytes: 1000,
       dryRun: false,

@@ -1,6 +1,7 @@
 // The NodeTask that saves a pod (pure).
 import { CHECKPOINT_DEFAULTS, type Checkpoint } from '../../crds/checkpoint.ts';
 import type {
+  DumpPayload,
   NodeTask,
   NodeTaskSpec,
   TaskContainer,
@@ -44,8 +45,7 @@ export function dumpTask(request: DumpRequest): NodeTask {
         afterDump: keepsFrozen(checkpoint) ? 'KeepFrozen' : 'Resume',
         freezeLimitMillis,
         established: spec.sockets?.established ?? CHECKPOINT_DEFAULTS.established,
-        rootfsDiff: spec.include?.rootfsDiff ?? CHECKPOINT_DEFAULTS.rootfsDiff,
-        emptyDirs: spec.include?.emptyDirs ?? CHECKPOINT_DEFAULTS.emptyDirs,
+        ...included(checkpoint),
         maxEmbeddedBytes: parseBytes(String(maxEmbedded)),
         maxBytes: parseBytes(String(maxBytes)),
         dryRun: isDryRun(checkpoint),
@@ -55,6 +55,11 @@ export function dumpTask(request: DumpRequest): NodeTask {
     },
     checkpoint.status?.attempts ?? 1,
   );
+}
+
+function included({ spec }: Checkpoint): Pick<DumpPayload, 'rootfsDiff' | 'emptyDirs'> {
+  const { rootfsDiff, emptyDirs } = CHECKPOINT_DEFAULTS;
+  return { rootfsDiff, emptyDirs, ...spec.include };
 }
 
 /** Undoes the freeze of a kept-frozen source; does nothing where nothing is frozen. */
