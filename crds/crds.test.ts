@@ -13,6 +13,7 @@ import {
   adoptingRestore,
   completeRestore,
   execProbedRestore,
+  rewindingRestore,
   shortRestore,
 } from './testing/restore-samples.ts';
 import {
@@ -38,7 +39,7 @@ const KINDS = [
   {
     file: 'restore.yaml',
     short: 'rst',
-    samples: [shortRestore, completeRestore, execProbedRestore, adoptingRestore],
+    samples: [shortRestore, completeRestore, execProbedRestore, adoptingRestore, rewindingRestore],
   },
   { file: 'checkpoint-schedule.yaml', short: 'chks', samples: [shortSchedule, completeSchedule] },
   { file: 'migration.yaml', short: 'mig', samples: [shortMigration, ...completeMigrations] },

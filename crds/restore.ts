@@ -49,9 +49,19 @@ export interface AdoptedReplica {
   readonly nodeSelector?: Readonly<Record<string, string>>;
 }
 
+/** A running pod that becomes again what it was. */
+export interface RewoundPod {
+  readonly podRef: {
+    readonly name: string;
+    /** only this very pod */
+    readonly uid?: string;
+  };
+}
+
 export type RestoreTarget =
   | { readonly type?: 'NewPod'; readonly newPod?: NewPod }
-  | { readonly type: 'Adopt'; readonly adopt?: AdoptedReplica };
+  | { readonly type: 'Adopt'; readonly adopt?: AdoptedReplica }
+  | { readonly type: 'InPlace'; readonly inPlace?: RewoundPod };
 
 export interface RestoreSpec {
   readonly checkpointRef: { readonly name: string };

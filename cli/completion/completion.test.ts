@@ -99,7 +99,7 @@ describe('the program asked by a shell', () => {
         test.skip(`${shell} is not installed here`);
         return;
       }
-      assert.deepEqual(verbs.toSorted(), ['report', 'restore']);
+      assert.deepEqual(verbs.toSorted(), ['report', 'restore', 'rewind']);
       assert.deepEqual(ask('checkpoint', 'redis', '--after-dump', 'S'), ['Stop']);
       if (shell !== 'fish') {
         assert.deepEqual(ask('inspect', './x'), [''], 'the shell itself completes files');

@@ -7,6 +7,7 @@ import { logsVerb } from './logs.ts';
 import { migrateVerb } from './migrate.ts';
 import { reportVerb } from './report.ts';
 import { restoreVerb } from './restore.ts';
+import { rewindVerb } from './rewind.ts';
 import { scheduleVerb } from './schedule.ts';
 import { statusVerb } from './status.ts';
 import { waitVerb } from './wait.ts';
@@ -14,6 +15,7 @@ import { waitVerb } from './wait.ts';
 export const VERBS: readonly Verb[] = [
   checkpointVerb,
   restoreVerb,
+  rewindVerb,
   migrateVerb,
   scheduleVerb,
   statusVerb,

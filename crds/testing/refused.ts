@@ -3,7 +3,7 @@
 import { nodeTasks } from './node-task-samples.ts';
 import { REFUSED_HOOKS } from './refused-hooks.ts';
 import { REFUSED_MIGRATIONS } from './refused-migrations.ts';
-import { completeRestore, shortRestore } from './restore-samples.ts';
+import { completeRestore, rewindingRestore, shortRestore } from './restore-samples.ts';
 import { completeCheckpoint, shortCheckpoint, shortSchedule, shortStore } from './samples.ts';
 
 export interface RefusedCase {
@@ -127,6 +127,43 @@ export const REFUSED: readonly RefusedCase[] = [
       spec: { ...completeRestore.spec, target: { type: 'Adopt', newPod: { name: 'redis-b' } } },
     },
     says: 'newPod belongs to type: NewPod',
+  },
+  {
+    what: 'a Restore in place with a new pod',
+    kind: 'Restore',
+    by: 'cel',
+    object: {
+      ...completeRestore,
+      spec: {
+        ...completeRestore.spec,
+        target: { type: 'InPlace', newPod: {}, inPlace: { podRef: { name: 'redis' } } },
+      },
+    },
+    says: 'newPod belongs to type: NewPod',
+  },
+  {
+    what: 'a Restore in place that names no pod',
+    kind: 'Restore',
+    by: 'cel',
+    object: { ...shortRestore, spec: { ...shortRestore.spec, target: { type: 'InPlace' } } },
+    says: 'inPlace belongs to type: InPlace',
+  },
+  {
+    what: 'a pod to rewind without the type',
+    kind: 'Restore',
+    by: 'cel',
+    object: {
+      ...shortRestore,
+      spec: { ...shortRestore.spec, target: { inPlace: { podRef: { name: 'redis' } } } },
+    },
+    says: 'inPlace belongs to type: InPlace',
+  },
+  {
+    what: 'a Restore in place ahead of its Checkpoint',
+    kind: 'Restore',
+    by: 'cel',
+    object: { ...rewindingRestore, spec: { ...rewindingRestore.spec, placement: 'Ahead' } },
+    says: 'placement: Ahead is for pods that are made',
   },
   {
     what: 'a changed Restore',

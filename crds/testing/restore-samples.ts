@@ -84,3 +84,12 @@ export const adoptingRestore: Restore = {
   ...shortRestore,
   spec: { ...shortRestore.spec, target: adoption },
 };
+
+const rewind: Complete<Extract<RestoreTarget, { type: 'InPlace' }>> = {
+  type: 'InPlace',
+  inPlace: { podRef: { name: 'redis', uid: 'u-1' } },
+};
+export const rewindingRestore: Restore = {
+  ...shortRestore,
+  spec: { ...shortRestore.spec, target: rewind },
+};

@@ -15,8 +15,12 @@ export function adoptTarget({ spec }: Restore): AdoptedReplica | undefined {
   return spec.target?.type === 'Adopt' ? (spec.target.adopt ?? {}) : undefined;
 }
 
+/** Nothing is asked of a pod that runs already. */
 export function wantedPod({ spec }: Restore): NewPod {
   const { target } = spec;
+  if (target?.type === 'InPlace') {
+    return {};
+  }
   if (target?.type !== 'Adopt') {
     return target?.newPod ?? {};
   }

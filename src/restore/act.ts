@@ -9,8 +9,9 @@ import { isClusterStep, performStep } from '../cluster/steps.ts';
 import { actionName, transitionEvents } from '../cluster/transitions.ts';
 import type { ClusterResources } from '../cluster/types.ts';
 import type { Listener } from '../observability/listener.ts';
-import { fail, isFinishedRestore, ownPod, type RestoreFacts, type RestoreStep } from './facts.ts';
+import { fail, isFinishedRestore, type RestoreFacts, type RestoreStep } from './facts.ts';
 import { performAdoption } from './act-adoption.ts';
+import { subjectPod } from './in-place.ts';
 import { restoreStatus } from './status.ts';
 
 const SOON_MILLIS = 50;
@@ -41,11 +42,11 @@ export async function actOnRestore(
   const { restore, nowMillis } = facts;
   const actions = new ClusterActions(resources, signal);
   const step = await perform(resources, actions, decision, signal);
-  const status = restoreStatus(restore, step, ownPod(facts), nowMillis);
+  const status = restoreStatus(restore, step, subjectPod(facts), nowMillis);
   if (await actions.applyStatus(resources.restores, restore, status)) {
     const action = actionName(step.do);
     const { conditions } = status;
-    const pod = ownPod(facts);
+    const pod = subjectPod(facts);
     for (const event of transitionEvents({ object: restore, conditions, action, pod })) {
       listener.happened(event);
     }

@@ -1,6 +1,4 @@
 // What to do next for a Restore (pure): ordered questions, the first that applies decides.
-import type { FailureReason } from '../../crds/conditions.ts';
-import { findCondition } from '../../kube/conditions.ts';
 import { LABELS, RESTORED_POD_CONDITION } from '../../crds/names.ts';
 import type { Pod } from '../cluster/pod.ts';
 import { hasCondition, isPodReady } from '../cluster/pod.ts';
@@ -15,11 +13,13 @@ import {
   isFinishedRestore,
   isOurs,
   isRestored,
+  notVerified,
   ownPod,
   type RestoreFacts,
   type RestoreStep,
   wait,
 } from './facts.ts';
+import { decideInPlace, decideRewound, rewoundPod } from './in-place.ts';
 import { decidePlaced } from './placed.ts';
 import { decideRunning } from './running.ts';
 import { CHECKPOINT_CHECKS, firstObjection, TARGET_CHECKS } from './target-checks.ts';
@@ -39,7 +39,7 @@ export function decideRestore(facts: RestoreFacts): RestoreStep {
     return decideAfterwards(facts);
   }
   if (isRestored(restore)) {
-    return decideRestored(facts);
+    return rewoundPod(restore) === undefined ? decideRestored(facts) : decideRewound(facts);
   }
   const taken = replicaToTake(facts);
   if (taken !== undefined) {
@@ -79,6 +79,7 @@ function decideBefore(facts: RestoreFacts): RestoreStep {
   return (
     hopeless(facts) ??
     firstObjection(CHECKPOINT_CHECKS, facts) ??
+    (rewoundPod(facts.restore) && decideInPlace(facts)) ??
     firstObjection(TARGET_CHECKS, facts) ??
     (pod === undefined
       ? isAdopting(facts.restore)
@@ -129,13 +130,9 @@ function decideRestored(facts: RestoreFacts): RestoreStep {
   if (pod.status?.phase === 'Failed' || pod.status?.phase === 'Succeeded') {
     return fail('PodNotReady', `the restored application ended: ${endOf(pod)}`);
   }
-  const verified = findCondition(restore.status?.conditions, 'Verified');
-  if (verified?.status === 'False') {
-    // The advice ends the message of the condition; it is added again.
-    return fail(
-      verified.reason as FailureReason,
-      `pod ${name} is left as it is, not ready; see the condition Verified`,
-    );
+  const refuted = notVerified(restore, `pod ${name} is left as it is, not ready`);
+  if (refuted !== undefined) {
+    return refuted;
   }
   if (!hasCondition(pod, RESTORED_POD_CONDITION)) {
     return { do: 'mark-restored', pod };

@@ -5,7 +5,7 @@ import type { Report } from '../../crds/meta.ts';
 import { FINALIZERS, LABELS } from '../../crds/names.ts';
 import type { NodeTask } from '../../crds/node-task.ts';
 import { type Adoption, RESTORE_DEFAULTS, type Restore } from '../../crds/restore.ts';
-import { isConditionTrue } from '../../kube/conditions.ts';
+import { findCondition, isConditionTrue } from '../../kube/conditions.ts';
 import type { ClaimFacts } from '../checkpoint-store/claim.ts';
 import type { Agent } from '../cluster/agents.ts';
 import type { Pod } from '../cluster/pod.ts';
@@ -127,4 +127,13 @@ export function wait(
   againAfterMillis = 2_000,
 ): Extract<RestoreStep, { do: 'wait' }> {
   return { do: 'wait', reason, facts, againAfterMillis };
+}
+
+/** What was restored is not what was saved. */
+export function notVerified({ status }: Restore, consequence: string): RestoreStep | undefined {
+  const verified = findCondition(status?.conditions, 'Verified');
+  // The advice ends the message of the condition; it is added again.
+  return verified?.status === 'False'
+    ? fail(verified.reason as FailureReason, `${consequence}; see the condition Verified`)
+    : undefined;
 }

@@ -1,5 +1,6 @@
 // Gathers everything that a decision about a Restore rests on.
 import type { Checkpoint } from '../../crds/checkpoint.ts';
+import type { NodeTask } from '../../crds/node-task.ts';
 import type { Restore } from '../../crds/restore.ts';
 import { GONE, type Gone, type ReconcileContext } from '../../kube/controller.ts';
 import { parseKey } from '../../kube/keys.ts';
@@ -9,6 +10,7 @@ import type { Node } from '../cluster/types.ts';
 import { type PlaceholderFeatures, placeholderFeatures } from '../placeholder/features.ts';
 import { newPodName, wantedPod } from '../placeholder/wanted-pod.ts';
 import { isAdopting } from './adopt.ts';
+import { rewoundPod } from './in-place.ts';
 import { isFinishedRestore, isOurs, type RestoreFacts } from './facts.ts';
 import { observeAdoption } from './observe-adoption.ts';
 
@@ -26,7 +28,7 @@ export async function observeRestore(
   }
   const { namespace } = restore.metadata;
   const checkpoint = await findCheckpoint(view, restore, signal);
-  const name = newPodName(restore, checkpoint);
+  const name = rewoundPod(restore)?.name ?? newPodName(restore, checkpoint);
   const named = await view.resources.pods.find({ namespace, name }, { signal });
   // The replica before ours has its name in a StatefulSet.
   const isAnother = isAdopting(restore) && named !== undefined && !isOurs(restore, named);
@@ -34,7 +36,7 @@ export async function observeRestore(
   const [node, claim, task, adoption] = await Promise.all([
     view.node(pod?.spec.nodeName ?? wantedPod(restore).nodeName, signal),
     view.claim(namespace, checkpoint?.status?.store?.claimName, signal),
-    view.task('Restore', podUidOf(restore, pod), signal),
+    findTask(view, restore, pod, signal),
     observeAdoption(view, restore, { checkpoint, occupant }, signal),
   ]);
   return {
@@ -53,9 +55,21 @@ export async function observeRestore(
   };
 }
 
+/** A running pod may be rewound by several Restores, one after the other. */
+async function findTask(
+  view: ClusterView,
+  restore: Restore,
+  pod: Pod | undefined,
+  signal: AbortSignal,
+): Promise<NodeTask | undefined> {
+  const task = await view.task('Restore', podUidOf(restore, pod), signal);
+  return task?.spec.owner.uid === restore.metadata.uid ? task : undefined;
+}
+
 /** Between the making of the pod and the status that tells of it, only the pod itself knows. */
 function podUidOf(restore: Restore, pod: Pod | undefined): string | undefined {
-  const own = pod !== undefined && isOurs(restore, pod) ? pod.metadata.uid : undefined;
+  const isSubject = pod !== undefined && (isOurs(restore, pod) || rewoundPod(restore));
+  const own = isSubject ? pod.metadata.uid : undefined;
   return restore.status?.pod?.uid ?? own;
 }
 
@@ -85,7 +99,8 @@ async function features(
   signal: AbortSignal,
 ): Promise<PlaceholderFeatures> {
   const { restore, pod, node } = found;
-  if ((pod !== undefined && !isAdopting(restore)) || isFinishedRestore(restore)) {
+  const isMade = (pod !== undefined && !isAdopting(restore)) || rewoundPod(restore) !== undefined;
+  if (isMade || isFinishedRestore(restore)) {
     return NO_FEATURES;
   }
   if (node !== undefined) {

@@ -27,7 +27,7 @@ const IMAGE_PROBLEMS = [
   'ErrImageNeverPull',
 ];
 
-/** @param pod ours */
+/** @param pod ours, or the one to be rewound */
 export function decidePlaced(facts: RestoreFacts, pod: Pod): RestoreStep {
   const { nodeName } = pod.spec;
   return ended(pod) ?? (nodeName === undefined ? unscheduled(pod) : onNode(facts, pod, nodeName));
@@ -118,7 +118,7 @@ function starting(facts: RestoreFacts, pod: Pod): RestoreStep | undefined {
 }
 
 /** A rootfs difference fits only onto the image it was taken from, and so does the program in memory. */
-function imageMismatch({ checkpoint }: RestoreFacts, pod: Pod): RestoreStep | undefined {
+export function imageMismatch({ checkpoint }: RestoreFacts, pod: Pod): RestoreStep | undefined {
   for (const { name, imageID } of savedContainers(checkpoint)) {
     const [saved, present] = [imageOf(imageID), imageOf(statusOfContainer(pod, name)?.imageID)];
     // A registry's digest and a node's own id cannot be compared here; the agent looks closer.
@@ -152,16 +152,8 @@ function restoreTask(
   pod: Pod,
   holder: Omit<RestorePayload['store'], 'bundlePath'>,
 ): NodeTask {
-  const { restore, checkpoint } = facts;
-  const { namespace = '', name, uid = '' } = pod.metadata;
-  const { path: bundlePath = '', digest: bundleDigest = '' } = checkpoint?.status?.bundle ?? {};
-  const containers: readonly TaskContainer[] = containersOf(facts).map((container) => {
-    const { containerID = '', imageID = '' } = statusOfContainer(pod, container) ?? {};
-    return { name: container, containerID, imageID };
-  });
-  const target = { pod, containers: containers.map((one) => one.name) };
-  const hooks = taskHooks(restore.spec.hooks, target);
-  const probe = restore.spec.verify?.probe;
+  const { restore } = facts;
+  const { uid = '' } = pod.metadata;
   return newTask(
     uid,
     {
@@ -174,20 +166,39 @@ function restoreTask(
       },
       deadline: formatTime(deadlineMillis(restore)),
       type: 'Restore',
-      restore: {
-        pod: { namespace, name, uid },
-        containers,
-        store: { ...holder, bundlePath },
-        bundleDigest,
-        ...(hooks && { hooks }),
-        ...(probe && {
-          probe: {
-            ...taskAction(probe, target),
-            timeoutSeconds: probe.timeoutSeconds ?? RESTORE_DEFAULTS.probeTimeoutSeconds,
-          },
-        }),
-      },
+      restore: payloadOf(facts, pod, holder),
     },
     attemptsOf(restore),
   );
+}
+
+function payloadOf(
+  facts: RestoreFacts,
+  pod: Pod,
+  holder: Omit<RestorePayload['store'], 'bundlePath'>,
+): RestorePayload {
+  const { restore, checkpoint } = facts;
+  const { namespace = '', name, uid = '' } = pod.metadata;
+  const { path: bundlePath = '', digest: bundleDigest = '' } = checkpoint?.status?.bundle ?? {};
+  const containers: readonly TaskContainer[] = containersOf(facts).map((container) => {
+    const { containerID = '', imageID = '' } = statusOfContainer(pod, container) ?? {};
+    return { name: container, containerID, imageID };
+  });
+  const target = { pod, containers: containers.map((one) => one.name) };
+  const hooks = taskHooks(restore.spec.hooks, target);
+  const probe = restore.spec.verify?.probe;
+  return {
+    pod: { namespace, name, uid },
+    containers,
+    store: { ...holder, bundlePath },
+    bundleDigest,
+    ...(hooks && { hooks }),
+    ...(probe && {
+      probe: {
+        ...taskAction(probe, target),
+        timeoutSeconds: probe.timeoutSeconds ?? RESTORE_DEFAULTS.probeTimeoutSeconds,
+      },
+    }),
+    ...(restore.spec.target?.type === 'InPlace' && { inPlace: true }),
+  };
 }

@@ -13,11 +13,11 @@ import {
   attemptsOf,
   deadlineMillis,
   fail,
-  ownPod,
   type RestoreFacts,
   type RestoreStep,
   wait,
 } from './facts.ts';
+import { rewoundPod, subjectPod } from './in-place.ts';
 
 export function decideRunning(facts: RestoreFacts, task: NodeTask): RestoreStep {
   switch (taskHealth(task, facts.nowMillis)) {
@@ -35,7 +35,7 @@ function decideUnfinished(facts: RestoreFacts, task: NodeTask): RestoreStep {
   const { restore, nowMillis, agents } = facts;
   const { nodeName } = task.spec;
   const accepted = task.status?.acceptedBy !== undefined;
-  if (ownPod(facts) === undefined) {
+  if (subjectPod(facts) === undefined) {
     const name = restore.status?.pod?.name ?? '';
     return failFenced(task, fail('PodGone', `pod ${name} vanished while it was restored`));
   }
@@ -69,12 +69,11 @@ function decideResult(facts: RestoreFacts, task: NodeTask): RestoreStep {
     committed: isCommitted(task),
   } as const;
   const overdue = nowMillis > deadlineMillis(restore);
-  const unwanted = overdue || restore.spec.cancel === true;
   switch (task.status?.state) {
     case 'Succeeded':
       return { do: 'store-result', task };
     case 'Failed': {
-      const again = unwanted ? undefined : passingFailure(task, attemptsOf(restore));
+      const again = overdue ? undefined : passingFailureOf(facts, task);
       return again === undefined
         ? { ...ended, ...failedVerdict(task) }
         : { do: 'retry', facts: again };
@@ -86,4 +85,10 @@ function decideResult(facts: RestoreFacts, task: NodeTask): RestoreStep {
     case undefined:
       return { ...ended, ...stoppedVerdict(task, overdue) };
   }
+}
+
+/** A running pod is rewound once: what failed for a passing reason is for its user to try again. */
+function passingFailureOf({ restore }: RestoreFacts, task: NodeTask): string | undefined {
+  const isUnwanted = rewoundPod(restore) !== undefined || restore.spec.cancel === true;
+  return isUnwanted ? undefined : passingFailure(task, attemptsOf(restore));
 }

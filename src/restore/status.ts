@@ -132,8 +132,10 @@ function podStatus(pod: Pod): NonNullable<RestoreStatus['pod']> {
 function taskCreated(next: Builder, task: NodeTask): void {
   next.set({
     attempts: next.status.attempts ?? 1,
+    timing: { startTime: next.now, ...next.status.timing },
     progress: { stage: 'waiting for the agent', bytesDone: 0, bytesTotal: 0 },
   });
+  next.condition('Accepted', 'True', 'Validated');
   next.condition('Placed', 'True', 'PodRunning');
   const facts = `asked the agent on node ${task.spec.nodeName} to rebuild the processes`;
   next.condition('Ready', 'False', 'Restoring', facts);

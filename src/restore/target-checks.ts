@@ -11,7 +11,7 @@ import { fail, isAhead, isOurs, type RestoreFacts, type RestoreStep, wait } from
 /** Things applied together with the Restore may come a little later. */
 const ABSENCE_GRACE_MILLIS = 10_000;
 
-type Check = (facts: RestoreFacts) => RestoreStep | undefined;
+export type Check = (facts: RestoreFacts) => RestoreStep | undefined;
 
 /** The Checkpoint can be restored at all. */
 export const CHECKPOINT_CHECKS: readonly Check[] = [
@@ -22,15 +22,16 @@ export const CHECKPOINT_CHECKS: readonly Check[] = [
   overridesAreWrong,
 ];
 
-/** It can be restored there. */
-export const TARGET_CHECKS: readonly Check[] = [
-  nameIsTaken,
-  nodeIsMissing,
+/** The node can take it. */
+export const NODE_CHECKS: readonly Check[] = [
   nodeHasAnotherArchitecture,
   nodeIsNotReady,
   agentIsMissing,
   claimIsUnusable,
 ];
+
+/** It can be restored there. */
+export const TARGET_CHECKS: readonly Check[] = [nameIsTaken, nodeIsMissing, ...NODE_CHECKS];
 
 export function firstObjection(
   checks: readonly Check[],
@@ -46,7 +47,7 @@ export function firstObjection(
 }
 
 function checkpointIsMissing(facts: RestoreFacts): RestoreStep | undefined {
-  const { checkpoint, restore, nowMillis } = facts;
+  const { checkpoint, restore } = facts;
   const what = `Checkpoint "${restore.spec.checkpointRef.name}"`;
   if (checkpoint?.metadata.deletionTimestamp !== undefined) {
     return fail('CheckpointNotFound', `${what} is being deleted`);
@@ -54,10 +55,15 @@ function checkpointIsMissing(facts: RestoreFacts): RestoreStep | undefined {
   if (checkpoint !== undefined) {
     return undefined;
   }
-  const age = nowMillis - Date.parse(restore.metadata.creationTimestamp ?? '');
-  return age < ABSENCE_GRACE_MILLIS
+  return isYoung(facts)
     ? wait('Pending', `${what} does not exist`)
     : fail('CheckpointNotFound', `${what} does not exist`);
+}
+
+/** What was applied together with it may still come. */
+export function isYoung({ restore, nowMillis }: RestoreFacts): boolean {
+  const age = nowMillis - Date.parse(restore.metadata.creationTimestamp ?? '');
+  return age < ABSENCE_GRACE_MILLIS;
 }
 
 function checkpointHasFailed({ checkpoint }: RestoreFacts): RestoreStep | undefined {
@@ -86,6 +92,9 @@ function checkpointHasNoBundle({ checkpoint }: RestoreFacts): RestoreStep | unde
 }
 
 function overridesAreWrong({ checkpoint, restore }: RestoreFacts): RestoreStep | undefined {
+  if (restore.spec.target?.type === 'InPlace') {
+    return undefined;
+  }
   const [objection] = checkpoint ? placeholderObjections(checkpoint, restore) : [];
   return objection === undefined ? undefined : fail('PodUnsupported', objection);
 }
