@@ -2,6 +2,7 @@
 import type { Finding } from './finding.ts';
 import type { HeldApplication } from './held-application.ts';
 import type { ProcessMemory } from './memory/mappings.ts';
+import { ownsPages } from './memory/page-choice.ts';
 import { lackOfRoom } from './memory/snapshot-room.ts';
 import {
   discardSnapshot,
@@ -50,6 +51,17 @@ export class Snapshots {
   }
 
   #take(memory: ProcessMemory, report: (finding: Finding) => void): void {
+    // A copy of a reserved page takes another one; where none is left the kernel takes the page from the snapshot.
+    if (memory.areas.some(({ kind, hugePageBytes }) => hugePageBytes && ownsPages(kind))) {
+      report({
+        code: 'HugePagesCopied',
+        severity: 'note',
+        pid: memory.process.nsPid,
+        object: 'memory of reserved huge pages',
+        advice: 'the process stands still until its pages are copied',
+      });
+      return;
+    }
     try {
       this.#taken.set(memory, takeSnapshot(this.#application.tracer, memory));
     } catch (error) {

@@ -6,7 +6,7 @@ import { type Mapping, parseSmaps } from '../linux/procfs/maps.ts';
 import { type Area, classify, describeMapping, vmaEntryOf } from './area.ts';
 import { withoutRange } from './mappings.ts';
 
-const SHMEM = '00:01';
+const SHMEM = { shmem: '00:01', hugePages: new Map([['00:0f', 2 << 20]]) };
 
 function mapping(line: string, flags = 'rd wr mr mw me ac'): Mapping {
   const [parsed] = parseSmaps(`${line}\nSize: 4 kB\nVmFlags: ${flags} \n`);
@@ -42,6 +42,8 @@ const CRIU: readonly (readonly [string, string, number, number, number, bigint?]
   ['7f00-8f00 rw-s 0 00:01 9 /dev/zero (deleted)', 'rd wr sh mr mw me ms', 3, 0x1, 0x4081],
   ['7f00-8f00 rw-s 0 00:01 9 /memfd:x (deleted)', 'rd wr sh mr mw me ms', 3, 0x1, 0x4081],
   ['7f00-8f00 rw-p 0 00:01 9 /memfd:x (deleted)', 'rd wr mr mw me ac', 3, 0x2, 0x4041],
+  ['7f00-8f00 rw-s 1000 00:01 0 /SYSV0052e2c1 (deleted)', 'rd wr sh mr mw me ms', 3, 0x21, 0x501],
+  ['7f00-8f00 rw-p 0 00:0f 9 /anon_hugepage (deleted)', 'rd wr ht', 3, 0x40022, 0x201],
   ['7f00-8f00 r--p 00000000 00:00 0 [vvar]', 'rd mr pf io de dd', 1, 0x22, 0x1201, 0x10000n],
   ['7f00-8f00 r-xp 00000000 00:00 0 [vdso]', 'rd ex mr mw me de', 5, 0x22, 0x209],
   ['7f00-8f00 --xp 00000000 00:00 0 [vsyscall]', 'ex', 4, 0x22, 0x204],
@@ -62,7 +64,7 @@ for (const [line, vmFlags, prot, flags, status, madv] of CRIU) {
 }
 
 const REFUSED: readonly (readonly [string, string, string])[] = [
-  ['7f00-8f00 rw-p 0 00:10 3 /anon_hugepage (deleted)', 'rd wr ht', 'HugeTlb'],
+  ['7f00-8f00 rw-s 0 00:33 3 /mnt/huge/file', 'rd wr sh ht', 'HugeTlb'],
   ['7f00-8f00 rw-s 0 00:0e 3 anon_inode:[io_uring]', 'rd wr sh', 'IoUring'],
   ['7f00-8f00 rw-s 0 00:0e 3 anon_inode:[perf_event]', 'rd wr sh', 'PerfEvent'],
   ['7f00-8f00 rw-s 0 00:05 3 /dev/mem', 'rd wr sh io pf', 'DeviceMapping'],

@@ -3,7 +3,9 @@
 import { type Finding, refusal } from '../finding.ts';
 import { VmaStatus } from '../image/messages/enums.ts';
 import type { VmaEntry } from '../image/messages/memory.ts';
+import { hugeSizeFlags } from '../linux/huge-pages.ts';
 import type { Mapping } from '../linux/procfs/maps.ts';
+import type { InternalDevices } from './internal-devices.ts';
 
 /** What stands behind a mapping, and so where its content comes from after a restore. */
 export type AreaKind =
@@ -31,6 +33,8 @@ export type AreaKind =
 export interface Area {
   readonly mapping: Mapping;
   readonly kind: AreaKind;
+  /** of reserved huge pages of this size */
+  readonly hugePageBytes?: number;
 }
 
 export const PROT = { READ: 1, WRITE: 2, EXEC: 4 } as const;
@@ -93,7 +97,6 @@ const REFUSED_FLAGS: readonly (readonly [string, string, string])[] = [
   ['um', 'Userfaultfd', 'stop its user-space paging first'],
   ['uw', 'Userfaultfd', 'stop its user-space paging first'],
   ['ui', 'Userfaultfd', 'stop its user-space paging first'],
-  ['ht', 'HugeTlb', 'configure it to use transparent instead of reserved huge pages'],
   ['sl', 'SealedMapping', 'mseal(2) cannot be repeated yet; start it without sealing'],
   ['io', 'DeviceMapping', 'release the device first'],
   ['pf', 'DeviceMapping', 'release the device first'],
@@ -102,7 +105,6 @@ const REFUSED_FLAGS: readonly (readonly [string, string, string])[] = [
 /** The same by their names. */
 const REFUSED_NAMES: readonly (readonly [RegExp, string, string])[] = [
   [/^(anon_inode:)?\/?secretmem/, 'SecretMemory', 'memfd_secret(2) hides it from everybody'],
-  [/^\/anon_hugepage/, 'HugeTlb', 'configure it to use transparent instead of reserved huge pages'],
   [/^anon_inode:\[io_uring\]/, 'IoUring', 'turn io_uring off (for most programs a setting)'],
   [/^anon_inode:\[perf_event\]/, 'PerfEvent', 'stop the profiler first'],
   [/^anon_inode:/, 'KernelObjectMapping', 'the object behind the mapping cannot be saved'],
@@ -115,18 +117,22 @@ const SEGMENT_NAME = /^\/SYSV[0-9a-f]{8}( \(deleted\))?$/;
 const SHARED_MEMORY_NAMES = /^(\/memfd:|\/dev\/zero|\[anon_shmem:)/;
 
 /**
- * @param shmemDevice `major:minor` of the kernel's internal tmpfs, as /proc/PID/maps prints it
+ * @param devices where the kernel keeps memory without a file system
  * @param pid as the application knows it, for the finding
  */
-export function classify(mapping: Mapping, shmemDevice: string, pid: number): AreaKind | Finding {
-  const special = specialKind(mapping.name);
+export function classify(
+  mapping: Mapping,
+  devices: InternalDevices,
+  pid: number,
+): AreaKind | Finding {
+  const special = specialKind(mapping);
   if (special) return special;
   const refused = refusedBy(mapping);
-  if (mapping.name.startsWith('/[aio]') && !isOnDisk(mapping)) return 'aio-ring';
-  if (mapping.name.startsWith('socket:[')) return 'packet-ring';
   if (refused) return refusal(refused.code, pid, describeMapping(mapping), refused.advice);
-  if (mapping.device === shmemDevice && SEGMENT_NAME.test(mapping.name)) return 'sysv-segment';
-  if (mapping.device === shmemDevice && mapping.inode !== 0n) {
+  if (mapping.flags.has('ht')) return hugeKind(mapping, devices, pid);
+  // The first segment of a namespace has number 0, and so has its file.
+  if (mapping.device === devices.shmem && SEGMENT_NAME.test(mapping.name)) return 'sysv-segment';
+  if (mapping.device === devices.shmem && mapping.inode !== 0n) {
     if (SHARED_MEMORY_NAMES.test(mapping.name)) {
       return mapping.shared ? 'shared-memory' : 'shared-memory-private';
     }
@@ -136,7 +142,26 @@ export function classify(mapping: Mapping, shmemDevice: string, pid: number): Ar
   return PRIVATE_NAMES.test(mapping.name) ? 'anonymous' : unknown(mapping, pid);
 }
 
-function specialKind(name: string): AreaKind | undefined {
+/** Memory of reserved huge pages: private, shared anonymous, memfd. Files of a hugetlbfs that is mounted are no such memory. */
+function hugeKind(
+  mapping: Mapping,
+  { hugePages }: InternalDevices,
+  pid: number,
+): AreaKind | Finding {
+  const { name, shared } = mapping;
+  const internal = hugePages.has(mapping.device);
+  if (internal && name.startsWith('/anon_hugepage')) return shared ? 'shared-memory' : 'anonymous';
+  if (internal && name.startsWith('/memfd:')) {
+    return shared ? 'shared-memory' : 'shared-memory-private';
+  }
+  const advice = 'use transparent huge pages, mmap(MAP_HUGETLB) or a memfd in its place';
+  return refusal('HugeTlb', pid, describeMapping(mapping), advice);
+}
+
+function specialKind(mapping: Mapping): AreaKind | undefined {
+  const { name } = mapping;
+  if (name.startsWith('/[aio]') && !isOnDisk(mapping)) return 'aio-ring';
+  if (name.startsWith('socket:[')) return 'packet-ring';
   if (name === '[vdso]') return 'vdso';
   if (name === '[vsyscall]') return 'vsyscall';
   return name.startsWith('[vvar') ? 'vvar' : undefined;
@@ -228,10 +253,11 @@ export function vmaEntryOf(area: Area, file?: AreaFile): VmaEntry {
   };
 }
 
-function mapFlags({ mapping, kind }: Area): number {
+function mapFlags({ mapping, kind, hugePageBytes }: Area): number {
   let flags: number = mapping.shared ? MAP.SHARED : MAP.PRIVATE;
   if (mapping.flags.has('dp')) flags = MAP.DROPPABLE;
   if (!hasFile(kind) && kind !== 'aio-ring') flags |= MAP.ANONYMOUS;
+  if (hugePageBytes !== undefined) flags |= hugeSizeFlags(hugePageBytes);
   for (const [name, bit] of MAP_FLAGS) if (mapping.flags.has(name)) flags |= bit;
   return flags;
 }

@@ -10,6 +10,7 @@ import { IPC_NS_ID } from '../state/ipc/ipc-entry.ts';
 import type { SavedTree } from '../state/records.ts';
 import { sizeOf } from './address-space.ts';
 import { checkRings } from './aio-ring.ts';
+import { lackOfHugePages } from './huge-page-demand.ts';
 import { kernelSetsMmFields } from './mm-fields.ts';
 import { kindOf, onlyArea } from './saved-areas.ts';
 import { PAGE, readPagemap, savedBytes, type SavedPages } from './saved-pages.ts';
@@ -55,6 +56,7 @@ export function checkMemory(tree: SavedTree, images: ImageReader): CheckedMemory
       throw new ImageError({ file: image.file, reason: 'reaches beyond its segment' });
     }
   }
+  findings.push(...lackOfHugePages(tree, images));
   if (!kernelSetsMmFields()) findings.push(noMmFields());
   return { bytes, findings };
 }

@@ -12,7 +12,7 @@ import { clipRuns } from './saved-pages.ts';
 /** Fork leaves such areas out, or empties them. */
 const NOT_INHERITED = (1n << BigInt(MADV.DONTFORK)) | (1n << BigInt(MADV.WIPEONFORK));
 /** mremap(2) makes private areas larger without cutting them in two; a stack grows at its start. */
-const NOT_ENLARGED = MAP.GROWSDOWN | MAP.DROPPABLE;
+const NOT_ENLARGED = MAP.GROWSDOWN | MAP.DROPPABLE | MAP.HUGETLB;
 /** A child that has fewer of its pages where its parent has pages is built from nothing. */
 const WORTHWHILE = { part: 1n, of: 4n } as const;
 

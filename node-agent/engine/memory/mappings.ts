@@ -21,7 +21,8 @@ import {
 } from './area.ts';
 import { HeadroomGauge } from './headroom.ts';
 import { reapLeftBehind, snapshotsLeftBehind } from './reap.ts';
-import { kernelShmemDevice, type SharedMemoryDump } from './shared-memory.ts';
+import { type InternalDevices, internalDevices } from './internal-devices.ts';
+import type { SharedMemoryDump } from './shared-memory.ts';
 
 const PR_GET_DUMPABLE = 3;
 const PR_GET_THP_DISABLE = 42;
@@ -37,7 +38,7 @@ export interface PreparedMappings {
   readonly pid: number;
   /** with VmFlags, ascending */
   readonly mappings: readonly Mapping[];
-  readonly shmemDevice: string;
+  readonly devices: InternalDevices;
   /** flags to open the files of mappings with, by start address */
   readonly openFlags: ReadonlyMap<bigint, number>;
   /** CRIU's mm_saved_auxv: does not change while the program is the same */
@@ -96,7 +97,7 @@ export function prepareMappings(process: TracedProcess): PreparedMappings {
     openFlags: new Map(
       mappings.filter(({ inode }) => inode !== 0n).map((m) => [m.start, openFlagsOf(pid, m)]),
     ),
-    shmemDevice: kernelShmemDevice(),
+    devices: internalDevices(),
     auxv: auxiliaryVector(pid),
     leftBehind: snapshotsLeftBehind(pid).slice(0, MAX_REAPED),
     anonymousBytes: anonymousBytes(pid),
@@ -121,11 +122,11 @@ export function collectMappings(
   const mappings = withFlags(process.pid, readMaps(process.pid), prepared.mappings, process);
   const areas: Area[] = [];
   for (const mapping of mappings) {
-    const kind = classify(mapping, prepared.shmemDevice, process.nsPid);
+    const kind = classify(mapping, prepared.devices, process.nsPid);
     if (typeof kind !== 'string') subject.report(kind);
     else if (kind === 'sysv-segment' && !registry.hasIpc)
       subject.report(outsideIpc(process, mapping));
-    else areas.push({ mapping, kind });
+    else areas.push({ mapping, kind, ...hugePagesOf(mapping, prepared.devices) });
   }
   const ids = fileIds(subject, registry, knownFlags(prepared, mappings));
   const exeFileId = ids.ofExe();
@@ -273,6 +274,14 @@ function entriesOf(areas: readonly Area[], ids: ReturnType<typeof fileIds>): Vma
 function anonymousBytes(pid: number): number {
   const [, resident, shared] = readProc(`/proc/${pid}/statm`).split(' ').map(Number);
   return ((resident ?? 0) - (shared ?? 0)) * PAGE_BYTES;
+}
+
+function hugePagesOf(
+  mapping: Mapping,
+  { hugePages }: InternalDevices,
+): Pick<Area, 'hugePageBytes'> {
+  const hugePageBytes = mapping.flags.has('ht') ? hugePages.get(mapping.device) : undefined;
+  return hugePageBytes === undefined ? {} : { hugePageBytes };
 }
 
 const outsideIpc = ({ nsPid }: TracedProcess, mapping: Mapping): Finding =>

@@ -37,7 +37,7 @@ export function kindOf({ status, flags }: VmaEntry): SavedKind {
   if (status & VmaStatus.AIORING) return 'aio-ring';
   if (status & VmaStatus.SYSVIPC) return flags & MAP.HUGETLB ? 'unsupported' : 'sysv-segment';
   if (status & VmaStatus.SOCKET) return 'packet-ring';
-  if (status & UNSUPPORTED || flags & MAP.HUGETLB) return 'unsupported';
+  if (status & UNSUPPORTED) return 'unsupported';
   if (status & (VmaStatus.MEMFD | VmaStatus.ANON_SHARED)) return 'shared-memory';
   if (status & (VmaStatus.FILE_PRIVATE | VmaStatus.FILE_SHARED)) return 'file';
   return status & VmaStatus.ANON_PRIVATE ? 'anonymous' : 'unsupported';
@@ -66,9 +66,18 @@ export function savedSpans({ vmas }: MmEntry): Span[] {
 }
 
 /** Flags of mmap(2) that an area is mapped with; locking comes after the pages. */
-export function mapFlagsOf({ flags }: VmaEntry): number {
-  return (flags & KEPT_FLAGS) | MAP.FIXED_NOREPLACE;
+export function mapFlagsOf(area: VmaEntry): number {
+  const { flags } = area;
+  // The pages of an object are what it was made of.
+  const huge = isHuge(area) && kindOf(area) === 'anonymous' ? flags & HUGE_FLAGS : 0;
+  return (flags & KEPT_FLAGS) | huge | MAP.FIXED_NOREPLACE;
 }
+
+/** Of reserved huge pages. */
+export const isHuge = ({ flags }: VmaEntry): boolean => (flags & MAP.HUGETLB) !== 0;
+
+/** MAP_HUGETLB, and the size above it. */
+const HUGE_FLAGS = MAP.HUGETLB | 0xfc000000;
 
 const KEPT_FLAGS =
   MAP.SHARED | MAP.PRIVATE | MAP.DROPPABLE | MAP.ANONYMOUS | MAP.GROWSDOWN | MAP.NORESERVE;

@@ -22,6 +22,8 @@ import { SHARED_ANONYMOUS } from './shared-memory.ts';
 const F_ADD_SEALS = 1033;
 const F_SEAL_EXEC = 0x20;
 const MFD = { CLOEXEC: 1, ALLOW_SEALING: 2, NOEXEC_SEAL: 8, EXEC: 0x10 } as const;
+/** A size's logarithm, in the flags of memfd_create(2) and of mmap(2) */
+const SIZE_FLAGS = 0xfc000000;
 const ANY_EXECUTE = 0o111;
 const PERMISSIONS = 0o7777;
 const F_DUPFD_CLOEXEC = 1030;
@@ -224,8 +226,9 @@ export class SharedMemoryRestore {
 }
 
 /** A real anonymous object, reached through the engine's own mapping of it; undefined where that is not allowed. */
-function makeAnonymous({ size }: MemfdInodeEntry): number | undefined {
-  const flags = MAP.SHARED | MAP.ANONYMOUS;
+function makeAnonymous({ size, hugetlbFlag = 0 }: MemfdInodeEntry): number | undefined {
+  const huge = hugetlbFlag === 0 ? 0 : MAP.HUGETLB | (hugetlbFlag & SIZE_FLAGS);
+  const flags = MAP.SHARED | MAP.ANONYMOUS | huge;
   const at = check(syscall(SYS.mmap, 0, size, PROT.READ | PROT.WRITE, flags, -1, 0), 'mmap');
   const range = `${at.toString(16)}-${(BigInt(at) + size).toString(16)}`;
   try {
@@ -238,9 +241,9 @@ function makeAnonymous({ size }: MemfdInodeEntry): number | undefined {
 }
 
 function makeMemfd(entry: MemfdInodeEntry): number {
-  const { name, mode = PERMISSIONS, seals, size, uid, gid } = entry;
+  const { name, mode = PERMISSIONS, seals, size, uid, gid, hugetlbFlag = 0 } = entry;
   const executable = seals & F_SEAL_EXEC ? MFD.NOEXEC_SEAL : mode & ANY_EXECUTE ? MFD.EXEC : 0;
-  const fd = createMemfd(name, MFD.CLOEXEC | MFD.ALLOW_SEALING | executable);
+  const fd = createMemfd(name, MFD.CLOEXEC | MFD.ALLOW_SEALING | executable | hugetlbFlag);
   try {
     check(syscall(SYS.ftruncate, fd, size), 'ftruncate', { object: `memfd ${name}` });
     fchownSync(fd, uid, gid);

@@ -8,12 +8,14 @@ import type { ImageWriter } from '../image/writer.ts';
 import { closeFd, OwnedFd } from '../linux/descriptors.ts';
 import { check, LinuxError } from '../linux/error.ts';
 import { allocate, type NativeMemory, release, syscall } from '../linux/ffi.ts';
+import { hugePageDevices, hugeSizeFlags } from '../linux/huge-pages.ts';
 import { type FileStat, O, openPath, readLink, statFd } from '../linux/file-facts.ts';
 import { dataExtents, type Extent } from '../linux/sparse.ts';
 import { PagesFile, type PagesIds } from './pages-file.ts';
 
 const F_GET_SEALS = 1034;
 const MFD_CLOEXEC = 1;
+const MFD_HUGETLB = 4;
 const PAGE = 4096n;
 /** Content up to this size waits in memory for the thaw; more is written to the volume while the application stands. */
 const BUFFER_BYTES = 96 << 20;
@@ -23,6 +25,12 @@ const MEMFD_LINK = /^\/memfd:(.*) \(deleted\)$/s;
 /** CRIU's name for shared anonymous memory */
 export const SHARED_ANONYMOUS = '/dev/zero';
 const NO_OWNER: FownEntry = { uid: 0, euid: 0, signum: 0, pidType: 0, pid: 0 };
+
+/** Shared anonymous memory, of ordinary and of huge pages */
+const ANONYMOUS_LINKS: ReadonlySet<string> = new Set([
+  `${SHARED_ANONYMOUS} (deleted)`,
+  '/anon_hugepage (deleted)',
+]);
 
 /** What shared memory needs of the register of files. */
 export interface FileIds {
@@ -38,6 +46,8 @@ interface SharedObject {
   readonly isSegment: boolean;
   readonly name: string;
   readonly stat: FileStat;
+  /** 0 for ordinary pages */
+  readonly hugePageBytes: number;
   readonly seals: number;
   /** the engine's own, read-only; closed once the content is copied */
   readonly fd: number;
@@ -50,6 +60,7 @@ interface SharedObject {
 
 const NOT_COPIED = {
   name: SHARED_ANONYMOUS,
+  hugePageBytes: 0,
   seals: 0,
   mappedFileId: undefined,
   extents: [],
@@ -68,21 +79,15 @@ export function kernelShmemDev(): number {
   return statFd(memfd.fd).dev;
 }
 
-/** The same as /proc/PID/maps prints it, `major:minor`. */
-export function kernelShmemDevice(): string {
-  const dev = kernelShmemDev();
-  const hex = (n: number): string => n.toString(16).padStart(2, '0');
-  return `${hex(dev >>> 20)}:${hex(dev & 0xfffff)}`;
-}
-
 /** Is this link text that of an object kept here? Only together with the device: a user may name a file so. */
 export const isSharedMemoryLink = (link: string): boolean =>
-  MEMFD_LINK.test(link) || link === `${SHARED_ANONYMOUS} (deleted)`;
+  MEMFD_LINK.test(link) || ANONYMOUS_LINKS.has(link);
 
 /** The shared objects of one tree. */
 export class SharedMemoryDump {
   readonly #ids: FileIds;
   readonly #bufferBytes: number;
+  readonly #hugePages = hugePageDevices();
   readonly #objects = new Map<string, SharedObject>();
   #copied = false;
 
@@ -156,6 +161,7 @@ export class SharedMemoryDump {
       isSegment: false,
       name: MEMFD_LINK.exec(target)?.[1] ?? SHARED_ANONYMOUS,
       stat,
+      hugePageBytes: this.#hugePages.get(stat.dev) ?? 0,
       seals: check(syscall(SYS.fcntl, fd, F_GET_SEALS, 0), 'fcntl(F_GET_SEALS)', {
         object: target,
       }),
@@ -226,9 +232,10 @@ export class SharedMemoryDump {
   }
 }
 
-function inodeEntry({ name, stat, shmid, seals, inodeId }: SharedObject) {
+function inodeEntry({ name, stat, shmid, seals, inodeId, hugePageBytes }: SharedObject) {
   const { uid, gid, size, mode } = stat;
-  return { name, uid, gid, size, shmid, seals, inodeId: BigInt(inodeId), mode };
+  const huge = hugePageBytes > 0 && { hugetlbFlag: MFD_HUGETLB | hugeSizeFlags(hugePageBytes) };
+  return { name, uid, gid, size, shmid, seals, inodeId: BigInt(inodeId), mode, ...huge };
 }
 
 /** A file may end inside a page; the page exists as a whole. */
