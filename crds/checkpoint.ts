@@ -26,6 +26,11 @@ export interface SourcePod {
 export interface CheckpointSpec {
   readonly source: { readonly pod: SourcePod };
   readonly storeRef?: { readonly name: string };
+  /** set by a Migration: the bundle is streamed to the node of its Restore and stored nowhere */
+  readonly transfer?: {
+    /** bytes per second; as fast as it goes without */
+    readonly bandwidth?: Quantity;
+  };
   readonly afterDump?: AfterDump;
   readonly include?: { readonly rootfsDiff?: RootfsDiff; readonly emptyDirs?: EmptyDirs };
   readonly sockets?: { readonly established?: EstablishedSockets };

@@ -158,6 +158,22 @@ export const FAILURE = define('failure', {
     'the bundle could not be removed in time and stays on the volume',
     'remove its folder from the volume by hand',
   ],
+  PeerUnreachable: [
+    "the source's agent could not connect to the target's; the source runs on",
+    'let the pods of the DaemonSet diapause-agent reach each other on any port, or use spec.strategy: Cold',
+  ],
+  PeerUntrusted: [
+    "another program than the other node's agent answered; the source runs on",
+    'look at what has the address of the agent, and who can write NodeTasks',
+  ],
+  TransferFailed: [
+    'the stream between the two agents broke; the source runs on',
+    'look at the network between the nodes; create a new Migration to try again',
+  ],
+  NodeSpaceFull: [
+    "a node's own disk has no room for what passes through; the source runs on",
+    'make room in /var/lib/diapause of the node, or use spec.strategy: Cold',
+  ],
   EngineFailed: [
     'the engine failed; the application was let go',
     'look at the message and the logs of the agent; create a new object to try again',

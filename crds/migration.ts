@@ -1,7 +1,8 @@
 // Migration: move a running pod to another node. Written by users; status by the controller.
+import type { Quantity } from './checkpoint.ts';
 import type { Condition, ObjectMeta, TypedObject } from './meta.ts';
 
-/** PreCopy, PostCopy and Direct are reserved names: refused with a reason until they exist. */
+/** Cold: through the store. Direct: node to node. PreCopy and PostCopy are reserved names: refused until they exist. */
 export type Strategy = 'Cold' | 'Direct' | 'PreCopy' | 'PostCopy';
 
 /** Exactly one member. */
@@ -22,6 +23,8 @@ export interface MigrationSpec {
   readonly newPodName?: string;
   readonly strategy?: Strategy;
   readonly storeRef?: { readonly name: string };
+  /** Direct only: bytes per second of the stream; as fast as it goes without */
+  readonly bandwidth?: Quantity;
   readonly limits?: {
     readonly completionTimeoutSeconds?: number;
     readonly maxDowntimeSeconds?: number;
@@ -71,6 +74,12 @@ export interface MigrationStatus {
   };
   readonly checkpointName?: string;
   readonly restoreName?: string;
+  /** how far the saving or the stream is */
+  readonly progress?: {
+    readonly stage: string;
+    readonly bytesDone: number;
+    readonly bytesTotal: number;
+  };
   readonly rounds?: readonly MigrationRound[];
   readonly timing?: {
     readonly startTime?: string;

@@ -28,10 +28,22 @@ export interface TaskStore {
   readonly bundlePath: string;
 }
 
+/** The agent that a bundle is streamed to. */
+export interface TaskTransfer {
+  readonly address: string;
+  readonly port: number;
+  /** `sha256:<hex>` of the certificate that it shows */
+  readonly fingerprint: string;
+  /** bytes per second; as fast as it goes without */
+  readonly bandwidthBytes?: number;
+}
+
 export interface DumpPayload {
   readonly pod: TaskPod;
   readonly containers: readonly TaskContainer[];
-  readonly store: TaskStore;
+  /** where the bundle goes; this or `transfer` */
+  readonly store?: TaskStore;
+  readonly transfer?: TaskTransfer;
   readonly afterDump: 'Resume' | 'KeepFrozen';
   /** longest freeze that no probe of the pod notices; the agent keeps it without the API server (design K10) */
   readonly freezeLimitMillis: number;
@@ -54,12 +66,22 @@ export interface RestorePayload {
   readonly containers: readonly TaskContainer[];
   /** the containers run a program: it is ended first, and their root processes become placeholders */
   readonly inPlace?: boolean;
-  readonly store: TaskStore;
+  /** where the bundle lies; this or `received` */
+  readonly store?: TaskStore;
+  /** the Receive task of this node that got it */
+  readonly received?: { readonly taskUid: string };
   /** sha256 of the bundle's manifest, from the Checkpoint's status */
   readonly bundleDigest: string;
   readonly hooks?: TaskHooks;
   /** asked until it succeeds, once the processes run */
   readonly probe?: TaskAction & { readonly timeoutSeconds: number };
+}
+
+export interface ReceivePayload {
+  /** the placeholder pod that it is for */
+  readonly pod: TaskPod;
+  /** of the certificate that the source's agent will show; added as soon as that agent has one */
+  readonly senderFingerprint?: string;
 }
 
 export interface ThawPayload {
@@ -90,6 +112,7 @@ export type NodeTaskSpec = {
 } & (
   | { readonly type: 'Dump'; readonly dump: DumpPayload }
   | { readonly type: 'Restore'; readonly restore: RestorePayload }
+  | { readonly type: 'Receive'; readonly receive: ReceivePayload }
   | { readonly type: 'Thaw'; readonly thaw: ThawPayload }
   | { readonly type: 'DeleteBundle'; readonly deleteBundle: DeleteBundlePayload }
   | { readonly type: 'Verify'; readonly verify: VerifyPayload }
@@ -140,6 +163,15 @@ export interface TaskResult {
   readonly verification?: Verification;
 }
 
+/** How the other agent of a transfer gets here, or knows this one. */
+export interface TransferPoint {
+  /** `sha256:<hex>` of the certificate made for this transfer */
+  readonly fingerprint: string;
+  /** of the receiving side only */
+  readonly address?: string;
+  readonly port?: number;
+}
+
 export interface NodeTaskStatus {
   readonly state?: NodeTaskState;
   readonly acceptedBy?: { readonly agentPod: string; readonly uid: string };
@@ -148,6 +180,7 @@ export interface NodeTaskStatus {
   readonly stage?: string;
   /** the agent does what cannot be called back (Restore: processes may run); never set after `spec.cancel` was */
   readonly committed?: boolean;
+  readonly transfer?: TransferPoint;
   readonly bytesDone?: number;
   readonly bytesTotal?: number;
   readonly result?: TaskResult;

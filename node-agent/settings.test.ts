@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readSettings } from './settings.ts';
 
-const ENV = { NODE_NAME: 'node-a', POD_NAME: 'agent-1', POD_UID: 'uid-1' };
+const ENV = { NODE_NAME: 'node-a', POD_NAME: 'agent-1', POD_UID: 'uid-1', POD_IP: '10.0.0.1' };
 
 test('names come from the downward API, everything else has a default', () => {
   const settings = readSettings(ENV, '/app/agent.js');
   assert.equal(settings.nodeName, 'node-a');
   assert.deepEqual(settings.agent, { name: 'agent-1', uid: 'uid-1' });
+  assert.equal(settings.podAddress, '10.0.0.1');
   assert.deepEqual(settings.engineCommand.slice(1), ['/app/engine.js']);
   assert.deepEqual(settings.rootfsCommand.slice(1), ['/app/rootfs.js']);
   assert.equal(settings.runtimeSockets[0], '/run/containerd/containerd.sock');

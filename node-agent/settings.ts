@@ -6,6 +6,8 @@ import type { Command } from './tasks/engine-process.ts';
 export interface Settings {
   readonly nodeName: string;
   readonly agent: { readonly name: string; readonly uid: string };
+  /** of our own pod */
+  readonly podAddress: string;
   /** on the node's disk: outlives the pod */
   readonly stateFolder: string;
   readonly runtimeSockets: readonly string[];
@@ -21,7 +23,7 @@ const DEFAULT_PORT = 8081;
 const DEFAULT_PARALLEL = 8;
 
 /**
- * Reads NODE_NAME, POD_NAME and POD_UID (downward API), and optionally DIAPAUSE_STATE_DIR, DIAPAUSE_RUNTIME_SOCKETS
+ * Reads NODE_NAME, POD_NAME, POD_UID and POD_IP (downward API), and optionally DIAPAUSE_STATE_DIR, DIAPAUSE_RUNTIME_SOCKETS
  * (comma-separated), DIAPAUSE_HEALTH_PORT, DIAPAUSE_MAX_PARALLEL, DIAPAUSE_FLOCK, DIAPAUSE_VERSION.
  *
  * @param agentFile the running program: engine and rootfs worker lie beside it, or in its source tree
@@ -37,6 +39,7 @@ export function readSettings(env: NodeJS.ProcessEnv, agentFile: string): Setting
   return {
     nodeName: required(env, 'NODE_NAME'),
     agent: { name: required(env, 'POD_NAME'), uid: required(env, 'POD_UID') },
+    podAddress: required(env, 'POD_IP'),
     stateFolder: env['DIAPAUSE_STATE_DIR'] ?? '/var/lib/diapause',
     runtimeSockets:
       env['DIAPAUSE_RUNTIME_SOCKETS']?.split(',').filter(Boolean) ?? DEFAULT_RUNTIME.socketPaths,

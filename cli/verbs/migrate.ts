@@ -28,7 +28,12 @@ const OPTIONS: readonly Option[] = [
     name: 'strategy',
     value: 'HOW',
     choices: STRATEGIES,
-    help: 'Cold: frozen, through the store; others are refused as long as they do not exist',
+    help: 'Cold: frozen, through the store; Direct: frozen, from node to node; others do not exist yet',
+  },
+  {
+    name: 'bandwidth',
+    value: 'BYTES',
+    help: 'Most bytes per second with --strategy Direct, such as 100Mi',
   },
   {
     name: 'max-downtime',
@@ -52,6 +57,7 @@ export const migrateVerb: Verb = {
   examples: [
     'migrate redis --to node-b',
     'migrate redis --any --max-downtime 5s',
+    'migrate redis --to node-b --strategy Direct',
     'migrate redis --node-selector disk=fast --keep-checkpoint',
   ],
   async run(args, session) {
@@ -75,6 +81,7 @@ export function migrationOf(
     target: targetOf(args),
     newPodName: args.text('pod'),
     strategy: args.text('strategy') as Strategy | undefined,
+    bandwidth: args.text('bandwidth'),
     storeRef: store === undefined ? undefined : { name: store },
     limits: {
       completionTimeoutSeconds: args.seconds('timeout'),

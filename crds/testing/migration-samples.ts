@@ -11,13 +11,11 @@ export const shortMigration: Migration = {
 };
 
 const migrationBody: Omit<Body<Migration>, 'spec'> & {
-  readonly spec: Omit<Body<Migration>['spec'], 'target'>;
+  readonly spec: Omit<Body<Migration>['spec'], 'target' | 'strategy' | 'storeRef' | 'bandwidth'>;
 } = {
   spec: {
     podRef: { name: 'redis', uid: 'u-1' },
     newPodName: 'redis-b',
-    strategy: 'Cold',
-    storeRef: { name: 'default' },
     limits: { completionTimeoutSeconds: 600, maxDowntimeSeconds: 30 },
     emptyDirContent: 'Refuse',
     onFailure: 'ResumeSource',
@@ -32,6 +30,7 @@ const migrationBody: Omit<Body<Migration>, 'spec'> & {
     target: { podName: 'redis-b', podUID: 'u-2', node: 'node-b' },
     checkpointName: 'away',
     restoreName: 'away',
+    progress: { stage: 'sending', bytesDone: 1, bytesTotal: 2 },
     rounds: [{ number: 1, bytes: 105000000, dirtyBytes: 0, millis: 800 }],
     timing: { startTime: TIME, completionTime: TIME, frozenAt: TIME, restoredAt: TIME },
     downtimeMillis: 950,
@@ -39,13 +38,9 @@ const migrationBody: Omit<Body<Migration>, 'spec'> & {
     failure: { reason: 'Canceled', message: 'cancelled' },
   },
 };
-/** One for each way to name a target. */
+/** One for each way to name a target, and for each strategy there is. */
 export const completeMigrations: readonly Migration[] = [
-  { nodeName: 'node-b' },
-  { nodeSelector: { disk: 'ssd' } },
-  { any: {} },
-].map((target) => ({
-  ...shortMigration,
-  ...migrationBody,
-  spec: { ...migrationBody.spec, target },
-}));
+  { target: { nodeName: 'node-b' }, strategy: 'Cold', storeRef: { name: 'default' } } as const,
+  { target: { nodeSelector: { disk: 'ssd' } }, strategy: 'Direct', bandwidth: '100Mi' } as const,
+  { target: { any: {} }, strategy: 'Direct', bandwidth: 1_000_000 } as const,
+].map((way) => ({ ...shortMigration, ...migrationBody, spec: { ...migrationBody.spec, ...way } }));

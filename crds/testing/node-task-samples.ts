@@ -1,4 +1,4 @@
-// NodeTasks that are accepted: one of each type, with every field there is.
+// NodeTasks that are accepted: one of each type and way, together those with every field there is.
 import { API_VERSION } from '../meta.ts';
 import type {
   DumpPayload,
@@ -6,6 +6,8 @@ import type {
   NodeTaskSpec,
   NodeTaskStatus,
   RestorePayload,
+  TaskTransfer,
+  TransferPoint,
 } from '../node-task.ts';
 import { type Complete, condition, ID, report, TIME } from './samples.ts';
 
@@ -25,7 +27,7 @@ const taskHooks = [
   { http, onError: 'Ignore', timeoutSeconds: 5 },
 ] as const;
 const hooks = { pre: taskHooks, post: taskHooks };
-const dump: Complete<DumpPayload> = {
+const dump: Complete<Omit<DumpPayload, 'transfer'>> = {
   pod,
   containers,
   store,
@@ -41,7 +43,16 @@ const dump: Complete<DumpPayload> = {
   hooks,
 };
 
+const { store: _store, ...anyDump } = dump;
+const endpoint: Complete<TransferPoint> = {
+  address: '10.244.1.7',
+  port: 40_001,
+  fingerprint: `sha256:${ID}`,
+};
+const transfer: Complete<TaskTransfer> = { ...endpoint, bandwidthBytes: 104_857_600 };
+
 const status: Complete<NodeTaskStatus> = {
+  transfer: endpoint,
   state: 'Failed',
   acceptedBy: { agentPod: 'diapause-agent-x', uid: 'u-4' },
   heartbeatTime: TIME,
@@ -75,7 +86,7 @@ const shared = {
 } as const;
 
 const digest = `sha256:${ID}`;
-const restore: Complete<RestorePayload> = {
+const restore: Complete<Omit<RestorePayload, 'received'>> = {
   pod,
   containers,
   store,
@@ -84,10 +95,14 @@ const restore: Complete<RestorePayload> = {
   hooks,
   probe: { http, timeoutSeconds: 30 },
 };
+const { store: _place, ...anyRestore } = restore;
 const specs: readonly NodeTaskSpec[] = [
   { ...shared, type: 'Dump', dump },
   { ...shared, type: 'Restore', restore },
   { ...shared, type: 'Restore', restore: { ...restore, probe: { exec, timeoutSeconds: 30 } } },
+  { ...shared, type: 'Dump', dump: { ...anyDump, transfer } },
+  { ...shared, type: 'Restore', restore: { ...anyRestore, received: { taskUid: 'u-7' } } },
+  { ...shared, type: 'Receive', receive: { pod, senderFingerprint: digest } },
   { ...shared, type: 'Thaw', thaw: { pod, containers } },
   { ...shared, type: 'DeleteBundle', deleteBundle: { store } },
   { ...shared, type: 'Verify', verify: { store, bundleDigest: digest } },

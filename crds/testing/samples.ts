@@ -59,6 +59,7 @@ const checkpointBody: Body<Checkpoint> = {
   spec: {
     source: { pod: { name: 'redis', uid: 'u-1', containers: ['main'] } },
     storeRef: { name: 'default' },
+    transfer: { bandwidth: '100Mi' },
     afterDump: 'DeletePod',
     include: { rootfsDiff: 'Changed', emptyDirs: 'Content' },
     sockets: { established: 'Close' },

@@ -5,7 +5,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { errnoOf, TaskFailure } from '../task-failure.ts';
 import type { Directory } from './directory.ts';
 
-const CHUNK_BYTES = 1 << 20;
+export const CHUNK_BYTES = 1 << 20;
 const BUFFERS = 4;
 const DIRECT_FROM_BYTES = 8 << 20;
 const WASM_PAGE_BYTES = 65536;
@@ -18,6 +18,9 @@ export interface FileDigest {
 /** Called with the number of bytes read since the last call. */
 export type OnBytes = (bytes: number) => void;
 
+/** Gets what was read; the buffer is used again as soon as the promise resolves. */
+export type OnChunk = (chunk: Buffer) => Promise<void>;
+
 export const sha256Hex = (bytes: Uint8Array | string): string =>
   createHash('sha256').update(bytes).digest('hex');
 
@@ -25,12 +28,14 @@ export const sha256Hex = (bytes: Uint8Array | string): string =>
 export class Digester {
   readonly #signal: AbortSignal;
   readonly #onBytes: OnBytes | undefined;
+  readonly #onChunk: OnChunk | undefined;
   #buffers: readonly Buffer[] = [];
 
   /** @param signal aborts between chunks */
-  constructor(signal: AbortSignal, onBytes?: OnBytes) {
+  constructor(signal: AbortSignal, onBytes?: OnBytes, onChunk?: OnChunk) {
     this.#signal = signal;
     this.#onBytes = onBytes;
+    this.#onChunk = onChunk;
   }
 
   /** @param path below `root`, components checked by the caller; links are not followed */
@@ -90,7 +95,9 @@ export class Digester {
         }
         const bytes = (await inFlight.shift()) ?? 0;
         this.#signal.throwIfAborted();
-        hash.update(this.#bufferOf(chunk).subarray(0, bytes));
+        const content = this.#bufferOf(chunk).subarray(0, bytes);
+        hash.update(content);
+        await this.#onChunk?.(content);
         this.#onBytes?.(bytes);
       }
       return { sha256: hash.digest('hex'), sizeBytes };
@@ -134,7 +141,7 @@ interface WasmGlobal {
 }
 
 /** O_DIRECT wants buffers at page borders, which Node does not promise; memory of WebAssembly lies there. */
-function alignedBuffers(): Buffer[] {
+export function alignedBuffers(): Buffer[] {
   const pages = (BUFFERS * CHUNK_BYTES) / WASM_PAGE_BYTES;
   const { WebAssembly } = globalThis as unknown as WasmGlobal;
   const { buffer } = new WebAssembly.Memory({ initial: pages, maximum: pages });

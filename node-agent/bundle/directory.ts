@@ -16,8 +16,14 @@ const OWNER_ONLY_DIRECTORY = 0o700;
  */
 export class Lease {
   readonly #handles = new Set<FileHandle>();
+  /** whether what is written must be on the disk before the next step: not where it only passes through */
+  readonly durable: boolean;
   #reason: Error | undefined;
   #calls = 0;
+
+  constructor({ durable = true }: { readonly durable?: boolean } = {}) {
+    this.durable = durable;
+  }
 
   get dropped(): boolean {
     return this.#reason !== undefined;
@@ -150,13 +156,20 @@ export class Directory implements AsyncDisposable {
     return await this.#lease.use(call);
   }
 
+  /** Makes the content of an open file durable; fsync(2), unless nothing here has to be. */
+  async syncFile(handle: FileHandle): Promise<void> {
+    if (this.#lease.durable) {
+      await this.on(() => handle.sync());
+    }
+  }
+
   /** Writes a whole small file and makes it durable; replaces an unfinished one of an earlier attempt. */
   async writeFile(name: string, content: string | Uint8Array): Promise<void> {
     await this.removeFile(name);
     const handle = await this.create(name);
     try {
       await this.on(() => handle.writeFile(content));
-      await this.on(() => handle.sync());
+      await this.syncFile(handle);
     } finally {
       await this.closeFile(handle);
     }
@@ -192,9 +205,11 @@ export class Directory implements AsyncDisposable {
     await this.#use(from, (path) => fs.rename(path, target));
   }
 
-  /** Makes the names in this directory durable; fsync(2). */
+  /** Makes the names in this directory durable; fsync(2), unless nothing here has to be. */
   async sync(): Promise<void> {
-    await this.#lease.use(() => this.#handle.sync());
+    if (this.#lease.durable) {
+      await this.#lease.use(() => this.#handle.sync());
+    }
   }
 
   /** Bytes that an unprivileged writer may still write here; statfs(2). */

@@ -33,7 +33,7 @@ export async function syncTree(directory: Directory): Promise<void> {
   const onFile = async (parent: Directory, name: string): Promise<void> => {
     const handle = await parent.openForReading(name);
     try {
-      await parent.on(() => handle.sync());
+      await parent.syncFile(handle);
     } finally {
       await parent.closeFile(handle);
     }

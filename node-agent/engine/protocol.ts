@@ -49,6 +49,8 @@ export interface DumpTask {
   readonly maxGhostBytes: number;
   /** bytes of pages after which the dump fails, 0 for no limit */
   readonly maxBytes: number;
+  /** the images need not outlive a crash of the node: they are on their way to another one; absent: durable */
+  readonly passing?: boolean;
   /** only tell what could not be saved */
   readonly dryRun: boolean;
 }

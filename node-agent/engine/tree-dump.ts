@@ -147,7 +147,7 @@ export class TreeDump {
     reporter.progress(this.#pageBytes + done, this.#pageBytes + total);
   }
 
-  /** Writes everything else and makes it durable. */
+  /** Writes everything else and makes it durable, unless it only passes through. */
   seal(requirements: Requirements, freezeMillis: number): void {
     const images = this.#images;
     this.#completeRecords();
@@ -160,7 +160,7 @@ export class TreeDump {
       sharedPagesWritten: BigInt(this.#sharedBytes / PAGE_BYTES),
       establishedClosed: this.#task.establishedSockets === 'Close',
     });
-    this.#bytes = images.seal().bytes;
+    this.#bytes = images.seal({ durable: this.#task.passing !== true }).bytes;
   }
 
   describe(): TreeReport {

@@ -22,9 +22,12 @@ export interface OpenPlace extends AsyncDisposable {
 /** @throws TaskFailure BundleInvalid, HolderLost, StoreUnavailable and those of a full or read-only volume */
 export async function openPlace(
   { spec, signal, tools }: TaskContext,
-  store: TaskStore,
+  store: TaskStore | undefined,
   create: boolean,
 ): Promise<OpenPlace> {
+  if (store === undefined) {
+    throw new TaskFailure('StoreUnavailable', 'the task names no volume');
+  }
   const place = parseBundlePath(store.bundlePath, spec.owner.namespace);
   const session = await tools.openStore(store, signal);
   try {

@@ -14,6 +14,11 @@ export class HeldContainers implements Disposable {
     this.all = all;
   }
 
+  /** About as many bytes as their images will have. */
+  get anonymousBytes(): number {
+    return this.all.reduce((sum, { cgroup }) => sum + (cgroup.anonymousBytes ?? 0), 0);
+  }
+
   /** To be asked right before their numbers are given to anybody. @throws TaskFailure ContainerNotRunning */
   assertAlive(): void {
     for (const { process, name } of this.all) {

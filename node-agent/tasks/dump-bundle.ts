@@ -21,6 +21,7 @@ import { type SavedEmptyDirs, saveEmptyDirs } from './empty-dirs.ts';
 import { reportOf } from './engine-failure.ts';
 import type { SavedDump } from './journal.ts';
 import { rootLayers } from './root-layers.ts';
+import type { Progress } from './task-context.ts';
 
 const MAX_STATS_BYTES = 1 << 20;
 
@@ -29,6 +30,8 @@ export interface Finishing {
   readonly staging: Staging;
   readonly saved: SavedDump;
   readonly signal: AbortSignal;
+  /** takes the digests in another way than by reading everything back */
+  readonly digests?: (bytesTotal: number) => Promise<ManifestFile[]>;
 }
 
 interface SavedFiles {
@@ -52,10 +55,9 @@ export async function finishBundle(context: DumpContext, work: Finishing): Promi
   const request = { containers, directory, frozenAtMillis, bytes, signal };
   const emptyDirs = await saveEmptyDirs(context, request);
   await writePodFiles(context, staging.directory, containers);
-  const counter = byteCounter(progress, 'sealing');
-  counter.onStart(bytes + emptyDirs.bytes);
-  const digests = await staging.digests(signal, counter.onBytes);
-  const manifest = makeManifest(context, work, { files, emptyDirs }, digests);
+  const bytesTotal = bytes + emptyDirs.bytes;
+  const take = work.digests ?? ((total: number) => readBack(progress, staging, total, signal));
+  const manifest = makeManifest(context, work, { files, emptyDirs }, await take(bytesTotal));
   const sealed = await staging.writeManifest(manifest);
   const { result } = saved;
   await journal.note('sealing', {
@@ -78,6 +80,17 @@ export async function finishBundle(context: DumpContext, work: Finishing): Promi
     const facts = `the bundle has ${sealed.bytes} bytes, more than the ${spec.dump.maxBytes} allowed`;
     throw new TaskFailure('BudgetExceeded', facts);
   }
+}
+
+async function readBack(
+  progress: Progress,
+  staging: Staging,
+  bytesTotal: number,
+  signal: AbortSignal,
+): Promise<ManifestFile[]> {
+  const counter = byteCounter(progress, 'sealing');
+  counter.onStart(bytesTotal);
+  return await staging.digests(signal, counter.onBytes);
 }
 
 /**

@@ -45,6 +45,10 @@ export function thawAll(freezerFiles: readonly string[]): string[] {
 
 async function removeStaging(context: DumpContext, signal: AbortSignal): Promise<void> {
   const { store } = context.spec.dump;
+  if (store === undefined) {
+    await context.tools.localSpace.remove(context.uid);
+    return;
+  }
   const place = parseBundlePath(store.bundlePath, context.spec.owner.namespace);
   await using session = await context.tools.openStore(store, signal);
   await using folder = await openFolder(session.root, place, false);

@@ -9,6 +9,7 @@ import { type HeldContainers, holdContainers } from './containers.ts';
 import { rehearse } from './dump-rehearsal.ts';
 import { saveProcesses } from './dump-processes.ts';
 import { finishBundle, giveName } from './dump-bundle.ts';
+import { dumpToPeer } from './dump-transfer.ts';
 import { undoDump } from './dump-undo.ts';
 import { runPostHooks, runPreHooks, withHooks } from './hooks/dump-hooks.ts';
 import type { SavedDump } from './journal.ts';
@@ -37,7 +38,11 @@ async function run(context: DumpContext): Promise<TaskResult> {
   if (dump.dryRun) {
     return await rehearse(context, containers);
   }
+  const { transfer } = dump;
   return await undoneOnFailure(context, containers, async () => {
+    if (transfer !== undefined) {
+      return await dumpToPeer(context, containers, transfer);
+    }
     context.progress.stage('opening-store');
     await context.journal.note('staging');
     await using opened = await openPlace(context, dump.store, true);
@@ -54,7 +59,9 @@ async function run(context: DumpContext): Promise<TaskResult> {
 /** What an earlier agent left runs already; see recovery.ts. */
 async function resume(context: DumpContext): Promise<TaskResult> {
   const { step, facts } = context.journal;
-  switch (step) {
+  // The key that the target knows us by went with the agent that made it.
+  const isLost = context.spec.dump.transfer !== undefined;
+  switch (isLost ? 'ended' : step) {
     case 'begun':
       return await run(context);
     case 'staging':
@@ -144,7 +151,8 @@ async function undoneOnFailure(
     return await work();
   } catch (error) {
     const { step } = context.journal;
-    const resumable = step === 'saved' || step === 'sealing';
+    const direct = context.spec.dump.transfer !== undefined;
+    const resumable = !direct && (step === 'saved' || step === 'sealing');
     if (error instanceof HandOver && resumable) {
       throw error;
     }
@@ -186,7 +194,7 @@ function madeFolder({ folder, place }: OpenPlace): Directory {
 
 /** Anonymous memory is about what will be written; a volume without room for it is not worth a freeze. */
 async function assertRoom(folder: Directory, containers: HeldContainers): Promise<void> {
-  const wanted = containers.all.reduce((sum, { cgroup }) => sum + (cgroup.anonymousBytes ?? 0), 0);
+  const wanted = containers.anonymousBytes;
   const free = await folder.freeBytes();
   if (free < wanted) {
     const facts = `the volume has ${free} bytes left, the pod's memory needs about ${wanted}`;

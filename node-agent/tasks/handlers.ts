@@ -1,5 +1,6 @@
 // The types of task that this agent does: the only register.
 import type { NodeTaskSpec } from '../../crds/node-task.ts';
+import { receiveHandler } from './receive.ts';
 import { deleteBundleHandler } from './delete-bundle.ts';
 import { dumpHandler } from './dump.ts';
 import { restoreHandler } from './restore.ts';
@@ -12,6 +13,7 @@ type Handlers = { readonly [Type in TaskType]: TaskHandler<Type> };
 export const HANDLERS: Handlers = {
   Dump: dumpHandler,
   Restore: restoreHandler,
+  Receive: receiveHandler,
   Thaw: thawHandler,
   DeleteBundle: deleteBundleHandler,
   Verify: verifyHandler,

@@ -1,10 +1,12 @@
 // The tools of handlers on a real node: containers through its runtime, volumes through holders.
 import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import type { TaskStore } from '../../crds/node-task.ts';
 import type { RootfsWorker } from '../bundle/rootfs-diff/rootfs-worker.ts';
 import { findContainer, HOST_PID_VIEW } from '../container/find-container.ts';
 import type { RuntimeClient } from '../container/runtime-client.ts';
 import { TaskFailure } from '../task-failure.ts';
+import { LocalSpace } from '../transfer/local-space.ts';
 import type { EnginePool } from './engine-pool.ts';
 import { openHolder, type StoreSession } from './holder.ts';
 import type { Tools } from './task-context.ts';
@@ -14,6 +16,7 @@ export interface NodeToolsSettings {
   readonly version: string;
   readonly stateFolder: string;
   readonly flockProgram: string;
+  readonly podAddress: string;
 }
 
 export interface NodeParts {
@@ -26,7 +29,7 @@ export function nodeTools(
   settings: NodeToolsSettings,
   { engines, runtime, rootfs }: NodeParts,
 ): Omit<Tools, 'activeTasks'> {
-  const { nodeName, version, stateFolder, flockProgram } = settings;
+  const { nodeName, version, stateFolder, flockProgram, podAddress } = settings;
   mkdirSync(stateFolder, { recursive: true, mode: 0o700 });
   return {
     nodeName,
@@ -34,6 +37,8 @@ export function nodeTools(
     stateFolder,
     nodeRoot: HOST_PID_VIEW.nodeRoot,
     rootfs,
+    podAddress,
+    localSpace: new LocalSpace(join(stateFolder, 'transfer')),
     engines: {
       async take() {
         const engine = await engines.take();

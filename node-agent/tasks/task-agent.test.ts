@@ -184,6 +184,7 @@ test('two tasks of one pod follow one another, another pod need not wait', async
 function storeOf(bench: Bench, name: string) {
   const spec = bench.task(name)?.spec;
   assert.ok(spec?.type === 'Dump');
+  assert.ok(spec.dump.store);
   return spec.dump.store;
 }
 

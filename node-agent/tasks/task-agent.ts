@@ -2,7 +2,7 @@
 import { API_VERSION } from '../../crds/meta.ts';
 import { GROUP, VERSION } from '../../crds/meta.ts';
 import { OPERATOR_NAMESPACE } from '../../crds/names.ts';
-import type { NodeTask, NodeTaskStatus } from '../../crds/node-task.ts';
+import type { NodeTask, NodeTaskSpec, NodeTaskStatus } from '../../crds/node-task.ts';
 import { isConflict, isNotFound } from '../../kube/api-error.ts';
 import type { Client } from '../../kube/client.ts';
 import { type Clock, formatTime, systemClock, untilAborted } from '../../kube/clock.ts';
@@ -11,8 +11,10 @@ import type { Resource } from '../../kube/resource.ts';
 import type { ResourceType } from '../../kube/resource-types.ts';
 import { type Outcome as QueueOutcome, WorkQueue } from '../../kube/work-queue.ts';
 import { TaskFailure } from '../task-failure.ts';
+import { abandonTask } from './abandon.ts';
 import { handlerOf } from './handlers.ts';
 import type { Journal, JournalRecord } from './journal.ts';
+import { ReceivedBundles } from './received-bundles.ts';
 import { releaseLeftovers } from './recovery.ts';
 import type { Tools } from './task-context.ts';
 import type { TaskMetrics } from './task-metrics.ts';
@@ -27,6 +29,8 @@ export const NODE_TASKS: ResourceType = {
 export const NODE_TASK_API_VERSION = API_VERSION;
 
 const MAX_PARALLEL = 8;
+/** Receivers do nothing most of the time, but for long: they must not keep others from their turn. */
+const MAX_RECEIVING = 32;
 const BUSY_POD_MILLIS = 200;
 /** Less than the pod's grace period, with room for cleaning up. */
 const DRAIN_MILLIS = 20_000;
@@ -58,6 +62,7 @@ export class TaskAgent {
   readonly #resource: Resource<NodeTask>;
   readonly #tasks: ListWatch<NodeTask>;
   readonly #queue: WorkQueue;
+  readonly #receiving: WorkQueue;
   readonly #runs = new Map<string, TaskRun>();
   readonly #busyPods = new Set<string>();
   /** by task uid: what earlier agents left */
@@ -65,6 +70,7 @@ export class TaskAgent {
   /** uids of tasks done here that the cache may still show as unfinished */
   readonly #finished = new Set<string>();
   readonly #tools: Tools;
+  readonly #received: ReceivedBundles;
 
   constructor(options: TaskAgentOptions) {
     this.#options = options;
@@ -82,10 +88,16 @@ export class TaskAgent {
       maxParallel: options.maxParallel ?? MAX_PARALLEL,
       clock: this.#clock,
     });
+    this.#receiving = new WorkQueue({
+      process: (key, signal) => this.#process(key, signal),
+      maxParallel: MAX_RECEIVING,
+      clock: this.#clock,
+    });
     this.#tools = {
       ...options.tools,
       activeTasks: () => new Set([...this.#runs.keys(), ...this.#left.keys()]),
     };
+    this.#received = new ReceivedBundles(options.tools.localSpace, options.log);
   }
 
   /** The list of tasks is known: readiness. */
@@ -114,13 +126,17 @@ export class TaskAgent {
     this.#tasks.onChange((key, old, current) => this.#changed(key, old, current));
     try {
       await this.#tasks.synced(signal);
+      await this.#received.sweep(this.#tasks.values(), [...this.#left.keys()]);
       this.#queueForgotten();
       this.#queue.start();
+      this.#receiving.start();
       await untilAborted(signal);
     } catch {
       // Only an abort: it ends before it has begun.
     }
-    const abandoned = await this.#queue.drain(this.#options.drainMillis ?? DRAIN_MILLIS);
+    const drainMillis = this.#options.drainMillis ?? DRAIN_MILLIS;
+    const queues = [this.#queue, this.#receiving];
+    const abandoned = (await Promise.all(queues.map((queue) => queue.drain(drainMillis)))).flat();
     if (abandoned.length > 0) {
       this.#options.log.error({ tasks: abandoned }, 'tasks did not end in time');
     }
@@ -142,8 +158,12 @@ export class TaskAgent {
   /** Tasks of the journal that do not exist any more: to be undone without a report. */
   #queueForgotten(): void {
     for (const { task } of this.#left.values()) {
-      this.#queue.add(keyOf(task));
+      this.#queueOf(task.spec).add(keyOf(task));
     }
+  }
+
+  #queueOf({ type }: NodeTaskSpec): WorkQueue {
+    return type === 'Receive' ? this.#receiving : this.#queue;
   }
 
   #changed(key: string, old: NodeTask | undefined, current: NodeTask | undefined): void {
@@ -152,13 +172,17 @@ export class TaskAgent {
     if (current === undefined) {
       this.#finished.delete(uid);
       run?.cancel(new TaskFailure('Canceled', 'the task was deleted'));
+      if (run === undefined && old?.spec.type === 'Receive') {
+        this.#received.forget(uid);
+      }
       return;
     }
+    run?.update(current.spec);
     if (current.spec.cancel === true) {
       run?.cancel(new TaskFailure('Canceled', 'cancelled as asked for'));
     }
     if (run === undefined) {
-      this.#queue.add(key);
+      this.#queueOf(current.spec).add(key);
     }
   }
 
@@ -286,12 +310,7 @@ export class TaskAgent {
   async #abandon(record: JournalRecord): Promise<void> {
     const { task } = record;
     const entry = this.#options.journal.entry(task, record);
-    if (record.step !== 'ended') {
-      const progress = { stage: () => undefined, bytes: () => undefined };
-      const signal = AbortSignal.timeout(OTHER_AGENT_MILLIS);
-      const context = { uid: task.uid, spec: task.spec, signal, journal: entry, progress };
-      await handlerOf(task.spec)?.abandon({ ...context, tools: this.#tools, commit: refuse });
-    }
+    await abandonTask(record, entry, this.#tools);
     await entry.remove();
     this.#left.delete(task.uid);
     this.#options.log.info({ task: task.name }, 'undid a task that does not exist any more');
@@ -301,10 +320,6 @@ export class TaskAgent {
     this.#options.log.error({ ...facts, err: error }, 'failed');
   }
 }
-
-/** Nobody wants the work of an abandoned task. */
-const refuse = (): Promise<never> =>
-  Promise.reject(new TaskFailure('Canceled', 'the task does not exist any more'));
 
 const hasEnded = (status: NodeTaskStatus | undefined): boolean =>
   ['Succeeded', 'Failed', 'Canceled'].includes(status?.state ?? '');

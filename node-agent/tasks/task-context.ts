@@ -5,7 +5,9 @@ import type {
   TaskPod,
   TaskResult,
   TaskStore,
+  TransferPoint,
 } from '../../crds/node-task.ts';
+import type { LocalSpace } from '../transfer/local-space.ts';
 import type { RootfsWorker } from '../bundle/rootfs-diff/rootfs-worker.ts';
 import type { ExecRequest, ExecResult } from '../container/cri-messages.ts';
 import type { FoundContainer } from '../container/find-container.ts';
@@ -18,6 +20,8 @@ export interface Progress {
   /** a new stage begins; its bytes count from 0 */
   stage(name: string, bytesTotal?: number): void;
   bytes(done: number, total?: number): void;
+  /** how the other agent of a transfer gets to us, or knows us; told at once */
+  transfer(point: TransferPoint): void;
 }
 
 export interface FindRequest {
@@ -37,6 +41,10 @@ export interface Tools {
   readonly nodeRoot: string;
   readonly engines: EngineSource;
   readonly rootfs: RootfsWorker;
+  /** for bundles that only pass through this node */
+  readonly localSpace: LocalSpace;
+  /** of our own pod: where other agents reach us */
+  readonly podAddress: string;
   findContainer(wanted: TaskContainer, request: FindRequest): Promise<FoundContainer>;
   /** runs a command inside a container; see RuntimeClient.exec */
   exec(request: ExecRequest, signal: AbortSignal): Promise<ExecResult>;
@@ -60,6 +68,8 @@ export interface TaskContext<Spec extends NodeTaskSpec = NodeTaskSpec> {
    * @throws TaskFailure Canceled when the task was called back, TaskFailed when nobody could be asked
    */
   commit(): Promise<void>;
+  /** What the controller adds to the specification while the task runs. Rejects with the reason of `signal`. */
+  later<T>(pick: (spec: Spec) => T | undefined): Promise<T>;
 }
 
 /** The agent ends in the middle; its successor finds everything in the journal. */

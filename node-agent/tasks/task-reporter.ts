@@ -1,5 +1,5 @@
 // Writes a task's status: accepted, progress and heartbeat while it runs, the outcome until it is heard.
-import type { NodeTask, NodeTaskStatus } from '../../crds/node-task.ts';
+import type { NodeTask, NodeTaskStatus, TransferPoint } from '../../crds/node-task.ts';
 import { ApiError, isConflict, isInvalid, isNotFound } from '../../kube/api-error.ts';
 import { type BackoffPolicy, backoffMillis } from '../../kube/backoff.ts';
 import { type Clock, formatTime, pause, type Timer } from '../../kube/clock.ts';
@@ -38,6 +38,7 @@ export class TaskReporter implements Progress, Disposable {
   #stageSince: number;
   #bytesDone = 0;
   #bytesTotal = 0;
+  #transfer: TransferPoint | undefined;
   #timer: Timer | undefined;
   #writing: Promise<void> = Promise.resolve();
   #stopped = false;
@@ -69,6 +70,11 @@ export class TaskReporter implements Progress, Disposable {
   bytes(done: number, total?: number): void {
     this.#bytesDone = done;
     this.#bytesTotal = total ?? this.#bytesTotal;
+  }
+
+  transfer(point: TransferPoint): void {
+    this.#transfer = point;
+    this.#schedule(0);
   }
 
   /** See TaskContext.commit. */
@@ -136,6 +142,7 @@ export class TaskReporter implements Progress, Disposable {
       stage: this.#stage,
       bytesDone: Math.floor(this.#bytesDone),
       bytesTotal: Math.floor(this.#bytesTotal),
+      ...(this.#transfer && { transfer: this.#transfer }),
     };
   }
 }

@@ -8,6 +8,7 @@ import { handlerOf } from './handlers.ts';
 import type { JournalEntry } from './journal.ts';
 import { failed, type Outcome, succeeded } from './outcome.ts';
 import { HandOver, type TaskContext, type Tools } from './task-context.ts';
+import { LatestSpec } from './latest-spec.ts';
 import { reportOutcome, type TaskRef, TaskReporter } from './task-reporter.ts';
 
 /** A task whose agent died this often with it is not tried again: it may be the cause. */
@@ -30,10 +31,17 @@ export interface TaskRunOptions {
 export class TaskRun {
   readonly #options: TaskRunOptions;
   readonly #abort = new AbortController();
+  readonly #spec: LatestSpec;
   #outcome: Outcome | undefined;
 
   constructor(options: TaskRunOptions) {
     this.#options = options;
+    this.#spec = new LatestSpec(options.spec);
+  }
+
+  /** The controller has added to the specification. */
+  update(spec: NodeTaskSpec): void {
+    this.#spec.set(spec);
   }
 
   /** undefined until the work has ended, and when it is handed over */
@@ -119,7 +127,8 @@ export class TaskRun {
     }
     const { signal } = this.#abort;
     const commit = async (): Promise<void> => await progress.commit(signal);
-    const work = { journal: entry, progress, tools, commit };
+    const later: TaskContext['later'] = (pick) => this.#spec.later(pick, signal);
+    const work = { journal: entry, progress, tools, commit, later };
     const context: TaskContext = { uid: ref.uid, spec, signal, ...work };
     const isNew = entry.record.attempt === 0;
     await entry.begin();

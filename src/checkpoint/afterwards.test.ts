@@ -132,6 +132,9 @@ describe('a Checkpoint that is being deleted', () => {
     const { spec } = dump();
     assertDump(spec);
     const owner = checkpoint();
+    if (spec.dump.store === undefined) {
+      throw new Error('no Dump to a store');
+    }
     const store = { ...spec.dump.store, bundlePath: bundlePathOf(owner) };
     const task = newTask('chk-1', {
       nodeName: 'node-a',

@@ -254,6 +254,7 @@ describe('an accepted Checkpoint without a task', () => {
       uid: 'chk-1',
     });
     const { podManifest: _manifest, store, ...rest } = payload;
+    assert.ok(store);
     assert.equal(store.bundlePath, 'shop/redis-1-chk-1');
     assert.equal(store.holder.uid, 'holder-node-a');
     assert.deepEqual(rest, {

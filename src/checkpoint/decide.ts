@@ -1,8 +1,9 @@
 // What to do next for a Checkpoint (pure): ordered questions, the first that applies decides.
+import type { Checkpoint } from '../../crds/checkpoint.ts';
 import type { FailureReason } from '../../crds/conditions.ts';
 import { isConditionTrue } from '../../kube/conditions.ts';
 import { agentOn } from '../cluster/agents.ts';
-import { statusOfContainer } from '../cluster/pod.ts';
+import { type Pod, statusOfContainer } from '../cluster/pod.ts';
 import { watchingProbes } from '../cluster/probe-failures.ts';
 import { judgeClaim } from '../checkpoint-store/claim.ts';
 import { freezeLimit } from '../freeze-limit.ts';
@@ -22,10 +23,12 @@ import {
   isFinishedCheckpoint,
   isOfMigration,
   isOwner,
+  isTransferred,
   maybeFrozen,
 } from './facts.ts';
 import { holderStep } from '../cluster/steps.ts';
 import { decideRunning } from './running.ts';
+import { startTransfer } from './transfer.ts';
 import {
   ABSENCE_GRACE_MILLIS,
   firstObjection,
@@ -86,7 +89,7 @@ function storeObjection({
   store,
   nowMillis,
 }: CheckpointFacts): CheckpointStep | undefined {
-  if (store !== undefined || isAccepted(checkpoint)) {
+  if (store !== undefined || isAccepted(checkpoint) || isTransferred(checkpoint)) {
     return undefined;
   }
   const name = checkpoint.spec.storeRef?.name;
@@ -102,15 +105,15 @@ function storeObjection({
 
 function acceptance(facts: CheckpointFacts): CheckpointStep | undefined {
   const { checkpoint, pod, store } = facts;
-  if (isAccepted(checkpoint) || pod === undefined || store === undefined) {
+  if (isAccepted(checkpoint) || pod === undefined) {
     return undefined;
   }
-  const { claimName } = store.spec.persistentVolumeClaim;
+  const { claimName } = store?.spec.persistentVolumeClaim ?? {};
   return {
     do: 'accept',
     pod,
     template: podTemplate(pod),
-    store: { name: store.metadata.name, claimName },
+    ...(store && claimName && { store: { name: store.metadata.name, claimName } }),
     containers: wantedContainers(facts).map((name) => ({
       name,
       imageID: statusOfContainer(pod, name)?.imageID ?? '',
@@ -157,25 +160,20 @@ function claimObjection({ claim }: CheckpointFacts): CheckpointStep | undefined 
 function start(facts: CheckpointFacts): CheckpointStep {
   const { checkpoint, pod, claim, nowMillis } = facts;
   const agent = agentOn(facts.agents, pod?.spec.nodeName ?? '');
-  if (pod === undefined || claim?.claim === undefined || agent === undefined) {
+  const transferred = isTransferred(checkpoint);
+  if (pod === undefined || agent === undefined || (claim?.claim === undefined && !transferred)) {
     return { do: 'nothing', againAfterMillis: POLL_MILLIS };
   }
   const containers = wantedContainers(facts);
-  const limit = freezeLimit({
-    probes: watchingProbes(pod, containers, facts.probeEvents, nowMillis),
-    maxFreezeSeconds: checkpoint.spec.limits?.maxFreezeSeconds,
-    keepFrozen: keepsFrozen(checkpoint)
-      ? {
-          untilStoredMillis: Math.max(1, deadlineMillis(checkpoint) - nowMillis),
-          // A Migration ends the freeze in time, one way or the other.
-          forGood: checkpoint.spec.afterDump === 'Stop' && !isOfMigration(checkpoint),
-        }
-      : undefined,
-  });
+  const limit = limitOfFreeze(facts, pod, containers);
   if ('refused' in limit) {
     return limit.refused === 'ProbeFailing'
       ? { do: 'wait', reason: limit.refused, facts: limit.message, againAfterMillis: POLL_MILLIS }
       : fail(limit.refused, limit.message);
+  }
+  const request = { checkpoint, pod, containers, freezeLimitMillis: limit.millis };
+  if (transferred || claim?.claim === undefined) {
+    return startTransfer(facts, request);
   }
   const need = holderNeed({
     nowMillis,
@@ -188,14 +186,39 @@ function start(facts: CheckpointFacts): CheckpointStep {
   if (need.need !== 'nothing') {
     return holderStep(need);
   }
-  if (checkpoint.spec.suspend === true) {
-    const prepared = 'everything is prepared';
-    return { do: 'wait', reason: 'Prepared', facts: prepared, againAfterMillis: POLL_MILLIS };
-  }
-  const { holder } = need;
-  const freezeLimitMillis = limit.millis;
-  return {
-    do: 'create-task',
-    task: dumpTask({ checkpoint, pod, containers, holder, freezeLimitMillis }),
-  };
+  return (
+    suspended(checkpoint) ?? {
+      do: 'create-task',
+      task: dumpTask({ ...request, holder: need.holder }),
+    }
+  );
+}
+
+function suspended({ spec }: Checkpoint): CheckpointStep | undefined {
+  return spec.suspend === true
+    ? {
+        do: 'wait',
+        reason: 'Prepared',
+        facts: 'everything is prepared',
+        againAfterMillis: POLL_MILLIS,
+      }
+    : undefined;
+}
+
+function limitOfFreeze(
+  { checkpoint, probeEvents, nowMillis }: CheckpointFacts,
+  pod: Pod,
+  containers: readonly string[],
+): ReturnType<typeof freezeLimit> {
+  return freezeLimit({
+    probes: watchingProbes(pod, containers, probeEvents, nowMillis),
+    maxFreezeSeconds: checkpoint.spec.limits?.maxFreezeSeconds,
+    keepFrozen: keepsFrozen(checkpoint)
+      ? {
+          untilStoredMillis: Math.max(1, deadlineMillis(checkpoint) - nowMillis),
+          // A Migration ends the freeze in time, one way or the other.
+          forGood: checkpoint.spec.afterDump === 'Stop' && !isOfMigration(checkpoint),
+        }
+      : undefined,
+  });
 }

@@ -7,6 +7,7 @@ import type {
   TaskContainer,
   TaskPod,
   TaskStore,
+  TaskTransfer,
 } from '../../crds/node-task.ts';
 import { formatTime } from '../../kube/clock.ts';
 import { parseBytes } from '../../kube/quantity.ts';
@@ -20,12 +21,14 @@ export interface DumpRequest {
   readonly checkpoint: Checkpoint;
   readonly pod: Pod;
   readonly containers: readonly string[];
-  readonly holder: Omit<TaskStore, 'bundlePath'>;
+  /** of the volume that the bundle goes to; this or `transfer` */
+  readonly holder?: Omit<TaskStore, 'bundlePath'>;
+  readonly transfer?: TaskTransfer;
   readonly freezeLimitMillis: number;
 }
 
 export function dumpTask(request: DumpRequest): NodeTask {
-  const { checkpoint, pod, holder, freezeLimitMillis } = request;
+  const { checkpoint, pod, freezeLimitMillis } = request;
   const { spec } = checkpoint;
   const target = { pod, containers: request.containers };
   const hooks = isDryRun(checkpoint) ? undefined : taskHooks(spec.hooks, target);
@@ -41,7 +44,7 @@ export function dumpTask(request: DumpRequest): NodeTask {
       dump: {
         pod: podOf(pod),
         containers: request.containers.map((name) => taskContainer(pod, name)),
-        store: { ...holder, bundlePath: bundlePathOf(checkpoint) },
+        ...destinationOf(request),
         afterDump: keepsFrozen(checkpoint) ? 'KeepFrozen' : 'Resume',
         freezeLimitMillis,
         established: spec.sockets?.established ?? CHECKPOINT_DEFAULTS.established,
@@ -60,6 +63,16 @@ export function dumpTask(request: DumpRequest): NodeTask {
 function included({ spec }: Checkpoint): Pick<DumpPayload, 'rootfsDiff' | 'emptyDirs'> {
   const { rootfsDiff, emptyDirs } = CHECKPOINT_DEFAULTS;
   return { rootfsDiff, emptyDirs, ...spec.include };
+}
+
+function destinationOf({ checkpoint, holder, transfer }: DumpRequest): {
+  readonly store?: TaskStore;
+  readonly transfer?: TaskTransfer;
+} {
+  return {
+    ...(holder && { store: { ...holder, bundlePath: bundlePathOf(checkpoint) } }),
+    ...(transfer && { transfer }),
+  };
 }
 
 /** Undoes the freeze of a kept-frozen source; does nothing where nothing is frozen. */

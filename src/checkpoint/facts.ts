@@ -39,6 +39,8 @@ export interface CheckpointFacts {
   readonly dump: NodeTask | undefined;
   readonly thaw: NodeTask | undefined;
   readonly deletion: NodeTask | undefined;
+  /** where the bundle is streamed to, if it is */
+  readonly receive: NodeTask | undefined;
   /** other unfinished Checkpoints of the same pod */
   readonly rivals: readonly Checkpoint[];
   readonly namespaceEnding: boolean;
@@ -53,7 +55,8 @@ export type CheckpointNote =
       readonly do: 'accept';
       readonly pod: Pod;
       readonly template: PodTemplate;
-      readonly store: { readonly name: string; readonly claimName: string };
+      /** none where the bundle is streamed to another node */
+      readonly store?: { readonly name: string; readonly claimName: string };
       readonly containers: readonly { readonly name: string; readonly imageID: string }[];
     }
   | {
@@ -83,6 +86,11 @@ export type CheckpointNote =
 export type CheckpointStep =
   | CheckpointNote
   | Exclude<ClusterStep, { do: 'create-placeholder' | 'delete-placeholder' }>;
+
+/** Whether the bundle goes to another node and nowhere else. */
+export function isTransferred({ spec }: Checkpoint): boolean {
+  return spec.transfer !== undefined;
+}
 
 export function hasFinalizer(checkpoint: Checkpoint): boolean {
   return checkpoint.metadata.finalizers?.includes(FINALIZERS.checkpoint) ?? false;

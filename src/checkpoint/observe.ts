@@ -10,7 +10,13 @@ import type { CoreEvent, Node } from '../cluster/types.ts';
 import type { ClusterView } from '../cluster/view.ts';
 import { isFinishedMigration } from '../migration/facts.ts';
 import { isDryRun } from './dump-task.ts';
-import { type CheckpointFacts, isAccepted, isFinishedCheckpoint, maybeFrozen } from './facts.ts';
+import {
+  type CheckpointFacts,
+  isAccepted,
+  isFinishedCheckpoint,
+  isTransferred,
+  maybeFrozen,
+} from './facts.ts';
 
 export async function observeCheckpoint(
   view: ClusterView,
@@ -56,19 +62,22 @@ async function openFacts(
   ]);
   const podUid = source?.podUID ?? pod?.metadata.uid;
   const claimName = storage?.claimName ?? store?.spec.persistentVolumeClaim.claimName;
-  const [node, nodes, claim, dump, thaw, probeEvents, ending] = await Promise.all([
+  const receiver = isTransferred(checkpoint) ? checkpoint.metadata.uid : undefined;
+  const [node, nodes, claim, dump, thaw, receive, probeEvents, ending] = await Promise.all([
     view.node(source?.node ?? pod?.spec.nodeName, signal),
     isDryRun(checkpoint) ? listNodes(view, signal) : [],
     view.claim(namespace, claimName, signal),
     view.task('Dump', podUid, signal),
     view.task('Thaw', podUid, signal),
+    view.task('Receive', receiver, signal),
     listProbeEvents(view, pod, signal),
     endingFacts(view, checkpoint, signal),
   ]);
   const holders = view.holdersOf(claim?.claim?.metadata.uid);
   const rivals = rivalsOf(view, checkpoint);
-  const found = { pod, node, nodes, probeEvents, store, claim, holders, dump, thaw, rivals };
-  return { ...noFacts(view, checkpoint), ...found, ...ending };
+  const tasks = { dump, thaw, receive };
+  const found = { pod, node, nodes, probeEvents, store, claim, holders, rivals };
+  return { ...noFacts(view, checkpoint), ...found, ...tasks, ...ending };
 }
 
 /** Asked only while the Checkpoint is being deleted. */
@@ -119,6 +128,7 @@ function noFacts(view: ClusterView, checkpoint: Checkpoint): CheckpointFacts {
     dump: undefined,
     thaw: undefined,
     deletion: undefined,
+    receive: undefined,
     rivals: [],
     namespaceEnding: false,
     migrating: false,
@@ -136,7 +146,7 @@ async function findStore(
   checkpoint: Checkpoint,
   signal: AbortSignal,
 ): Promise<CheckpointStore | undefined> {
-  if (isAccepted(checkpoint)) {
+  if (isAccepted(checkpoint) || isTransferred(checkpoint)) {
     return undefined;
   }
   const { namespace } = checkpoint.metadata;

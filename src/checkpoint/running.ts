@@ -18,7 +18,9 @@ import {
   type CheckpointStep,
   deadlineMillis,
   fail,
+  isTransferred,
 } from './facts.ts';
+import { introduction } from './transfer.ts';
 import { firstObjection, NODE_CHECKS } from './source-checks.ts';
 
 export function decideRunning(facts: CheckpointFacts, task: NodeTask): CheckpointStep {
@@ -41,6 +43,10 @@ export function decideRunning(facts: CheckpointFacts, task: NodeTask): Checkpoin
     case 'running':
     case 'finished':
       break;
+  }
+  const introduced = introduction(facts, task);
+  if (introduced !== undefined) {
+    return introduced;
   }
   // The agent should have stopped by itself at the deadline.
   return overdueMillis > DEADLINE_GRACE_MILLIS ? overdue(task) : { do: 'progress', task };
@@ -104,7 +110,9 @@ function decideSuccess(facts: CheckpointFacts, task: NodeTask): CheckpointStep {
 function mayRetry(facts: CheckpointFacts, task: NodeTask): CheckpointStep | undefined {
   const { spec, status } = facts.checkpoint;
   const again = passingFailure(task, status?.attempts ?? 1);
-  return again === undefined || spec.cancel === true || isOverdue(facts)
+  // What was waiting for it on the other side has ended with it.
+  const once = isTransferred(facts.checkpoint);
+  return once || again === undefined || spec.cancel === true || isOverdue(facts)
     ? undefined
     : { do: 'retry', facts: again };
 }

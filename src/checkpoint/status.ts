@@ -5,7 +5,7 @@ import type { NodeTask, TaskResult } from '../../crds/node-task.ts';
 import { formatBytesRounded } from '../../kube/quantity.ts';
 import { formatMillis, reported, StatusBuilder } from '../cluster/status-builder.ts';
 import { bundlePathOf, isDryRun } from './dump-task.ts';
-import type { CheckpointStep } from './facts.ts';
+import { type CheckpointStep, isTransferred } from './facts.ts';
 
 /** Stages of agent and engine; others are on the way to these. */
 const FREEZING_STAGES = ['seizing', 'preparing', 'frozen'];
@@ -17,6 +17,7 @@ const STORING_STAGES = [
   'done',
   'saving-files',
   'sealing',
+  'sending',
 ];
 
 export function checkpointStatus(
@@ -43,6 +44,7 @@ const QUIET_STEPS = [
   'release-holder',
   'cancel-task',
   'delete-task',
+  'introduce',
 ] as const satisfies readonly CheckpointStep['do'][];
 type TellingStep = Exclude<CheckpointStep, { readonly do: (typeof QUIET_STEPS)[number] }>;
 
@@ -91,7 +93,7 @@ function accepted(next: Builder, step: Extract<CheckpointStep, { do: 'accept' }>
       containers,
     },
     podTemplate: template,
-    store,
+    ...(store && { store }),
     timing: { startTime: next.now },
   });
   next.condition('Accepted', 'True', 'Validated');
@@ -164,7 +166,8 @@ function stored(
     },
   });
   next.condition('Captured', 'True', 'Captured');
-  next.condition('Stored', 'True', 'Stored');
+  const arrived = isTransferred(checkpoint) ? 'the other node has the whole bundle' : undefined;
+  next.condition('Stored', 'True', 'Stored', arrived);
   if (task.spec.type === 'Dump' && task.spec.dump.afterDump === 'KeepFrozen') {
     next.condition('SourceFrozen', 'True', 'KeptFrozen');
   }

@@ -74,6 +74,14 @@ export class ClusterActions {
     await ignoring(isNotFound, asked);
   }
 
+  /** The uid is a precondition, and the API server lets it be said only once. */
+  async introduceSender(task: NodeTask, senderFingerprint: string): Promise<void> {
+    const { uid } = task.metadata;
+    const patch = { metadata: { uid }, spec: { receive: { senderFingerprint } } };
+    const told = this.#resources.nodeTasks.mergePatch(taskRef(task), patch, this.#options);
+    await ignoring(isNotFound, told);
+  }
+
   async deleteTask(task: NodeTask): Promise<void> {
     const options = { ...this.#options, uid: task.metadata.uid ?? '' };
     const gone = (error: unknown): boolean => isNotFound(error) || isConflict(error);

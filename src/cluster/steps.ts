@@ -19,7 +19,9 @@ export type ClusterStep =
   | { readonly do: 'delete-source'; readonly pod: Pod }
   | { readonly do: 'create-task'; readonly task: NodeTask }
   | { readonly do: 'cancel-task'; readonly task: NodeTask }
-  | { readonly do: 'delete-task'; readonly task: NodeTask };
+  | { readonly do: 'delete-task'; readonly task: NodeTask }
+  /** tells the agent that receives a bundle whom to let in */
+  | { readonly do: 'introduce'; readonly task: NodeTask; readonly fingerprint: string };
 
 const CLUSTER_STEPS: Readonly<Record<ClusterStep['do'], true>> = {
   'add-finalizer': true,
@@ -33,6 +35,7 @@ const CLUSTER_STEPS: Readonly<Record<ClusterStep['do'], true>> = {
   'create-task': true,
   'cancel-task': true,
   'delete-task': true,
+  introduce: true,
 };
 
 /** A frozen pod, or a placeholder, cannot answer SIGTERM: without this its whole grace period would pass. */
@@ -81,6 +84,8 @@ export async function performStep<T extends TypedObject>(
       return await actions.cancelTask(step.task);
     case 'delete-task':
       return await actions.deleteTask(step.task);
+    case 'introduce':
+      return await actions.introduceSender(step.task, step.fingerprint);
   }
 }
 

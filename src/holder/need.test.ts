@@ -113,10 +113,10 @@ describe('decideHolder', () => {
 
 function usedBy(uid: string, state: 'Running' | 'Succeeded' = 'Running'): ReturnType<typeof dump> {
   const task = dump({ state });
-  if (task.spec.type !== 'Dump') {
-    throw new Error('no Dump');
+  const store = task.spec.type === 'Dump' ? task.spec.dump.store : undefined;
+  if (task.spec.type !== 'Dump' || store === undefined) {
+    throw new Error('no Dump to a store');
   }
-  const { store } = task.spec.dump;
   const dumping = { ...task.spec.dump, store: { ...store, holder: { ...store.holder, uid } } };
   return { ...task, spec: { ...task.spec, dump: dumping } };
 }

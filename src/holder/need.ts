@@ -140,6 +140,7 @@ function storeOf({ spec }: NodeTask): TaskStore | undefined {
     case 'Verify':
       return spec.verify.store;
     case 'Thaw':
+    case 'Receive':
       return undefined;
   }
 }

@@ -53,11 +53,14 @@ export function firstObjection(facts: MigrationFacts): Exclude<Objection, undefi
   return undefined;
 }
 
-function strategyIsUnsupported({ migration }: MigrationFacts): Objection {
+function strategyIsUnsupported({ migration, pod }: MigrationFacts): Objection {
   const { strategy = MIGRATION_DEFAULTS.strategy } = migration.spec;
+  const { kind } = controllerOf(pod) ?? {};
   const why: Readonly<Record<typeof strategy, string | undefined>> = {
     Cold: undefined,
-    Direct: 'agents cannot stream to each other yet',
+    Direct: isReplacing(kind)
+      ? `the new pod of a ${kind} does not exist yet when the source is saved`
+      : undefined,
     PreCopy: 'the engine does not track dirty pages yet',
     PostCopy: 'the engine does not fetch pages on demand yet',
   };

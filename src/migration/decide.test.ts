@@ -103,8 +103,13 @@ describe('a Migration that is new', () => {
     {
       what: 'Direct',
       facts: { migration: migration({ strategy: 'Direct' }) },
+      step: 'accept',
+    },
+    {
+      what: 'PreCopy',
+      facts: { migration: migration({ strategy: 'PreCopy' }) },
       step: 'fail StrategyUnsupported',
-      says: /spec\.strategy: Direct/,
+      says: /spec\.strategy: PreCopy/,
     },
     {
       what: 'cancelled',

@@ -33,6 +33,9 @@ export function madeCheckpoint(migration: Migration, source: Pod): Checkpoint {
       },
       ...(spec.storeRef && { storeRef: spec.storeRef }),
       ...(spec.emptyDirContent === 'Discard' && { include: { emptyDirs: 'None' } }),
+      ...(spec.strategy === 'Direct' && {
+        transfer: { ...(spec.bandwidth !== undefined && { bandwidth: spec.bandwidth }) },
+      }),
       afterDump: 'Stop',
       suspend: true,
       limits: {

@@ -95,7 +95,12 @@ function sourceState(next: Builder, conditions: readonly Condition[] | undefined
 }
 
 function mirrorTransfer(next: Builder, facts: MigrationFacts): void {
-  const { conditions, bundle, timing } = ownCheckpoint(facts)?.status ?? {};
+  const { conditions, bundle, timing, progress } = ownCheckpoint(facts)?.status ?? {};
+  if (progress === undefined) {
+    next.drop('progress');
+  } else {
+    next.set({ progress });
+  }
   if (bundle === undefined || !isConditionTrue(conditions, 'Stored')) {
     return;
   }

@@ -12,6 +12,7 @@ const RETRY_MILLIS = 15_000;
 const NAME_PREFIXES = {
   Dump: 'dump',
   Restore: 'restore',
+  Receive: 'receive',
   Thaw: 'thaw',
   DeleteBundle: 'delete-bundle',
   Verify: 'verify',
@@ -19,7 +20,7 @@ const NAME_PREFIXES = {
 
 /**
  * The name is a lock: the API server lets only one task of a type exist for a subject.
- * @param subjectUid the pod (Dump, Restore, Thaw) or the Checkpoint (DeleteBundle, Verify) worked on
+ * @param subjectUid the pod (Dump, Restore, Thaw) or the Checkpoint (DeleteBundle, Receive, Verify) worked on
  */
 export function taskName(type: NodeTaskSpec['type'], subjectUid: string): string {
   return `${NAME_PREFIXES[type]}-${subjectUid}`;
@@ -84,6 +85,8 @@ function podUidOf(spec: NodeTaskSpec): string | undefined {
       return spec.restore.pod.uid;
     case 'Thaw':
       return spec.thaw.pod.uid;
+    case 'Receive':
+      return spec.receive.pod.uid;
     case 'DeleteBundle':
     case 'Verify':
       return undefined;

@@ -155,7 +155,7 @@ function endOf(pod: Pod): string {
 
 /** Ready or failed: an unfinished placeholder must not stay. */
 function decideAfterwards(facts: RestoreFacts): RestoreStep {
-  const { restore, task } = facts;
+  const { restore, task, receive } = facts;
   if (isPartlyArmed(restore)) {
     return { do: 'disarm-adoption' };
   }
@@ -167,7 +167,13 @@ function decideAfterwards(facts: RestoreFacts): RestoreStep {
   if (pod !== undefined && !isRestored(restore)) {
     return { do: 'delete-placeholder', pod };
   }
-  return task !== undefined && !unfinished ? { do: 'delete-task', task } : { do: 'nothing' };
+  if (task !== undefined && !unfinished) {
+    return { do: 'delete-task', task };
+  }
+  // With it goes what it received; an agent that is still at it is stopped by that, too.
+  return task === undefined && receive !== undefined
+    ? { do: 'delete-task', task: receive }
+    : { do: 'nothing' };
 }
 
 function decideDeletion(facts: RestoreFacts): RestoreStep {

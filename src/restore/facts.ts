@@ -29,6 +29,8 @@ export interface RestoreFacts {
   readonly tasks: readonly NodeTask[];
   /** the Restore task of the new pod */
   readonly task: NodeTask | undefined;
+  /** the Receive task of this Restore, where the bundle comes straight from the other node */
+  readonly receive: NodeTask | undefined;
   readonly features: PlaceholderFeatures;
   /** of a Restore that waits for a controller's next replica */
   readonly adoption: AdoptionFacts | undefined;

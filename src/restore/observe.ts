@@ -4,6 +4,7 @@ import type { NodeTask } from '../../crds/node-task.ts';
 import type { Restore } from '../../crds/restore.ts';
 import { GONE, type Gone, type ReconcileContext } from '../../kube/controller.ts';
 import { parseKey } from '../../kube/keys.ts';
+import { isTransferred } from '../checkpoint/facts.ts';
 import type { Pod } from '../cluster/pod.ts';
 import type { ClusterView } from '../cluster/view.ts';
 import type { Node } from '../cluster/types.ts';
@@ -33,10 +34,11 @@ export async function observeRestore(
   // The replica before ours has its name in a StatefulSet.
   const isAnother = isAdopting(restore) && named !== undefined && !isOurs(restore, named);
   const [pod, occupant] = isAnother ? [undefined, named] : [named, undefined];
-  const [node, claim, task, adoption] = await Promise.all([
+  const [node, claim, task, receive, adoption] = await Promise.all([
     view.node(pod?.spec.nodeName ?? wantedPod(restore).nodeName, signal),
     view.claim(namespace, checkpoint?.status?.store?.claimName, signal),
     findTask(view, restore, pod, signal),
+    findReceive(view, restore, checkpoint, signal),
     observeAdoption(view, restore, { checkpoint, occupant }, signal),
   ]);
   return {
@@ -50,6 +52,7 @@ export async function observeRestore(
     holders: view.holdersOf(claim?.claim?.metadata.uid),
     tasks: view.caches.tasks.values(),
     task,
+    receive,
     features: await features(view, serverVersion, { restore, pod, node }, signal),
     adoption,
   };
@@ -71,6 +74,23 @@ function podUidOf(restore: Restore, pod: Pod | undefined): string | undefined {
   const isSubject = pod !== undefined && (isOurs(restore, pod) || rewoundPod(restore));
   const own = isSubject ? pod.metadata.uid : undefined;
   return restore.status?.pod?.uid ?? own;
+}
+
+/** While the Checkpoint is not asked for any more the cache is enough: only cleaning up is left. */
+async function findReceive(
+  view: ClusterView,
+  restore: Restore,
+  checkpoint: Checkpoint | undefined,
+  signal: AbortSignal,
+): Promise<NodeTask | undefined> {
+  const { uid } = restore.metadata;
+  if (checkpoint === undefined) {
+    const own = ({ spec }: NodeTask): boolean => spec.type === 'Receive' && spec.owner.uid === uid;
+    return view.caches.tasks.values().find(own);
+  }
+  const subject = isTransferred(checkpoint) ? checkpoint.metadata.uid : undefined;
+  const found = await view.task('Receive', subject, signal);
+  return found?.spec.owner.uid === uid ? found : undefined;
 }
 
 /** Not needed any more once the Restore is done. */

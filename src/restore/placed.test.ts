@@ -138,7 +138,7 @@ describe('a Restore whose placeholder starts', () => {
     assert.equal(step.task.metadata.name, 'restore-pod-b');
     const { restore: payload } = step.task.spec;
     assert.equal(payload.bundleDigest, storedCheckpoint().status?.bundle?.digest);
-    assert.equal(payload.store.bundlePath, 'shop/redis-1-chk-1');
+    assert.equal(payload.store?.bundlePath, 'shop/redis-1-chk-1');
     assert.deepEqual(payload.pod, { namespace: 'shop', name: 'redis-back', uid: 'pod-b' });
     assert.deepEqual(
       payload.containers.map(({ name }) => name),

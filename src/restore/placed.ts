@@ -1,9 +1,9 @@
 // What to do while the placeholder pod is starting (pure).
-import type { RestorePayload, TaskContainer } from '../../crds/node-task.ts';
+import type { RestorePayload, TaskContainer, TaskStore } from '../../crds/node-task.ts';
 import type { NodeTask } from '../../crds/node-task.ts';
 import { RESTORE_DEFAULTS } from '../../crds/restore.ts';
-import { formatTime } from '../../kube/clock.ts';
 import { isConditionTrue } from '../../kube/conditions.ts';
+import { isTransferred } from '../checkpoint/facts.ts';
 import { agentOn } from '../cluster/agents.ts';
 import { hookObjection, taskAction, taskHooks } from '../cluster/hooks.ts';
 import { type Pod, statusOfContainer, stuckContainer } from '../cluster/pod.ts';
@@ -11,14 +11,8 @@ import { holderStep } from '../cluster/steps.ts';
 import { type HolderNeed, holderNeed } from '../holder/need.ts';
 import { newTask } from '../node-task/task.ts';
 import { savedContainers } from '../placeholder/template.ts';
-import {
-  attemptsOf,
-  deadlineMillis,
-  fail,
-  type RestoreFacts,
-  type RestoreStep,
-  wait,
-} from './facts.ts';
+import { attemptsOf, fail, type RestoreFacts, type RestoreStep, wait } from './facts.ts';
+import { isReady, podOf, receiveObjection, receiveTask, sharedSpec } from './receiving.ts';
 
 const IMAGE_PROBLEMS = [
   'ErrImagePull',
@@ -45,6 +39,9 @@ function ended(pod: Pod): RestoreStep | undefined {
 }
 
 function onNode(facts: RestoreFacts, pod: Pod, nodeName: string): RestoreStep {
+  if (facts.checkpoint !== undefined && isTransferred(facts.checkpoint)) {
+    return decideReceiving(facts, pod, nodeName);
+  }
   const need = neededHolder(facts, nodeName);
   // The holder starts while the placeholder does.
   if (need !== undefined && need.need !== 'nothing' && need.need !== 'wait') {
@@ -67,14 +64,35 @@ function onNode(facts: RestoreFacts, pod: Pod, nodeName: string): RestoreStep {
   return need.need === 'nothing'
     ? (bundleMissing(facts, pod) ?? {
         do: 'create-task',
-        task: restoreTask(facts, pod, need.holder),
+        task: restoreTask(facts, pod, { holder: need.holder }),
       })
     : holderStep(need);
 }
 
+/** The bundle comes straight from the other node: its place here is made before anything is frozen. */
+function decideReceiving(facts: RestoreFacts, pod: Pod, nodeName: string): RestoreStep {
+  const { receive } = facts;
+  const notYet = starting(facts, pod) ?? imageMismatch(facts, pod);
+  if (notYet !== undefined) {
+    return notYet;
+  }
+  if (receive === undefined) {
+    return agentOn(facts.agents, nodeName)?.ready === true
+      ? { do: 'create-task', task: receiveTask(facts, pod) }
+      : wait('AgentUnavailable', `no ready agent runs on node ${nodeName}`);
+  }
+  return (
+    receiveObjection(facts, receive) ??
+    bundleMissing(facts, pod) ?? {
+      do: 'create-task',
+      task: restoreTask(facts, pod, { received: { taskUid: receive.metadata.uid ?? '' } }),
+    }
+  );
+}
+
 /** Placed ahead: everything is there but the bundle. */
 function bundleMissing({ restore, checkpoint }: RestoreFacts, pod: Pod): RestoreStep | undefined {
-  if (isConditionTrue(checkpoint?.status?.conditions, 'Ready')) {
+  if (isReady(checkpoint)) {
     return undefined;
   }
   return isConditionTrue(restore.status?.conditions, 'Placed')
@@ -147,38 +165,26 @@ function containersOf({ checkpoint }: RestoreFacts): readonly string[] {
   return savedContainers(checkpoint).map(({ name }) => name);
 }
 
-function restoreTask(
-  facts: RestoreFacts,
-  pod: Pod,
-  holder: Omit<RestorePayload['store'], 'bundlePath'>,
-): NodeTask {
+type BundlePlace =
+  | { readonly holder: Omit<TaskStore, 'bundlePath'> }
+  | Required<Pick<RestorePayload, 'received'>>;
+
+function restoreTask(facts: RestoreFacts, pod: Pod, place: BundlePlace): NodeTask {
   const { restore } = facts;
   const { uid = '' } = pod.metadata;
   return newTask(
     uid,
     {
-      nodeName: pod.spec.nodeName ?? '',
-      owner: {
-        kind: restore.kind,
-        namespace: restore.metadata.namespace ?? '',
-        name: restore.metadata.name,
-        uid: restore.metadata.uid ?? '',
-      },
-      deadline: formatTime(deadlineMillis(restore)),
+      ...sharedSpec(facts, pod),
       type: 'Restore',
-      restore: payloadOf(facts, pod, holder),
+      restore: payloadOf(facts, pod, place),
     },
     attemptsOf(restore),
   );
 }
 
-function payloadOf(
-  facts: RestoreFacts,
-  pod: Pod,
-  holder: Omit<RestorePayload['store'], 'bundlePath'>,
-): RestorePayload {
+function payloadOf(facts: RestoreFacts, pod: Pod, place: BundlePlace): RestorePayload {
   const { restore, checkpoint } = facts;
-  const { namespace = '', name, uid = '' } = pod.metadata;
   const { path: bundlePath = '', digest: bundleDigest = '' } = checkpoint?.status?.bundle ?? {};
   const containers: readonly TaskContainer[] = containersOf(facts).map((container) => {
     const { containerID = '', imageID = '' } = statusOfContainer(pod, container) ?? {};
@@ -188,9 +194,9 @@ function payloadOf(
   const hooks = taskHooks(restore.spec.hooks, target);
   const probe = restore.spec.verify?.probe;
   return {
-    pod: { namespace, name, uid },
+    pod: podOf(pod),
     containers,
-    store: { ...holder, bundlePath },
+    ...('holder' in place ? { store: { ...place.holder, bundlePath } } : place),
     bundleDigest,
     ...(hooks && { hooks }),
     ...(probe && {

@@ -68,27 +68,26 @@ function decideResult(facts: RestoreFacts, task: NodeTask): RestoreStep {
     report: task.status?.result?.report ?? [],
     committed: isCommitted(task),
   } as const;
-  const overdue = nowMillis > deadlineMillis(restore);
   switch (task.status?.state) {
     case 'Succeeded':
       return { do: 'store-result', task };
-    case 'Failed': {
-      const again = overdue ? undefined : passingFailureOf(facts, task);
-      return again === undefined
-        ? { ...ended, ...failedVerdict(task) }
-        : { do: 'retry', facts: again };
-    }
+    case 'Failed':
+      return mayRetry(facts, task) ?? { ...ended, ...failedVerdict(task) };
     case 'Canceled':
     case 'Pending':
     case 'Accepted':
     case 'Running':
     case undefined:
-      return { ...ended, ...stoppedVerdict(task, overdue) };
+      return { ...ended, ...stoppedVerdict(task, nowMillis > deadlineMillis(restore)) };
   }
 }
 
-/** A running pod is rewound once: what failed for a passing reason is for its user to try again. */
-function passingFailureOf({ restore }: RestoreFacts, task: NodeTask): string | undefined {
-  const isUnwanted = rewoundPod(restore) !== undefined || restore.spec.cancel === true;
-  return isUnwanted ? undefined : passingFailure(task, attemptsOf(restore));
+function mayRetry({ restore, nowMillis }: RestoreFacts, task: NodeTask): RestoreStep | undefined {
+  // Another attempt needs another new pod, perhaps elsewhere: what was received is here. A running pod is rewound
+  // once: what failed for a passing reason is for its user to try again.
+  const received = task.spec.type === 'Restore' && task.spec.restore.received !== undefined;
+  const once = received || rewoundPod(restore) !== undefined;
+  const unwanted = nowMillis > deadlineMillis(restore) || restore.spec.cancel === true;
+  const again = once || unwanted ? undefined : passingFailure(task, attemptsOf(restore));
+  return again === undefined ? undefined : { do: 'retry', facts: again };
 }

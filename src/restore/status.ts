@@ -19,6 +19,7 @@ const QUIET_STEPS = [
   'delete-placeholder',
   'cancel-task',
   'delete-task',
+  'introduce',
 ] as const satisfies readonly RestoreStep['do'][];
 type TellingStep = Exclude<RestoreStep, { readonly do: (typeof QUIET_STEPS)[number] }>;
 
@@ -130,6 +131,9 @@ function podStatus(pod: Pod): NonNullable<RestoreStatus['pod']> {
 }
 
 function taskCreated(next: Builder, task: NodeTask): void {
+  if (task.spec.type !== 'Restore') {
+    return;
+  }
   next.set({
     attempts: next.status.attempts ?? 1,
     timing: { startTime: next.now, ...next.status.timing },

@@ -1,7 +1,9 @@
 // Whether the Checkpoint can be restored to where the Restore wants it: ordered checks, before anything is made (pure).
 import type { FailureReason } from '../../crds/conditions.ts';
+import type { ObjectMeta } from '../../crds/meta.ts';
 import { isConditionTrue } from '../../kube/conditions.ts';
 import { judgeClaim } from '../checkpoint-store/claim.ts';
+import { isTransferred } from '../checkpoint/facts.ts';
 import { agentOn } from '../cluster/agents.ts';
 import { isNodeReady } from '../cluster/types.ts';
 import { goArchitecture, placeholderObjections } from '../placeholder/pod.ts';
@@ -17,6 +19,7 @@ export type Check = (facts: RestoreFacts) => RestoreStep | undefined;
 export const CHECKPOINT_CHECKS: readonly Check[] = [
   checkpointIsMissing,
   checkpointHasFailed,
+  checkpointIsElsewhere,
   checkpointIsNotReady,
   checkpointHasNoBundle,
   overridesAreWrong,
@@ -71,6 +74,18 @@ function checkpointHasFailed({ checkpoint }: RestoreFacts): RestoreStep | undefi
   return failed?.status === 'True'
     ? fail('CheckpointFailed', `Checkpoint "${checkpoint?.metadata.name}": ${failed.message}`)
     : undefined;
+}
+
+/** Streamed from node to node: only the Restore that was made with it knows where to. */
+function checkpointIsElsewhere({ checkpoint, restore }: RestoreFacts): RestoreStep | undefined {
+  const maker = ({ ownerReferences = [] }: ObjectMeta): string | undefined =>
+    ownerReferences.find(({ kind }) => kind === 'Migration')?.uid;
+  const elsewhere =
+    checkpoint !== undefined &&
+    isTransferred(checkpoint) &&
+    maker(checkpoint.metadata) !== maker(restore.metadata);
+  const facts = `Checkpoint "${checkpoint?.metadata.name}" was streamed to another node and is stored nowhere`;
+  return elsewhere ? fail('CheckpointHasNoBundle', facts) : undefined;
 }
 
 function checkpointIsNotReady({ checkpoint, restore }: RestoreFacts): RestoreStep | undefined {

@@ -43,6 +43,7 @@ export function checkpointFacts(changes: Partial<CheckpointFacts> = {}): Checkpo
     dump: undefined,
     thaw: undefined,
     deletion: undefined,
+    receive: undefined,
     rivals: [],
     namespaceEnding: false,
     migrating: false,

@@ -1,10 +1,14 @@
 // An application that is migrated in a small cluster: who runs it, told by what agents and kubelets do. Each change is
 // counted at the moment that is worst for us: running as soon as it may run, standing still only when it surely does.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { LABELS } from '../../crds/names.ts';
 import type { NodeTask, NodeTaskStatus } from '../../crds/node-task.ts';
+import { isNotFound } from '../../kube/api-error.ts';
 import { formatTime } from '../../kube/clock.ts';
+import { ignoring } from '../cluster/actions.ts';
 import type { Pod } from '../cluster/pod.ts';
 import { type AgentStep, type FakeNode, succeed } from './fake-node.ts';
+import { RESOURCE_TYPES } from '../cluster/types.ts';
 import type { SmallCluster } from './small-cluster.ts';
 
 /** Where in the saga something goes wrong. */
@@ -17,6 +21,15 @@ export type SagaPoint =
   | 'restored'
   | 'releasing';
 
+const RECEIVER = {
+  address: '10.0.0.2',
+  port: 40_001,
+  fingerprint: `sha256:${'ab'.repeat(32)}`,
+} as const;
+
+const LOOK_MILLIS = 20;
+const MAX_LOOKS = 250;
+
 export type Fault = () => Promise<void> | void;
 
 export class MigratedApplication {
@@ -25,10 +38,13 @@ export class MigratedApplication {
   /** both ran, or neither could ever run again */
   readonly violations: string[] = [];
   readonly history: string[] = [];
+  /** certificate that the target was told to let in */
+  sender: string | undefined;
   readonly #at: SagaPoint | undefined;
   readonly #fault: Fault;
   /** the agent of the point dies there: it reports nothing more about the task at hand */
   readonly #agentDies: boolean;
+  readonly #cluster: SmallCluster;
   #isReached = false;
   #isOver = false;
 
@@ -36,6 +52,7 @@ export class MigratedApplication {
     cluster: SmallCluster,
     fault?: { readonly at: SagaPoint; readonly does: Fault | 'agent dies' },
   ) {
+    this.#cluster = cluster;
     this.#at = fault?.at;
     this.#agentDies = fault?.does === 'agent dies';
     this.#fault = typeof fault?.does === 'function' ? fault.does : () => undefined;
@@ -91,14 +108,20 @@ export class MigratedApplication {
     const result = { ...done.result, resumedAt: new Date().toISOString() };
     switch (task.spec.type) {
       case 'Dump': {
-        const frozen = { state: 'Running', stage: 'frozen' } as const;
-        return this.#cut([{ state: 'Accepted' }, 'dumping', frozen, 'frozen', done]);
+        const { fingerprint } = RECEIVER;
+        const frozen = { state: 'Running', stage: 'frozen', transfer: { fingerprint } } as const;
+        const steps = this.#cut([{ state: 'Accepted' }, 'dumping', frozen, 'frozen', done]);
+        // The other side has it all before this one says so.
+        const arrived = async (): Promise<void> => await this.#arrive(done.result);
+        return [...steps.slice(0, -1), arrived, ...steps.slice(-1)];
       }
       case 'Restore': {
         const committed = { state: 'Running', stage: 'restoring-files', committed: true } as const;
         const restored = { ...done, result };
         return this.#cut([{ state: 'Accepted' }, 'restoring', committed, 'committed', restored]);
       }
+      case 'Receive':
+        return [{ state: 'Accepted' }, { state: 'Running', transfer: RECEIVER }];
       case 'Thaw':
       case 'DeleteBundle':
       case 'Verify':
@@ -119,6 +142,31 @@ export class MigratedApplication {
     this.#isReached = true;
     const lastHeardOf = formatTime(Date.now() - 3_600_000);
     return [...told, { state: 'Running', heartbeatTime: lastHeardOf }];
+  }
+
+  /** The agent of the other node reports what it received, if anything was sent to it by one that it was told of. */
+  async #arrive(result: NodeTaskStatus['result']): Promise<void> {
+    const receive = await this.#introduced();
+    if (receive?.status?.state === 'Running') {
+      const status = { ...receive.status, state: 'Succeeded', result };
+      const tasks = this.#cluster.server.client().resource<NodeTask>(RESOURCE_TYPES.nodeTasks);
+      await ignoring(isNotFound, tasks.mergePatchStatus(receive.metadata, { status }));
+    }
+  }
+
+  async #introduced(): Promise<NodeTask | undefined> {
+    for (let looks = 0; looks < MAX_LOOKS; looks++) {
+      const receive = this.#cluster.tasks().find(({ spec }) => spec.type === 'Receive');
+      if (receive?.spec.type !== 'Receive' || receive.spec.cancel === true) {
+        return undefined;
+      }
+      this.sender = receive.spec.receive.senderFingerprint;
+      if (this.sender !== undefined) {
+        return receive;
+      }
+      await sleep(LOOK_MILLIS);
+    }
+    return undefined;
   }
 
   #told({ spec }: NodeTask, { state, stage, committed }: NodeTaskStatus): void {

@@ -43,6 +43,7 @@ export function restoreFacts(changes: Partial<RestoreFacts> = {}): RestoreFacts 
     holders: [holder('node-b')],
     tasks: [],
     task: undefined,
+    receive: undefined,
     features: FEATURES,
     adoption: undefined,
     ...changes,

@@ -8,11 +8,14 @@ import type { ExecResult } from '../../container/cri-messages.ts';
 import type { FoundContainer } from '../../container/find-container.ts';
 import { ProcessHandle } from '../../container/process-handle.ts';
 import { TaskFailure } from '../../task-failure.ts';
+import { LocalSpace } from '../../transfer/local-space.ts';
 import { EnginePool } from '../engine-pool.ts';
 import type { StoreSession } from '../holder.ts';
 import type { Tools } from '../task-context.ts';
 
 export interface FakeNode {
+  /** node-a unless there are several */
+  readonly name?: string;
   /** scratch folder of the test */
   readonly folder: string;
   /** what plays the volume */
@@ -23,6 +26,8 @@ export interface FakeNode {
 
 export interface FakeToolsOptions extends Partial<Pick<FoundContainer, 'root' | 'mounts'>> {
   readonly rootfs?: RootfsWorker;
+  /** memory of the container */
+  readonly anonymousBytes?: number;
   /** the holder dies when this aborts */
   readonly holderGone?: AbortSignal;
   /** what commands in containers come to; all of them are noted in {@link commandsFile}; default: they succeed */
@@ -40,11 +45,13 @@ export function fakeTools(
   const engine = join(import.meta.dirname, 'fake-engine.ts');
   const engines = new EnginePool([process.execPath, engine, scenarioFile(node)], () => undefined);
   return {
-    nodeName: 'node-a',
+    nodeName: node.name ?? 'node-a',
     version: 'test',
     stateFolder: node.folder,
     nodeRoot: '',
     engines,
+    podAddress: '127.0.0.1',
+    localSpace: new LocalSpace(join(node.folder, 'transfer')),
     rootfs: options.rootfs ?? { run: () => Promise.reject(new Error('no rootfs in this test')) },
     findContainer: ({ name, imageID }) =>
       Promise.resolve(fakeContainer(node, name, imageID, options)),
@@ -83,7 +90,7 @@ function fakeContainer(
     cgroup: {
       freezerFile: freezerFile(node),
       memoryLimitBytes: undefined,
-      anonymousBytes: 1000,
+      anonymousBytes: options.anonymousBytes ?? 1000,
       pidsLimit: undefined,
     },
     mounts: options.mounts ?? [],

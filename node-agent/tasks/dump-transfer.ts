@@ -1,0 +1,75 @@
+// A dump whose bundle goes straight to the target's agent. The way is open before anything is frozen; what is written on
+// this node's disk in between goes as soon as the target has it, or will not get it.
+import type { TaskResult } from '../../crds/node-task.ts';
+import { MANIFEST_FILE } from '../bundle/layout.ts';
+import { MAX_MANIFEST_BYTES } from '../bundle/manifest.ts';
+import { Staging } from '../bundle/staging.ts';
+import { makeIdentity } from '../transfer/certificate.ts';
+import { connectToPeer } from '../transfer/connect.ts';
+import { assertLocalRoom } from '../transfer/local-space.ts';
+import { PagesFollower } from '../transfer/pages-follower.ts';
+import { Sender } from '../transfer/sender.ts';
+import { TaskFailure } from '../task-failure.ts';
+import { byteCounter } from './byte-counter.ts';
+import type { HeldContainers } from './containers.ts';
+import type { DumpContext } from './dump.ts';
+import { finishBundle } from './dump-bundle.ts';
+import { saveProcesses } from './dump-processes.ts';
+import { runPreHooks } from './hooks/dump-hooks.ts';
+
+export type Transfer = NonNullable<DumpContext['spec']['dump']['transfer']>;
+
+/** @throws TaskFailure; whoever undoes the dump lets the source go on and removes what is here */
+export async function dumpToPeer(
+  context: DumpContext,
+  containers: HeldContainers,
+  transfer: Transfer,
+): Promise<TaskResult> {
+  const { tools, uid, journal } = context;
+  await journal.note('staging');
+  await using folder = await tools.localSpace.create(uid);
+  const expectedBytes = containers.anonymousBytes;
+  await assertLocalRoom(folder, expectedBytes, tools.nodeName);
+  await using sender = await openWay(context, transfer);
+  await sender.offer(expectedBytes);
+  const origin = { node: tools.nodeName, taskUid: uid, bundleName: 'bundle' };
+  await using staging = await Staging.create(folder.directory, origin);
+  await runPreHooks(context);
+  const enginePid = (): number | undefined => journal.facts.engine?.pid;
+  const { directory } = staging;
+  await using follower = new PagesFollower({ directory, sender, enginePid });
+  const { signal } = follower;
+  const saved = await saveProcesses(context, containers, staging, signal);
+  const followedBytes = await follower.finish();
+  await finishBundle(context, {
+    containers,
+    staging,
+    saved,
+    signal,
+    digests: async (bytesTotal) => {
+      const counter = byteCounter(context.progress, 'sending');
+      counter.onStart(bytesTotal);
+      counter.onBytes(followedBytes);
+      return await sender.sendTree(staging.directory, counter.onBytes);
+    },
+  });
+  await sender.finish(await staging.directory.readFile(MANIFEST_FILE, MAX_MANIFEST_BYTES));
+  await tools.localSpace.remove(uid);
+  const { result } = journal.facts;
+  if (result === undefined) {
+    throw new TaskFailure('AgentRestarted', 'the journal does not know the sealed bundle');
+  }
+  return result;
+}
+
+/** Says who we are, by the API server, and knocks. */
+async function openWay(
+  { progress, signal }: DumpContext,
+  { bandwidthBytes, ...endpoint }: Transfer,
+): Promise<Sender> {
+  progress.stage('connecting');
+  const identity = makeIdentity();
+  progress.transfer({ fingerprint: identity.fingerprint });
+  const socket = await connectToPeer(endpoint, identity, signal);
+  return new Sender({ socket, signal, bytesPerSecond: bandwidthBytes });
+}

@@ -1,0 +1,145 @@
+// A connection between two agents: frames both ways, a sign of life every two seconds, an end to silence.
+import { once } from 'node:events';
+import type { TLSSocket } from 'node:tls';
+import { messageOf, TaskFailure } from '../task-failure.ts';
+import {
+  ALIVE_MILLIS,
+  FRAME,
+  type Frame,
+  type FrameKind,
+  frameHeader,
+  FrameParser,
+} from './frames.ts';
+
+const SILENCE_MILLIS = 15_000;
+const GOODBYE_MILLIS = 2_000;
+
+export interface PeerStreamOptions {
+  readonly socket: TLSSocket;
+  /** its abort cuts the connection */
+  readonly signal: AbortSignal;
+  /** without a word for so long the other side counts as gone */
+  readonly silenceMillis?: number;
+}
+
+export class PeerStream implements AsyncDisposable {
+  readonly #socket: TLSSocket;
+  readonly #signal: AbortSignal;
+  readonly #silenceMillis: number;
+  readonly #timer: NodeJS.Timeout;
+  readonly #onAbort = (): void => this.#cut(this.#signal.reason);
+  /** since when we have been waiting for the other side; a reader that is busy itself must not judge it */
+  #waitingSince: number | undefined;
+  #failure: unknown;
+
+  constructor({ socket, signal, silenceMillis = SILENCE_MILLIS }: PeerStreamOptions) {
+    this.#socket = socket;
+    this.#signal = signal;
+    this.#silenceMillis = silenceMillis;
+    socket.on('error', (error) => (this.#failure ??= cutOff(messageOf(error))));
+    signal.addEventListener('abort', this.#onAbort);
+    if (signal.aborted) {
+      this.#onAbort();
+    }
+    this.#timer = setInterval(() => this.#beat(), Math.min(ALIVE_MILLIS, silenceMillis / 3));
+  }
+
+  /** Resolves when there is room for more. @throws TaskFailure TransferFailed */
+  async send(kind: FrameKind, content: Uint8Array | string = ''): Promise<void> {
+    const body = typeof content === 'string' ? Buffer.from(content) : content;
+    this.#assertOpen();
+    this.#socket.cork();
+    this.#socket.write(frameHeader(kind, body.byteLength));
+    const hasRoom = body.byteLength === 0 || this.#socket.write(body);
+    this.#socket.uncork();
+    if (!hasRoom) {
+      await this.#drained();
+    }
+  }
+
+  /** What the other side says, until it ends. @throws TaskFailure TransferFailed when it ends in the middle */
+  async *frames(): AsyncGenerator<Frame> {
+    const parser = new FrameParser();
+    const chunks = this.#socket[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+    for (;;) {
+      const { done, value } = await this.#next(chunks);
+      if (done === true) {
+        break;
+      }
+      for (const frame of parser.take(value)) {
+        if (frame.kind !== FRAME.alive) {
+          yield frame;
+        }
+      }
+    }
+    if (parser.incomplete) {
+      throw cutOff('it was closed in the middle');
+    }
+  }
+
+  async #next(chunks: AsyncIterator<Buffer>): Promise<IteratorResult<Buffer>> {
+    this.#waitingSince = performance.now();
+    try {
+      return await chunks.next();
+    } catch (error) {
+      throw this.#failure instanceof Error ? this.#failure : cutOff(messageOf(error));
+    } finally {
+      this.#waitingSince = undefined;
+    }
+  }
+
+  async #drained(): Promise<void> {
+    const closed = new AbortController();
+    const { signal } = closed;
+    try {
+      await Promise.race([
+        once(this.#socket, 'drain', { signal }),
+        once(this.#socket, 'close', { signal }),
+      ]);
+    } catch {
+      // Its error is told by the next line.
+    } finally {
+      closed.abort();
+    }
+    this.#assertOpen();
+  }
+
+  #assertOpen(): void {
+    if (this.#failure !== undefined || this.#socket.destroyed) {
+      throw this.#failure instanceof Error ? this.#failure : cutOff('it is closed');
+    }
+  }
+
+  #beat(): void {
+    const silentMillis = performance.now() - (this.#waitingSince ?? performance.now());
+    if (silentMillis > this.#silenceMillis) {
+      const facts = `the other agent was not heard of for ${Math.round(silentMillis / 1000)} s`;
+      this.#cut(new TaskFailure('TransferFailed', facts));
+    } else if (this.#socket.writable) {
+      this.#socket.write(frameHeader(FRAME.alive, 0));
+    }
+  }
+
+  #cut(reason: unknown): void {
+    this.#failure ??= reason;
+    this.#socket.destroy(reason instanceof Error ? reason : undefined);
+  }
+
+  /** Lets what was said last get through, for a moment. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#timer);
+    this.#signal.removeEventListener('abort', this.#onAbort);
+    if (!this.#socket.destroyed) {
+      const goodbye = AbortSignal.timeout(GOODBYE_MILLIS);
+      await new Promise<void>((resolve) => {
+        goodbye.addEventListener('abort', () => resolve());
+        this.#socket.end(() => resolve());
+      });
+    }
+    this.#socket.destroy();
+  }
+}
+
+function cutOff(why: string): TaskFailure {
+  return new TaskFailure('TransferFailed', `the connection between the agents broke: ${why}`);
+}

@@ -1,0 +1,235 @@
+// The target's side of a transfer: writes the files as they come, hashes them on the way, and says that it has them only
+// when every one is what the manifest says. Nothing is synchronised to the disk: what a crash loses is thawed at its source.
+import { createHash, type Hash } from 'node:crypto';
+import type { FileHandle } from 'node:fs/promises';
+import type { Directory } from '../bundle/directory.ts';
+import { MANIFEST_FILE } from '../bundle/layout.ts';
+import {
+  bundleBytes,
+  decodeManifest,
+  type Manifest,
+  manifestDigest,
+  type ManifestFile,
+} from '../bundle/manifest.ts';
+import { errnoOf, messageOf, TaskFailure } from '../task-failure.ts';
+import { FRAME, type Frame, type Offer } from './frames.ts';
+import { localFailure } from './local-space.ts';
+import type { PeerStream } from './peer-stream.ts';
+import { refusal } from './sender.ts';
+
+const WRITE_BYTES = 1 << 20;
+const MAX_DEPTH = 8;
+const MAX_FILES = 1_000_000;
+
+export interface ReceiverOptions {
+  /** empty; becomes the bundle */
+  readonly directory: Directory;
+  readonly stream: PeerStream;
+  /** @throws TaskFailure when there is no room for so many bytes */
+  readonly assertRoom: (expectedBytes: number) => Promise<void>;
+  readonly onStart: (bytesTotal: number) => void;
+  readonly onBytes: (bytes: number) => void;
+}
+
+export interface ReceivedBundle {
+  readonly digest: string;
+  readonly bytes: number;
+}
+
+/** @throws TaskFailure, after the other side was told why */
+export async function receiveBundle(options: ReceiverOptions): Promise<ReceivedBundle> {
+  const receiver = new Receiver(options);
+  try {
+    const received = await receiver.receive();
+    await options.stream.send(FRAME.stored);
+    return received;
+  } catch (error) {
+    const failure = localFailure(error, 'writing what is received');
+    const { code = 'TransferFailed' } = failure as Partial<TaskFailure>;
+    const told = JSON.stringify({ code, message: messageOf(failure) });
+    await options.stream.send(FRAME.failed, told).catch(() => undefined);
+    throw failure;
+  } finally {
+    await receiver.close();
+  }
+}
+
+class Receiver {
+  readonly #options: ReceiverOptions;
+  readonly #files = new Map<string, ManifestFile>();
+  #current: IncomingFile | undefined;
+
+  constructor(options: ReceiverOptions) {
+    this.#options = options;
+  }
+
+  async receive(): Promise<ReceivedBundle> {
+    for await (const frame of this.#options.stream.frames()) {
+      const received = await this.#take(frame);
+      if (received !== undefined) {
+        return received;
+      }
+    }
+    const facts = 'the other agent hung up before it had sent everything';
+    throw new TaskFailure('TransferFailed', facts);
+  }
+
+  async close(): Promise<void> {
+    await this.#current?.close();
+  }
+
+  async #take({ kind, content }: Frame): Promise<ReceivedBundle | undefined> {
+    switch (kind) {
+      case FRAME.offer:
+        return await this.#offered(content);
+      case FRAME.file:
+        await this.#endFile();
+        this.#current = await this.#beginFile(content.toString());
+        return undefined;
+      case FRAME.data:
+        this.#options.onBytes(content.length);
+        await this.#open.write(content);
+        return undefined;
+      case FRAME.manifest:
+        await this.#endFile();
+        return await this.#complete(content);
+      case FRAME.failed:
+        throw refusal(content);
+      case FRAME.ready:
+      case FRAME.stored:
+      case FRAME.alive:
+        return undefined;
+    }
+  }
+
+  async #offered(content: Buffer): Promise<undefined> {
+    const { version, expectedBytes } = JSON.parse(content.toString()) as Partial<Offer>;
+    if (version !== 1 || typeof expectedBytes !== 'number') {
+      throw new TaskFailure('TransferFailed', 'the other agent speaks another version');
+    }
+    await this.#options.assertRoom(expectedBytes);
+    this.#options.onStart(expectedBytes);
+    await this.#options.stream.send(FRAME.ready);
+    return undefined;
+  }
+
+  get #open(): IncomingFile {
+    if (this.#current === undefined) {
+      throw new TaskFailure('TransferFailed', 'the other agent sent bytes of no file');
+    }
+    return this.#current;
+  }
+
+  async #beginFile(path: string): Promise<IncomingFile> {
+    if (this.#files.size >= MAX_FILES || path === MANIFEST_FILE) {
+      throw new TaskFailure('BundleInvalid', `the bundle cannot have another file ${path}`);
+    }
+    return await IncomingFile.create(this.#options.directory, path);
+  }
+
+  async #endFile(): Promise<void> {
+    const file = this.#current;
+    if (file !== undefined) {
+      this.#files.set(file.path, await file.finish());
+      this.#current = undefined;
+    }
+  }
+
+  async #complete(text: Buffer): Promise<ReceivedBundle> {
+    const manifest = decodeManifest(text.toString());
+    compare(manifest, this.#files);
+    await this.#options.directory.writeFile(MANIFEST_FILE, text);
+    return { digest: manifestDigest(text), bytes: bundleBytes(manifest) + text.length };
+  }
+}
+
+/** As verifyBundle does it with a bundle on a store. @throws TaskFailure BundleCorrupt */
+function compare({ files }: Manifest, received: ReadonlyMap<string, ManifestFile>): void {
+  for (const { path, sizeBytes, sha256 } of files) {
+    const found = received.get(path);
+    if (found?.sizeBytes !== sizeBytes || found.sha256 !== sha256) {
+      const facts = `${path} did not arrive as it was sent: ${found?.sizeBytes ?? 'no'} bytes instead of ${sizeBytes}, sha256 ${found?.sha256}`;
+      throw new TaskFailure('BundleCorrupt', facts);
+    }
+  }
+  if (files.length !== received.size) {
+    const facts = `${received.size} files arrived, the manifest knows ${files.length}`;
+    throw new TaskFailure('BundleCorrupt', facts);
+  }
+}
+
+class IncomingFile {
+  readonly path: string;
+  readonly #directory: Directory;
+  readonly #root: Directory;
+  readonly #handle: FileHandle;
+  readonly #hash: Hash = createHash('sha256');
+  #pieces: Buffer[] = [];
+  #pending = 0;
+  #sizeBytes = 0;
+
+  private constructor(path: string, root: Directory, directory: Directory, handle: FileHandle) {
+    this.path = path;
+    this.#root = root;
+    this.#directory = directory;
+    this.#handle = handle;
+  }
+
+  static async create(root: Directory, path: string): Promise<IncomingFile> {
+    const names = path.split('/');
+    if (names.length > MAX_DEPTH) {
+      throw new TaskFailure('BundleInvalid', `the path ${path.slice(0, 80)}… is nested too deeply`);
+    }
+    let directory = root;
+    for (const name of names.slice(0, -1)) {
+      directory = await enter(directory, name, root);
+    }
+    const handle = await directory.create(names.at(-1) ?? '');
+    return new IncomingFile(path, root, directory, handle);
+  }
+
+  async write(piece: Buffer): Promise<void> {
+    this.#hash.update(piece);
+    this.#pieces.push(piece);
+    this.#pending += piece.length;
+    this.#sizeBytes += piece.length;
+    if (this.#pending >= WRITE_BYTES) {
+      await this.#flush();
+    }
+  }
+
+  async finish(): Promise<ManifestFile> {
+    await this.#flush();
+    await this.close();
+    return { path: this.path, sizeBytes: this.#sizeBytes, sha256: this.#hash.digest('hex') };
+  }
+
+  async close(): Promise<void> {
+    await this.#directory.closeFile(this.#handle);
+    if (this.#directory !== this.#root) {
+      await this.#directory.close();
+    }
+  }
+
+  async #flush(): Promise<void> {
+    const bytes = Buffer.concat(this.#pieces);
+    this.#pieces = [];
+    this.#pending = 0;
+    await this.#directory.on(() => this.#handle.writeFile(bytes));
+  }
+}
+
+async function enter(parent: Directory, name: string, root: Directory): Promise<Directory> {
+  try {
+    await parent.makeDirectory(name);
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') {
+      throw error;
+    }
+  }
+  const child = await parent.directory(name);
+  if (parent !== root) {
+    await parent.close();
+  }
+  return child;
+}
