@@ -99,13 +99,14 @@ const { store: _place, ...anyRestore } = restore;
 const specs: readonly NodeTaskSpec[] = [
   { ...shared, type: 'Dump', dump },
   { ...shared, type: 'Restore', restore },
-  { ...shared, type: 'Restore', restore: { ...restore, probe: { exec, timeoutSeconds: 30 } } },
   { ...shared, type: 'Dump', dump: { ...anyDump, transfer } },
   { ...shared, type: 'Restore', restore: { ...anyRestore, received: { taskUid: 'u-7' } } },
   { ...shared, type: 'Receive', receive: { pod, senderFingerprint: digest } },
   { ...shared, type: 'Thaw', thaw: { pod, containers } },
   { ...shared, type: 'DeleteBundle', deleteBundle: { store } },
   { ...shared, type: 'Verify', verify: { store, bundleDigest: digest } },
+  // Beyond one of each type: the other kind of probe.
+  { ...shared, type: 'Restore', restore: { ...restore, probe: { exec, timeoutSeconds: 30 } } },
 ];
 
 /** One of each type; together they have every field. */

@@ -291,12 +291,12 @@ export const REFUSED: readonly RefusedCase[] = [
 function thawOf(containerID: string): object {
   const containers = [{ name: 'main', containerID, imageID: '' }];
   const pod = { namespace: 'shop', name: 'redis', uid: 'u-1' };
-  const task = nodeTasks[2];
+  const task = nodeTasks.find(({ spec }) => spec.type === 'Thaw');
   return { ...task, spec: { ...task?.spec, thaw: { pod, containers } } };
 }
 
 function deleteOf(bundlePath: string): object {
-  const task = nodeTasks[3];
+  const task = nodeTasks.find(({ spec }) => spec.type === 'DeleteBundle');
   const spec = task?.spec;
   const deleteBundle =
     spec?.type === 'DeleteBundle'
