@@ -11,7 +11,7 @@ const DOCUMENT = fileURLToPath(new URL('../../docs/performance.md', import.meta.
 const PICTURES = fileURLToPath(new URL('../../docs/performance/', import.meta.url));
 const BEGIN = '<!-- measured: begin -->';
 const END = '<!-- measured: end -->';
-const DRAWN: readonly Measure[] = ['gap', 'durable', 'answer'];
+const DRAWN: readonly Measure[] = ['gap', 'durable', 'coldAnswer'];
 
 export interface Circumstances {
   readonly rounds: number;

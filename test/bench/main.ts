@@ -10,7 +10,7 @@ import { enterPrivateNamespaces } from '../victims/private-namespaces.ts';
 import { type BenchCase, CASES, describeCase, type Extent } from './cases.ts';
 import { versionOf, writeDocument } from './document.ts';
 import { criuEngine, type Engine, findCriu, ours } from './engines.ts';
-import { measureDump, measureRestore } from './measure.ts';
+import { measureDump, measureRestore, RESTORES } from './measure.ts';
 import type { EngineName, Figures } from './measures.ts';
 import { line, type Row, rows, table } from './report.ts';
 import { describeVerdict, testRestarts } from './restart-tester.ts';
@@ -76,7 +76,7 @@ async function measure(
       const figures = await attempt(what, () => take(engine, subject, directory));
       if (!figures) continue;
       results[engine.name].push(figures);
-      if (name === 'restore') restored[engine.name]++;
+      if (name === 'restore') restored[engine.name] += RESTORES;
     }
   }
   return rows(subject, results);
@@ -114,7 +114,7 @@ function introduce(criu: CriuProgram | undefined, directory: string): void {
   );
   say('ours: the warm engine process that the agent keeps, from the task to its durable result');
   if (criu) say('criu: its command, `sync -f` behind it, its kernel probe cached');
-  say('answers: ours are restored from the disk, criu its images from the page cache');
+  say('answers: with the images of both on the disk (another node), and of both in memory');
 }
 
 async function main(directory: string): Promise<void> {

@@ -5,6 +5,7 @@ import { buildVictim, startVictim, type Victim, watch } from '../victims/victim.
 import type { BenchCase } from './cases.ts';
 import { type Engine, settle } from './engines.ts';
 import type { Figures } from './measures.ts';
+import { forgetPages, readPages } from './page-cache.ts';
 
 const QUIET_MILLIS = 200;
 const ANSWER_MILLIS = 60_000;
@@ -53,8 +54,14 @@ export async function measureDump(
   });
 }
 
+/** Where the images are when the restore begins: on another node they are on the disk for whoever wrote them. */
+const PLACES = { coldAnswer: forgetPages, warmAnswer: readPages } as const;
+
+/** How often {@link measureRestore} restores. */
+export const RESTORES = Object.keys(PLACES).length;
+
 /**
- * Dump and end, then restore: from the request until the program's first own word.
+ * Dump and end, then restore: from the request until the program's first own word, once for each place of the images.
  *
  * @throws Error when the restored memory is not the same
  */
@@ -63,18 +70,31 @@ export async function measureRestore(
   subject: BenchCase,
   directory: string,
 ): Promise<Figures> {
+  return {
+    coldAnswer: await answerOf(engine, subject, directory, 'coldAnswer'),
+    warmAnswer: await answerOf(engine, subject, directory, 'warmAnswer'),
+  };
+}
+
+async function answerOf(
+  engine: Engine,
+  subject: BenchCase,
+  directory: string,
+  place: keyof typeof PLACES,
+): Promise<number> {
   using victim = await startLoad(subject);
   return await withImages(directory, async (imagesDir) => {
     settle(directory);
     await engine.dump(victim.pid, imagesDir, false);
     settle(directory);
+    PLACES[place](imagesDir);
     const askedAtSeconds = await engine.restore(imagesDir);
     using restored = watch(victim.pid, victim.dir, join(victim.dir, 'out'));
     const answer = await firstWord(restored, askedAtSeconds);
     restored.signal('SIGUSR2');
     const checksum = await restored.waitForLine(/^checksum/);
     if (checksum !== 'checksum same') throw new Error(`${engine.name} restored other memory`);
-    return { answer };
+    return answer;
   });
 }
 
