@@ -35,11 +35,12 @@ function define(kind: string, shortName: string): Kind {
 export const CHECKPOINT = define('Checkpoint', 'chk');
 export const RESTORE = define('Restore', 'rst');
 export const MIGRATION = define('Migration', 'mig');
+export const GROUP_KIND = define('CheckpointGroup', 'chkg');
 export const SCHEDULE = define('CheckpointSchedule', 'chks');
 export const STORE = define('CheckpointStore', 'chkst');
 
 /** Kinds that `status` lists and that can be named on the command line. */
-export const LISTED_KINDS: readonly Kind[] = [CHECKPOINT, RESTORE, MIGRATION, SCHEDULE];
+export const LISTED_KINDS: readonly Kind[] = [CHECKPOINT, GROUP_KIND, RESTORE, MIGRATION, SCHEDULE];
 
 /** An object of the command line, `checkpoint/redis-1`. */
 export interface NamedObject {

@@ -1,6 +1,7 @@
 // The closed sets of condition types and reasons, with what each means and what the user can do about it.
 // Messages of conditions end with that advice, and the documentation is made from it.
 import { FAILURE } from './failure-reasons.ts';
+import { GROUP_FAILURE, GROUP_PROGRESS, GROUP_SUCCESS } from './group-reasons.ts';
 import {
   MIGRATION_FAILURE,
   MIGRATION_PROGRESS,
@@ -44,6 +45,9 @@ export const MIGRATION_CONDITIONS = [
   'Failed',
 ] as const;
 export type MigrationConditionType = (typeof MIGRATION_CONDITIONS)[number];
+
+export const GROUP_CONDITIONS = ['Accepted', 'Prepared', 'Stored', 'Ready', 'Failed'] as const;
+export type GroupConditionType = (typeof GROUP_CONDITIONS)[number];
 
 export const STORE_CONDITIONS = ['Ready'] as const;
 export type StoreConditionType = (typeof STORE_CONDITIONS)[number];
@@ -135,10 +139,10 @@ const SUCCESS = define('success', {
   NotFailed: ['no failure', ''],
 });
 
-const ALL_PROGRESS = { ...PROGRESS, ...MIGRATION_PROGRESS };
+const ALL_PROGRESS = { ...PROGRESS, ...MIGRATION_PROGRESS, ...GROUP_PROGRESS };
 const ALL_WAITING = { ...WAITING, ...MIGRATION_WAITING };
-const ALL_SUCCESS = { ...SUCCESS, ...MIGRATION_SUCCESS };
-const ALL_FAILURE = { ...FAILURE, ...MIGRATION_FAILURE };
+const ALL_SUCCESS = { ...SUCCESS, ...MIGRATION_SUCCESS, ...GROUP_SUCCESS };
+const ALL_FAILURE = { ...FAILURE, ...MIGRATION_FAILURE, ...GROUP_FAILURE };
 
 export const REASONS = {
   ...ALL_PROGRESS,

@@ -6,6 +6,7 @@ import { CHECKPOINT_DEFAULTS } from './checkpoint.ts';
 import { SCHEDULE_DEFAULTS } from './checkpoint-schedule.ts';
 import { MIGRATION_DEFAULTS } from './migration.ts';
 import { RESTORE_DEFAULTS } from './restore.ts';
+import { completeGroup, shortGroup } from './testing/group-samples.ts';
 import { completeMigrations, shortMigration } from './testing/migration-samples.ts';
 import { nodeTasks } from './testing/node-task-samples.ts';
 import { REFUSED } from './testing/refused.ts';
@@ -41,6 +42,7 @@ const KINDS = [
     short: 'rst',
     samples: [shortRestore, completeRestore, execProbedRestore, adoptingRestore, rewindingRestore],
   },
+  { file: 'checkpoint-group.yaml', short: 'chkg', samples: [shortGroup, completeGroup] },
   { file: 'checkpoint-schedule.yaml', short: 'chks', samples: [shortSchedule, completeSchedule] },
   { file: 'migration.yaml', short: 'mig', samples: [shortMigration, ...completeMigrations] },
   { file: 'checkpoint-store.yaml', short: 'chkst', samples: [shortStore, completeStore] },

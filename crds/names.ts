@@ -65,6 +65,8 @@ export const FINALIZERS = {
   checkpoint: `${GROUP}/bundle`,
   /** on Restores: an unfinished placeholder pod is removed first */
   restore: `${GROUP}/placeholder`,
+  /** on CheckpointGroups: none of their pods stays stopped */
+  group: `${GROUP}/none-stopped`,
   /** on Migrations: one of source and target runs first */
   migration: `${GROUP}/exactly-one`,
 } as const;

@@ -9,12 +9,13 @@ import type { Resource } from '../kube/resource.ts';
 import type { Selection } from '../kube/resource-types.ts';
 import { isFinishedCheckpoint } from './checkpoint/facts.ts';
 import { CheckpointReconciler } from './checkpoint/reconciler.ts';
+import { GroupReconciler } from './checkpoint-group/reconciler.ts';
 import { ScheduleReconciler } from './checkpoint-schedule/reconciler.ts';
 import { StoreReconciler } from './checkpoint-store/reconciler.ts';
 import {
   hasRole,
+  madeByKey,
   makerKey,
-  migrationKey,
   ownerKey,
   ownKey,
   queuedBehind,
@@ -84,6 +85,7 @@ function clusterResources(client: Client): ClusterResources {
   return {
     checkpoints: client.resource(RESOURCE_TYPES.checkpoints),
     restores: client.resource(RESOURCE_TYPES.restores),
+    checkpointGroups: client.resource(RESOURCE_TYPES.checkpointGroups),
     checkpointSchedules: client.resource(RESOURCE_TYPES.checkpointSchedules),
     migrations: client.resource(RESOURCE_TYPES.migrations),
     checkpointStores: client.resource(RESOURCE_TYPES.checkpointStores),
@@ -115,6 +117,7 @@ function listWatches(resources: ClusterResources, { onWatchError }: ManagerOptio
   return {
     checkpoints: watch(resources.checkpoints),
     restores: watch(resources.restores),
+    groups: watch(resources.checkpointGroups),
     schedules: watch(resources.checkpointSchedules),
     migrations: watch(resources.migrations),
     stores: watch(resources.checkpointStores),
@@ -155,8 +158,8 @@ function controllers(view: ClusterView, watches: Watches, options: ManagerOption
     hooks,
   });
   migration.watches(migrations, ownKey);
-  migration.watches(checkpoints, migrationKey);
-  migration.watches(restores, migrationKey);
+  migration.watches(checkpoints, madeByKey('Migration'));
+  migration.watches(restores, madeByKey('Migration'));
 
   const store = new Controller({
     name: 'checkpoint-store',
@@ -183,11 +186,25 @@ function controllers(view: ClusterView, watches: Watches, options: ManagerOption
   sweep.watches(checkpoints, tasksOf(tasks));
   sweep.watches(restores, tasksOf(tasks));
 
+  const [group, holder] = otherControllers(view, watches, options);
+  return [checkpoint, restore, migration, group, store, schedule, sweep, holder] as const;
+}
+
+function otherControllers(view: ClusterView, watches: Watches, options: ManagerOptions) {
+  const { listener, hooks = {} } = options;
+  const group = new Controller({
+    name: 'checkpoint-group',
+    reconciler: new GroupReconciler(view, listener),
+    hooks,
+  });
+  group.watches(watches.groups, ownKey);
+  group.watches(watches.checkpoints, madeByKey('CheckpointGroup'));
+
   const holder = new Controller({
     name: 'holder',
     reconciler: new HolderReconciler(view),
     hooks,
   });
-  holder.watches(pods, (pod) => (hasRole(pod, 'holder') ? ownKey(pod) : []));
-  return [checkpoint, restore, migration, store, schedule, sweep, holder] as const;
+  holder.watches(watches.pods, (pod) => (hasRole(pod, 'holder') ? ownKey(pod) : []));
+  return [group, holder] as const;
 }

@@ -21,7 +21,7 @@ import {
   hasFinalizer,
   isAccepted,
   isFinishedCheckpoint,
-  isOfMigration,
+  isFreezeEnded,
   isOwner,
   isTransferred,
   maybeFrozen,
@@ -217,7 +217,7 @@ function limitOfFreeze(
       ? {
           untilStoredMillis: Math.max(1, deadlineMillis(checkpoint) - nowMillis),
           // A Migration ends the freeze in time, one way or the other.
-          forGood: checkpoint.spec.afterDump === 'Stop' && !isOfMigration(checkpoint),
+          forGood: checkpoint.spec.afterDump === 'Stop' && !isFreezeEnded(checkpoint),
         }
       : undefined,
   });

@@ -118,13 +118,19 @@ export function deadlineMillis(checkpoint: Checkpoint): number {
 }
 
 /** Whether a Migration made it. */
-export function isOfMigration({ metadata }: Checkpoint): boolean {
-  return (
-    metadata.ownerReferences?.some(
-      ({ apiVersion, kind, controller }) =>
-        apiVersion === API_VERSION && kind === 'Migration' && controller === true,
-    ) ?? false
-  );
+export function isOfMigration(checkpoint: Checkpoint): boolean {
+  return makerOf(checkpoint) === 'Migration';
+}
+
+/** Whether who made it ends the freeze in time. */
+export function isFreezeEnded(checkpoint: Checkpoint): boolean {
+  return isOfMigration(checkpoint) || makerOf(checkpoint) === 'CheckpointGroup';
+}
+
+function makerOf({ metadata }: Checkpoint): string | undefined {
+  return metadata.ownerReferences?.find(
+    ({ apiVersion, controller }) => apiVersion === API_VERSION && controller === true,
+  )?.kind;
 }
 
 export function isOwner(checkpoint: Checkpoint, task: NodeTask): boolean {

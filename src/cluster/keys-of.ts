@@ -19,13 +19,17 @@ export function ownerKey(kind: 'Checkpoint' | 'Restore'): (task: NodeTask) => re
   return ({ spec: { owner } }) => (owner.kind === kind ? [objectKey(owner)] : []);
 }
 
-/** The Migration that made a Checkpoint or Restore. */
-export function migrationKey({ metadata }: TypedObject): readonly string[] {
-  const owner = metadata.ownerReferences?.find(
-    ({ apiVersion, kind }) => apiVersion === API_VERSION && kind === 'Migration',
-  );
-  const { namespace } = metadata;
-  return owner === undefined ? [] : [objectKey({ namespace, name: owner.name })];
+/** The Migration or CheckpointGroup that made a Checkpoint or Restore. */
+export function madeByKey(
+  kind: 'Migration' | 'CheckpointGroup',
+): (object: TypedObject) => readonly string[] {
+  return ({ metadata }) => {
+    const owner = metadata.ownerReferences?.find(
+      (one) => one.apiVersion === API_VERSION && one.kind === kind,
+    );
+    const { namespace } = metadata;
+    return owner === undefined ? [] : [objectKey({ namespace, name: owner.name })];
+  };
 }
 
 export function hasRole(pod: Pod, role: PodRole): boolean {

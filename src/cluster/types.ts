@@ -1,5 +1,6 @@
 // Cluster objects besides pods that the controller reads, and where the API server keeps all of them.
 import type { Checkpoint } from '../../crds/checkpoint.ts';
+import type { CheckpointGroup } from '../../crds/checkpoint-group.ts';
 import type { CheckpointSchedule } from '../../crds/checkpoint-schedule.ts';
 import type { CheckpointStore } from '../../crds/checkpoint-store.ts';
 import {
@@ -89,6 +90,7 @@ function grouped(group: string, plural: string, namespaced: boolean): ResourceTy
 export const RESOURCE_TYPES = {
   checkpoints: ours('checkpoints'),
   restores: ours('restores'),
+  checkpointGroups: ours('checkpointgroups'),
   checkpointSchedules: ours('checkpointschedules'),
   migrations: ours('migrations'),
   checkpointStores: ours('checkpointstores'),
@@ -114,6 +116,7 @@ export const RESOURCE_TYPES = {
 export interface ClusterResources {
   readonly checkpoints: Resource<Checkpoint>;
   readonly restores: Resource<Restore>;
+  readonly checkpointGroups: Resource<CheckpointGroup>;
   readonly checkpointSchedules: Resource<CheckpointSchedule>;
   readonly migrations: Resource<Migration>;
   readonly checkpointStores: Resource<CheckpointStore>;

@@ -35,6 +35,7 @@ import { FakeNode } from './fake-node.ts';
 export const KINDS: readonly FakeKind[] = [
   { ...RESOURCE_TYPES.checkpoints, kind: 'Checkpoint' },
   { ...RESOURCE_TYPES.restores, kind: 'Restore' },
+  { ...RESOURCE_TYPES.checkpointGroups, kind: 'CheckpointGroup' },
   { ...RESOURCE_TYPES.checkpointSchedules, kind: 'CheckpointSchedule' },
   { ...RESOURCE_TYPES.migrations, kind: 'Migration' },
   { ...RESOURCE_TYPES.checkpointStores, kind: 'CheckpointStore' },

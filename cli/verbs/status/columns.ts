@@ -1,5 +1,6 @@
 // What `status` tells of each kind besides its state (pure). The same facts as the printer columns in crds/.
 import type { Checkpoint } from '../../../crds/checkpoint.ts';
+import type { CheckpointGroup } from '../../../crds/checkpoint-group.ts';
 import type {
   CheckpointSchedule,
   CheckpointScheduleStatus,
@@ -23,6 +24,10 @@ export const COLUMNS: Readonly<Record<string, readonly Column[]>> = {
     column<Checkpoint>('NODE', ({ status }) => status?.source?.node),
     column<Checkpoint>('SIZE', ({ status }) => status?.bundle?.size),
     column<Checkpoint>('FREEZE', ({ status }) => status?.timing?.freeze),
+  ],
+  CheckpointGroup: [
+    column<CheckpointGroup>('PODS', ({ status }) => status?.members?.length.toString()),
+    column<CheckpointGroup>('RELEASED', ({ status }) => status?.timing?.releasedAt),
   ],
   Migration: [
     column<Migration>('POD', ({ spec }) => spec.podRef.name),
