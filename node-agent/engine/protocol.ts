@@ -82,8 +82,8 @@ export interface CleanUpTask {
 export interface RewindTree extends SourceTree {
   /** of the saved tree */
   readonly imagesDir: string;
-  /** the files of the root file system will be as they were saved before the restore begins */
-  readonly filesPutBack: boolean;
+  /** mount points whose files will be as they were saved before the restore begins; `/` is the root file system */
+  readonly putBack: readonly string[];
 }
 
 /** Turns the root of each running tree into the placeholder that a restore needs, and ends everything below it. */

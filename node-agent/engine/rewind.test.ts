@@ -9,6 +9,7 @@ import { startContained } from '../../test/victims/confined.ts';
 import { dumpTask, type EngineEnd, startEngine } from '../../test/victims/engine-process.ts';
 import { enterPrivateNamespaces } from '../../test/victims/private-namespaces.ts';
 import { buildVictim, type Victim } from '../../test/victims/victim.ts';
+import { mountOf } from './rewind.ts';
 
 enterPrivateNamespaces();
 
@@ -21,7 +22,7 @@ async function save(t: TestContext, victim: Victim): Promise<string> {
 }
 
 async function rewind({ pid }: Victim, imagesDir: string, dryRun = false): Promise<EngineEnd> {
-  const trees = [{ name: 'victim', rootPid: pid, imagesDir, filesPutBack: false }];
+  const trees = [{ name: 'victim', rootPid: pid, imagesDir, putBack: [] }];
   return await startEngine({ type: 'rewind', trees, freezeLimitMillis: 0, dryRun }).ended;
 }
 
@@ -153,7 +154,7 @@ for (const at of ['seizing', 'preparing', 'frozen'] as const) {
     const { victim } = await startContained(buildVictim('counter'));
     t.after(() => victim[Symbol.dispose]());
     const imagesDir = await save(t, victim);
-    const trees = [{ name: 'victim', rootPid: victim.pid, imagesDir, filesPutBack: false }];
+    const trees = [{ name: 'victim', rootPid: victim.pid, imagesDir, putBack: [] }];
     for (const dryRun of [true, false]) {
       const engine = startEngine(
         { type: 'rewind', trees, freezeLimitMillis: 0, dryRun },
@@ -176,3 +177,55 @@ const commOf = ({ pid }: Victim): string => readFileSync(`/proc/${pid}/comm`, 'l
 const isProgram = (victim: Victim): boolean => victim.alive() && commOf(victim) === 'counter';
 const isPlaceholder = (victim: Victim): boolean =>
   victim.alive() && commOf(victim) === 'diapause-init';
+
+test('a port that the program listens on is free again, though connections to it were open', async (t) => {
+  const { victim } = await startContained(buildVictim('listener'), ['reuse']);
+  t.after(() => victim[Symbol.dispose]());
+  const imagesDir = await save(t, victim);
+  for (const round of ['round 1', 'round 1']) {
+    assert.equal(await ask(victim, /^round/), round);
+    const { rewound, failure } = await rewind(victim, imagesDir);
+    assert.ok(rewound, JSON.stringify(failure));
+    await restore(victim, imagesDir);
+  }
+  assert.equal(await ask(victim, /^round/), 'round 1');
+});
+
+test('a port on which a closed connection lingers is refused by name where it would stay taken', async (t) => {
+  const { victim } = await startContained(buildVictim('listener'));
+  t.after(() => victim[Symbol.dispose]());
+  const imagesDir = await save(t, victim);
+  assert.equal(await ask(victim, /^round/), 'round 1');
+  const { failure } = await rewind(victim, imagesDir);
+  assert.equal(failure?.code, 'PortLingers');
+  assert.match(failure.message, /port 8000/);
+  assert.equal(await ask(victim, /^round/), 'round 2', 'it goes on');
+});
+
+test('a program without any right goes back, too', async (t) => {
+  const words = ['--reuid', '1000', '--regid', '1000', '--clear-groups', '--bounding-set', '-all'];
+  const options = [...words, '--inh-caps', '-all', '--no-new-privs', buildVictim('counter')];
+  const { victim } = await startContained('setpriv', options);
+  t.after(() => victim[Symbol.dispose]());
+  const imagesDir = await save(t, victim);
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  const later = countIn(await ask(victim, COUNT));
+  const { rewound, failure } = await rewind(victim, imagesDir);
+  assert.ok(rewound, JSON.stringify(failure));
+  await restore(victim, imagesDir);
+  assert.ok(countIn(await ask(victim, COUNT)) < later);
+  assert.match(readFileSync(`/proc/${victim.pid}/status`, 'latin1'), /^Uid:\s*1000\s/m);
+});
+
+test('a file lies on the innermost mount above it', () => {
+  const points = ['/', '/data', '/data/cache', '/da'];
+  for (const [path, point] of [
+    ['/etc/passwd', '/'],
+    ['/data', '/data'],
+    ['/data/x', '/data'],
+    ['/data/cache/x', '/data/cache'],
+    ['/database', '/'],
+  ] as const) {
+    assert.equal(mountOf(path, points), point, path);
+  }
+});

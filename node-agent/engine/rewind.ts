@@ -3,6 +3,7 @@
 // containers' end.
 import { type Finding, RefusedError } from './finding.ts';
 import { HeldApplication } from './held-application.ts';
+import { readMounts } from './linux/procfs/mountinfo.ts';
 import { SIGNAL, sendSignal } from './linux/signals.ts';
 import type { RewindResult, RewindTask, RewindTree } from './protocol.ts';
 import type { Reporter } from './reporter.ts';
@@ -13,10 +14,12 @@ import { clearPlaceholder, releasePlaceholder } from './rewind/clear-placeholder
 import { OpenConnections } from './rewind/connections.ts';
 import { awaitFreeIds, idsOf, takenBesides } from './rewind/free-pids.ts';
 import { judgeRoot } from './rewind/judge.ts';
+import { judgePorts, portsInUse } from './rewind/lingering.ts';
 import { rootFacts, wantedStreams } from './rewind/root-facts.ts';
+import { SavedFiles } from './state/files/saved-files.ts';
 import type { TracedProcess } from './tracee/traced-process.ts';
 
-/** Of files that are put back between this half and the other: what they are like now does not matter. */
+/** Told of files; what those are like that are put back between this half and the other does not matter. */
 const PUT_BACK: ReadonlySet<string> = new Set([
   'FileMissing',
   'FileModeChanged',
@@ -77,11 +80,20 @@ function openTree(tree: RewindTree, stack: DisposableStack): TreeToRewind {
   return { tree, saved };
 }
 
-function findingsOf({ name, filesPutBack }: RewindTree, saved: OpenedTree): Finding[] {
+function findingsOf({ name, putBack, rootPid }: RewindTree, saved: OpenedTree): Finding[] {
+  const points = readMounts(rootPid).map(({ point }) => point);
   return saved
     .check()
-    .filter(({ code }) => !(filesPutBack && PUT_BACK.has(code)))
+    .filter(
+      ({ code, object }) => !(PUT_BACK.has(code) && putBack.includes(mountOf(object, points))),
+    )
     .map((finding) => ({ ...finding, tree: name }));
+}
+
+/** The mount point that a path lies on. */
+export function mountOf(path: string, points: readonly string[]): string {
+  const above = points.filter((point) => path === point || path.startsWith(`${point}/`));
+  return above.reduce((longest, point) => (point.length > longest.length ? point : longest), '/');
 }
 
 function refuse(findings: readonly Finding[], reporter: Reporter): void {
@@ -94,10 +106,12 @@ function judge({ tree, saved }: TreeToRewind, application: HeldApplication): Fin
   if (taken !== undefined) throw new PidTakenError(taken);
   const root = rootOf(tree, application);
   const facts = rootFacts(root, application.processes);
-  return judgeRoot(saved.tree, wantedStreams(saved.images), facts).map((finding) => ({
-    ...finding,
-    tree: tree.name,
-  }));
+  const { entries } = new SavedFiles(saved.images);
+  const sockets = [...entries.values()].flatMap(({ isk }) => isk ?? []);
+  return [
+    ...judgeRoot(saved.tree, wantedStreams([...entries.values()]), facts),
+    ...judgePorts(sockets, portsInUse(root.pid)),
+  ].map((finding) => ({ ...finding, tree: tree.name }));
 }
 
 function rootOf({ rootPid, name }: RewindTree, { tracer }: HeldApplication): TracedProcess {

@@ -36,9 +36,9 @@ export async function rewindProcesses(context: RestoreContext, work: RestoreWork
   for (const container of containers.all) {
     const folder = folders.use(await work.bundle.directory(container.name));
     const images = folders.use(await folder.directory(CONTAINER_FILES.images));
-    const filesPutBack = mustPutBack(work.manifest, container, context.tools.nodeRoot);
+    const putBack = putBackMounts(work.manifest, container, context.tools.nodeRoot);
     const { name, process } = container;
-    trees.push({ name, rootPid: process.pid, imagesDir: images.externalPath, filesPutBack });
+    trees.push({ name, rootPid: process.pid, imagesDir: images.externalPath, putBack });
   }
   const task = { type: 'rewind', trees } as const;
   await runEngine(context, work, {
@@ -89,17 +89,27 @@ function explain(error: unknown): unknown {
     : error;
 }
 
-/** @throws TaskFailure when the bundle has files for a root whose own changes cannot be told */
-function mustPutBack({ files }: Manifest, container: FoundContainer, nodeRoot: string): boolean {
+/**
+ * Mount points of a container whose files the bundle has.
+ *
+ * @throws TaskFailure when it has files for a root whose own changes cannot be told
+ */
+export function putBackMounts(
+  { files, containers }: Pick<Manifest, 'files' | 'containers'>,
+  container: FoundContainer,
+  nodeRoot: string,
+): string[] {
   const { name, root } = container;
+  const saved = containers.find((one) => one.name === name)?.emptyDirs ?? [];
+  const volumes = saved.map(({ mountPoint }) => mountPoint);
   if (!files.some(({ path }) => path === `${name}/${CONTAINER_FILES.rootfsDiff}`)) {
-    return false;
+    return volumes;
   }
   if (rootLayers(container, nodeRoot) === undefined) {
     const facts = `container ${name}: its root file system is ${root.fsType}, so files made since cannot be told from those of the image`;
     throw new TaskFailure('Unsupported', facts);
   }
-  return true;
+  return ['/', ...volumes];
 }
 
 /**

@@ -1,7 +1,6 @@
 // What exec(2) keeps and a placeholder in a new container would not have: taken away, so that a restore begins with the same.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { SYS } from '../arch/x86-64.ts';
-import { check } from '../linux/error.ts';
 import { allocate, syscall } from '../linux/ffi.ts';
 import { childPids } from '../linux/procfs/read.ts';
 import { SIGNAL, sendSignal } from '../linux/signals.ts';
@@ -22,6 +21,7 @@ const MASK_BYTES = 8;
 const SIG_IGN = 1n;
 const TIMERS = [0, 1, 2] as const;
 const ITIMERVAL_BYTES = 32;
+const RLIMIT_BYTES = 16;
 const DEFAULT_UMASK = 0o022;
 const PR_SET_CHILD_SUBREAPER = 36;
 /** WNOHANG | __WALL */
@@ -53,6 +53,7 @@ export function clearPlaceholder(process: TracedProcess, saved: SavedProcess): v
   batch.must(SYS.chdir, batch.text('/'));
   batch.must(SYS.prctl, PR_SET_CHILD_SUBREAPER, 0);
   batch.must(SYS.personality, 0);
+  raiseLimits(batch, saved);
   batch.run();
   reapAll(process);
   giveFromOutside(pid, saved);
@@ -82,19 +83,33 @@ function reapAll(process: TracedProcess): void {
   });
 }
 
-/** What the process itself may no longer have the right to. */
-function giveFromOutside(pid: number, { core }: SavedProcess): void {
+/** A low limit would be in the way of the restore, which sets the saved ones last. */
+function raiseLimits(batch: RemoteBatch, { core }: SavedProcess): void {
   core.tc?.rlimits?.rlimits.forEach(({ max }, resource) => {
-    memory.words[0] = max;
-    memory.words[1] = max;
-    check(syscall(SYS.prlimit64, pid, resource, memory.address, 0), 'prlimit64', { pid });
+    const limit = Buffer.alloc(RLIMIT_BYTES);
+    limit.writeBigUInt64LE(max, 0);
+    limit.writeBigUInt64LE(max, 8);
+    batch.call(SYS.prlimit64, 0, resource, batch.bytes(limit), 0);
   });
+}
+
+/**
+ * What the process itself may no longer have the right to. An engine without the right to do so leaves it: the restore
+ * tells what it cannot set.
+ */
+function giveFromOutside(pid: number, { core }: SavedProcess): void {
   memory.words.fill(0n, 0, SCHED_ATTR_BYTES / 8);
   memory.view.setUint32(0, SCHED_ATTR_BYTES, true);
-  check(syscall(SYS.sched_setattr, pid, memory.address, 0), 'sched_setattr', { pid });
-  check(syscall(SYS.ioprio_set, IOPRIO_WHO_PROCESS, pid, 0), 'ioprio_set', { pid });
+  syscall(SYS.sched_setattr, pid, memory.address, 0);
+  syscall(SYS.ioprio_set, IOPRIO_WHO_PROCESS, pid, 0);
   const score = core.tc?.oomScoreAdj;
-  if (score !== undefined) writeFileSync(`/proc/${pid}/oom_score_adj`, String(score));
+  const file = `/proc/${pid}/oom_score_adj`;
+  if (score === undefined || readFileSync(file, 'latin1').trim() === String(score)) return;
+  try {
+    writeFileSync(file, String(score));
+  } catch {
+    // Lower than it is now: CAP_SYS_RESOURCE.
+  }
 }
 
 /** Lets it go; resolves when it waits as PID 1 of a placeholder does. */

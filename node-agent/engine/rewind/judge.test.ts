@@ -26,6 +26,7 @@ const RUNNING: RootFacts = {
   },
   securebits: 0,
   filters: [],
+  hardLimits: [10n, 20n],
   ownsRoot: true,
   streams: ['own', 'pipe', 'pipe'],
 };
@@ -38,7 +39,8 @@ const CREDS = {
 
 /** Only what is looked at. */
 function savedTree(creds: Partial<typeof CREDS> = {}, filters: FilterChain = []): SavedTree {
-  const core = { threadCore: { creds: { ...CREDS, ...creds } } };
+  const rlimits = { rlimits: [10n, 20n].map((max) => ({ cur: 1n, max })) };
+  const core = { tc: { rlimits }, threadCore: { creds: { ...CREDS, ...creds } } };
   const pstree = { pid: 1, ppid: 0, pgid: 1, sid: 1, threads: [1] };
   return {
     processes: [{ pid: 1, pstree, core, threads: [{ tid: 1, core, filters }] }],
@@ -124,6 +126,13 @@ const CASES: readonly (readonly [string, SavedTree, RootFacts, readonly string[]
   ],
   ['another session', savedTree(), withStatus({ nsSids: [900, 0] }), ['SessionChanged']],
   ['another group', savedTree(), withStatus({ nsPgids: [900, 9] }), ['SessionChanged']],
+  [
+    'a limit lowered for good',
+    savedTree(),
+    { ...RUNNING, hardLimits: [10n, 19n] },
+    ['LimitLowered'],
+  ],
+  ['a limit raised', savedTree(), { ...RUNNING, hardLimits: [11n, 20n] }, []],
   ['chroot', savedTree(), { ...RUNNING, ownsRoot: false }, ['RootDirectoryChanged']],
 ];
 

@@ -20,6 +20,8 @@ export interface RootFacts {
   >;
   readonly securebits: number;
   readonly filters: FilterChain;
+  /** hard limits, in the order of RLIMIT_* */
+  readonly hardLimits: readonly bigint[];
   /** its root directory is that of its mount namespace */
   readonly ownsRoot: boolean;
   /** by number, 0 to 2 */
@@ -47,11 +49,15 @@ export function judgeRoot(
   const found: Finding[] = [];
   const refuse = (code: string, object: string): unknown =>
     found.push(refusal(code, pid, object, ADVICE));
-  const creds = core.threadCore?.creds;
-  for (const object of creds ? differences(creds, now) : []) refuse('CredentialsChanged', object);
+  for (const object of differences(core.threadCore?.creds, now)) {
+    refuse('CredentialsChanged', object);
+  }
   const chains = processes.flatMap(({ threads }) => threads.map(({ filters }) => filters));
   if (!chains.every((chain) => beginsWith(chain, now.filters))) {
     refuse('SeccompChanged', 'seccomp filters: it has installed some since');
+  }
+  for (const object of loweredLimits(core.tc?.rlimits?.rlimits, now.hardLimits)) {
+    refuse('LimitLowered', object);
   }
   const [sid, pgid] = [now.status.nsSids.at(-1), now.status.nsPgids.at(-1)];
   if (sid !== pstree.sid || pgid !== pstree.pgid) {
@@ -71,12 +77,26 @@ export function judgeRoot(
   return found;
 }
 
+/** A hard limit that was lowered stays so. */
+function loweredLimits(
+  saved: readonly { readonly max: bigint }[] | undefined,
+  present: readonly bigint[],
+): string[] {
+  return (saved ?? []).flatMap(({ max }, resource) => {
+    const now = present[resource];
+    return now === undefined || now >= max
+      ? []
+      : `resource limit ${resource}: ${max} then, ${now} now`;
+  });
+}
+
 /** Low word first. */
 const join = ([low = 0, high = 0]: readonly number[]): bigint =>
   BigInt(low) | (BigInt(high) << 32n);
 
 /** By name, what the placeholder would have and the saved root had. */
-function differences(saved: CredsEntry, now: RootFacts): string[] {
+function differences(saved: CredsEntry | undefined, now: RootFacts): string[] {
+  if (!saved) return [];
   const after = afterExec(now);
   const { uid, euid, suid, fsuid, gid, egid, sgid, fsgid } = saved;
   const sorted = (ids: readonly number[]): string => [...ids].sort((a, b) => a - b).join(' ');

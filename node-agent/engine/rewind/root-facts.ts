@@ -1,13 +1,13 @@
 // What the judgement about a running root rests on; it is stopped and holds the interpreter.
 import { readdirSync, readlinkSync } from 'node:fs';
 import { SYS } from '../arch/x86-64.ts';
-import type { ImageReader } from '../image/reader.ts';
+import type { FileEntry } from '../image/messages/files.ts';
 import { O } from '../linux/file-facts.ts';
 import { readMounts } from '../linux/procfs/mountinfo.ts';
-import { tryReadProc } from '../linux/procfs/read.ts';
+import { readProc, tryReadProc } from '../linux/procfs/read.ts';
 import { readStatus } from '../linux/procfs/status.ts';
 import { seccompFilters } from '../linux/ptrace.ts';
-import { SavedFiles } from '../state/files/saved-files.ts';
+import { parseLimits } from '../state/resource-limits.ts';
 import { RemoteBatch } from '../tracee/remote-batch.ts';
 import type { TracedProcess } from '../tracee/traced-process.ts';
 import type { RootFacts, Stream, WantedStream } from './judge.ts';
@@ -24,14 +24,15 @@ export function rootFacts(root: TracedProcess, members: readonly TracedProcess[]
     status: readStatus(root.pid),
     securebits: securebits.number,
     filters: seccompFilters(root.leader.tid),
+    hardLimits: parseLimits(readProc(`/proc/${root.pid}/limits`)).map(({ max }) => max),
     ownsRoot: readMounts(root.pid).some(({ point }) => point === '/'),
     streams: STANDARD_NUMBERS.map((number) => streamOf(root.pid, number, members)),
   };
 }
 
 /** The descriptors of the container that the saved tree had. */
-export function wantedStreams(images: ImageReader): WantedStream[] {
-  return [...new SavedFiles(images).entries.values()].flatMap(({ pipe, tty }): WantedStream[] => {
+export function wantedStreams(files: readonly FileEntry[]): WantedStream[] {
+  return files.flatMap(({ pipe, tty }): WantedStream[] => {
     if (pipe?.stdio !== undefined) return [{ number: pipe.stdio - 1, kind: 'pipe' }];
     return tty?.stdio === undefined ? [] : [{ number: tty.stdio - 1, kind: 'terminal' }];
   });
