@@ -2,7 +2,7 @@
 // this node's disk in between goes as soon as the target has it, or will not get it.
 import type { TaskResult } from '../../crds/node-task.ts';
 import { MANIFEST_FILE } from '../bundle/layout.ts';
-import { MAX_MANIFEST_BYTES } from '../bundle/manifest.ts';
+import { type ManifestFile, MAX_MANIFEST_BYTES } from '../bundle/manifest.ts';
 import { Staging } from '../bundle/staging.ts';
 import { makeIdentity } from '../transfer/certificate.ts';
 import { connectToPeer } from '../transfer/connect.ts';
@@ -15,6 +15,7 @@ import type { HeldContainers } from './containers.ts';
 import type { DumpContext } from './dump.ts';
 import { finishBundle } from './dump-bundle.ts';
 import { saveProcesses } from './dump-processes.ts';
+import { thawAll } from './dump-undo.ts';
 import { runPreHooks } from './hooks/dump-hooks.ts';
 
 export type Transfer = NonNullable<DumpContext['spec']['dump']['transfer']>;
@@ -40,21 +41,25 @@ export async function dumpToPeer(
   await using follower = new PagesFollower({ directory, sender, enginePid });
   const { signal } = follower;
   const saved = await saveProcesses(context, containers, staging, signal);
-  const followedBytes = await follower.finish();
-  await finishBundle(context, {
-    containers,
-    staging,
-    saved,
-    signal,
-    digests: async (bytesTotal) => {
+  try {
+    const rest = byteCounter(context.progress, 'sending');
+    rest.onStart(saved.result.bytes);
+    const followedBytes = await follower.finish(rest.onBytes);
+    const digests = async (bytesTotal: number): Promise<ManifestFile[]> => {
       const counter = byteCounter(context.progress, 'sending');
       counter.onStart(bytesTotal);
       counter.onBytes(followedBytes);
-      return await sender.sendTree(staging.directory, counter.onBytes);
-    },
-  });
-  await sender.finish(await staging.directory.readFile(MANIFEST_FILE, MAX_MANIFEST_BYTES));
-  await tools.localSpace.remove(uid);
+      return await sender.sendTree(directory, counter.onBytes);
+    };
+    await finishBundle(context, { containers, staging, saved, signal, digests });
+    await sender.finish(await directory.readFile(MANIFEST_FILE, MAX_MANIFEST_BYTES));
+  } catch (error) {
+    // Before the connection is given up in good order, which takes its time.
+    thawAll(journal.facts.freezerFiles ?? []);
+    throw error;
+  }
+  // Nobody who stands still waits for that; should it fail, the next agent does it.
+  void tools.localSpace.remove(uid).catch(() => undefined);
   const { result } = journal.facts;
   if (result === undefined) {
     throw new TaskFailure('AgentRestarted', 'the journal does not know the sealed bundle');

@@ -29,7 +29,7 @@ export class ReceivedBundles {
     }
   }
 
-  /** Its task is gone. */
+  /** Its task is gone. One that was still at work removes the same. */
   forget(taskUid: string): void {
     this.#space
       .remove(taskUid)

@@ -172,7 +172,7 @@ export class TaskAgent {
     if (current === undefined) {
       this.#finished.delete(uid);
       run?.cancel(new TaskFailure('Canceled', 'the task was deleted'));
-      if (run === undefined && old?.spec.type === 'Receive') {
+      if (old?.spec.type === 'Receive') {
         this.#received.forget(uid);
       }
       return;

@@ -62,6 +62,8 @@ export class Listener implements Disposable {
         () => socket.destroy(),
       );
     };
+    // Aborted already: nobody will wait for it.
+    found.promise.catch(() => undefined);
     const abort = (): void => found.reject(signal.reason as Error);
     expected.catch((error: unknown) => found.reject(error as Error));
     signal.addEventListener('abort', abort);

@@ -50,7 +50,9 @@ export class LocalSpace {
   /** No error when there is none. */
   async remove(taskUid: string): Promise<void> {
     this.#whole.delete(taskUid);
-    await rm(this.#pathOf(taskUid), { recursive: true, force: true });
+    // Somebody who has just been told to stop may still be writing there.
+    const patience = { maxRetries: 5, retryDelay: 100 };
+    await rm(this.#pathOf(taskUid), { recursive: true, force: true, ...patience });
   }
 
   /** What earlier agents left for tasks that do not exist any more. @returns uids removed */

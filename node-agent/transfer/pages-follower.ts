@@ -4,7 +4,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { alignedBuffers, CHUNK_BYTES } from '../bundle/digest.ts';
+import { alignedBuffers, CHUNK_BYTES, type OnBytes } from '../bundle/digest.ts';
 import type { Directory } from '../bundle/directory.ts';
 import { errnoOf, TaskFailure } from '../task-failure.ts';
 import { localFailure } from './local-space.ts';
@@ -41,12 +41,12 @@ export class PagesFollower implements AsyncDisposable {
     this.#following = this.#follow();
   }
 
-  /** The engine is done: sends the rest of the file. @returns bytes sent so far */
-  async finish(): Promise<number> {
+  /** The engine is done: sends the rest of the file. @returns bytes of it, all sent */
+  async finish(onBytes: OnBytes): Promise<number> {
     this.#done.abort();
     await this.#following;
     this.signal.throwIfAborted();
-    return (await this.#file?.finish()) ?? 0;
+    return (await this.#file?.finish(onBytes)) ?? 0;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -157,13 +157,16 @@ class FollowedFile {
     }
   }
 
-  async finish(): Promise<number> {
+  async finish(onBytes: OnBytes): Promise<number> {
     const { size } = await this.#parent.on(() => this.#handle.stat());
     if (size < this.#sentBytes) {
       throw new TaskFailure('TransferFailed', `${this.path} became shorter while it was sent`);
     }
+    onBytes(this.#sentBytes);
     while (this.#sentBytes < size) {
-      await this.#send(Math.min(CHUNK_BYTES, size - this.#sentBytes));
+      const bytes = Math.min(CHUNK_BYTES, size - this.#sentBytes);
+      await this.#send(bytes);
+      onBytes(bytes);
     }
     const sha256 = this.#hash.digest('hex');
     this.#sender.noteSent({ path: this.path, sizeBytes: size, sha256 });

@@ -151,7 +151,12 @@ test('pages are sent while they are written', async () => {
   await until('two of them arrived', () => receiving.progress.bytes === 2 * MIB);
   writeSync(fd, content.subarray(2 * MIB + 4096));
   closeSync(fd);
-  assert.equal(await follower.finish(), content.length);
+  const reported: number[] = [];
+  assert.equal(await follower.finish((bytes) => reported.push(bytes)), content.length);
+  assert.equal(
+    reported.reduce((sum, bytes) => sum + bytes, 0),
+    content.length,
+  );
   await follower[Symbol.asyncDispose]();
   const files = await sender.sendTree(directory, () => undefined);
   const sha256 = createHash('sha256').update(content).digest('hex');
