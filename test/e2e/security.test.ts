@@ -1,0 +1,143 @@
+// What users may do with what Diapause can, asked of the real API server.
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { API_VERSION } from '../../crds/meta.ts';
+import { toYaml } from '../../deploy/demo/manifests.ts';
+import { connect } from './testing/cluster.ts';
+import { Scene, verdict } from './testing/scene.ts';
+import { told } from './testing/stolen-token.ts';
+import { witness } from './testing/witness.ts';
+
+const cluster = connect();
+const ALLOWED = /^allowed$/;
+const FORBIDDEN = /[Ff]orbidden/;
+
+describe('users', { concurrency: 1 }, () => {
+  let scene: Scene;
+  const as = (user: string): string => `--as=${user}`;
+  const apply = (user: string, manifest: object) =>
+    told(scene.kubectl.run(['create', '-f', '-', as(user)], toYaml(manifest)));
+  const object = (kind: string, name: string, spec: object): object => ({
+    apiVersion: API_VERSION,
+    kind,
+    metadata: { name },
+    spec,
+  });
+  const restore = (name: string, checkpoint = 'one') =>
+    object('Restore', name, {
+      checkpointRef: { name: checkpoint },
+      target: { newPod: { nodeName: 'node-b' } },
+    });
+  const grant = (name: string, role: string, user: string) =>
+    scene.kubectl.run(['create', 'rolebinding', name, `--clusterrole=${role}`, `--user=${user}`]);
+
+  before(async () => {
+    scene = await Scene.create(cluster, 'rights');
+    const resources = { limits: { memory: '64Mi' }, requests: { cpu: '1m', memory: '16Mi' } };
+    await scene.run(witness({ container: { resources } }));
+    await grant('erin-edits', 'edit', 'erin');
+    await grant('ada-edits', 'edit', 'ada');
+    await grant('ada-restores', 'diapause-restore', 'ada');
+    await scene.kubectl.run([
+      'create',
+      'role',
+      'only-one',
+      '--verb=restore',
+      '--resource=checkpoints.diapause.dev',
+      '--resource-name=one',
+    ]);
+  });
+
+  after(() => scene[Symbol.asyncDispose]());
+
+  it('who edit may save, but restore only with the verb restore', async () => {
+    const checkpoint = object('Checkpoint', 'one', { source: { pod: { name: 'witness' } } });
+    assert.match(await apply('erin', checkpoint), ALLOWED);
+    assert.match(verdict(await scene.settledCheckpoint('one')), /^Completed: /);
+    const NEEDS = /user erin needs the verb restore on the Checkpoint one/;
+    assert.match(await apply('erin', restore('erins')), NEEDS);
+    const away = (name: string) =>
+      object('Migration', name, {
+        podRef: { name: 'nobody' },
+        target: { nodeName: 'node-b' },
+      });
+    assert.match(await apply('erin', away('erins')), /user erin needs the verb restore/);
+    assert.match(await apply('ada', restore('adas')), ALLOWED);
+    assert.match(await apply('ada', away('adas')), ALLOWED);
+    assert.match(verdict(await scene.settledRestore('adas')), /^Completed: /);
+  });
+
+  it('may have the verb for a single Checkpoint', async () => {
+    await scene.kubectl.run(['create', 'rolebinding', 'one', '--role=only-one', '--user=erin']);
+    assert.match(await apply('erin', restore('other', 'two')), /the Checkpoint two/);
+    assert.match(await apply('erin', restore('hers')), ALLOWED);
+    await scene.kubectl.run(['delete', 'restore', 'hers', '--wait=false']);
+  });
+
+  it('who may not exec get nothing run by hooks', async () => {
+    // `edit` has pods/exec and pods/proxy; this one does not.
+    await scene.kubectl.run([
+      'create',
+      'role',
+      'saves',
+      '--verb=create',
+      '--resource=checkpoints.diapause.dev,restores.diapause.dev',
+    ]);
+    await scene.kubectl.run(['create', 'rolebinding', 'sam', '--role=saves', '--user=sam']);
+    await grant('sam-restores', 'diapause-restore', 'sam');
+    const exec = { exec: { command: ['/bin/true'] } };
+    const source = { pod: { name: 'witness' } };
+    const checkpoint = (name: string, hooks: object) =>
+      object('Checkpoint', name, { source, suspend: true, hooks });
+    assert.match(await apply('sam', checkpoint('a', {})), ALLOWED);
+    assert.match(await apply('sam', checkpoint('b', { post: [exec] })), /sam needs .* pods\/exec/);
+    const http = { http: { port: 80 } };
+    assert.match(
+      await apply('sam', checkpoint('c', { pre: [http] })),
+      /sam needs .*create on pods\/proxy/,
+    );
+    const get = { http: { port: 80, method: 'GET' } };
+    assert.match(
+      await apply('sam', checkpoint('d', { pre: [get] })),
+      /sam needs .*get on pods\/proxy/,
+    );
+    const probed = object('Restore', 'probed', {
+      checkpointRef: { name: 'one' },
+      verify: { probe: exec },
+    });
+    assert.match(await apply('sam', probed), /sam needs .* pods\/exec/);
+    assert.match(await apply('erin', checkpoint('e', { pre: [exec], post: [http] })), ALLOWED);
+  });
+
+  it('cannot change what a Checkpoint will be restored as', async () => {
+    const stronger = '{"status":{"podTemplate":{"spec":{"serviceAccountName":"admin"}}}}';
+    for (const user of ['erin', 'ada']) {
+      for (const subresource of [['--subresource=status'], []]) {
+        const args = [
+          'patch',
+          'checkpoint',
+          'one',
+          '--type=merge',
+          `-p=${stronger}`,
+          ...subresource,
+        ];
+        const said = await told(scene.kubectl.run([...args, as(user)]));
+        // Without the subresource the API server takes no notice of status.
+        assert.match(said, subresource.length > 0 ? FORBIDDEN : ALLOWED);
+      }
+    }
+    const saved = await cluster.checkpoints.get({ namespace: scene.namespace, name: 'one' });
+    assert.equal(saved.status?.podTemplate?.spec['serviceAccountName'], 'default');
+  });
+
+  it('cannot pass pods off as those of Diapause', async () => {
+    const { spec } = witness();
+    for (const metadata of [
+      { name: 'mine', labels: { 'diapause.dev/role': 'holder' } },
+      { name: 'diapause-holder-mine' },
+    ]) {
+      const said = await apply('ada', { apiVersion: 'v1', kind: 'Pod', metadata, spec });
+      assert.match(said, /Diapause/, JSON.stringify(metadata));
+    }
+  });
+});
