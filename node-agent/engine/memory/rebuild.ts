@@ -23,6 +23,7 @@ import { InheritedPages } from './inherited-pages.ts';
 import { queueFinish, queueMappings } from './map-areas.ts';
 import { setMmFields } from './mm-fields.ts';
 import { memoryOf, type PageSet, type PageSets } from './page-set.ts';
+import { isWorthwhile, readIn } from './read-in.ts';
 import { isPrivate, savedSpans } from './saved-areas.ts';
 import { savedBytes } from './saved-pages.ts';
 import type { MappedObjects, SharedMemoryRestore } from './shared-memory-restore.ts';
@@ -77,7 +78,11 @@ export function rebuildMemory(
   if (born) queueAdvice(builder, born.surplus(own.runs), MADV.DONTNEED);
   if (parent) queueAdvice(builder, surplusGuards(memoryOf(parent), mm, kept), MADV.GUARD_REMOVE);
   builder.flush();
-  fillPages(process.pid, { images, pages: own.pages, inherited: born }, own.runs, progress);
+  if (!born && isWorthwhile(own.runs)) {
+    readIn(builder, { images, pages: own.pages }, own.runs, progress);
+  } else {
+    fillPages(process.pid, { images, pages: own.pages, inherited: born }, own.runs, progress);
+  }
   queueFinish(builder, areas);
   rebuildRings(builder, mm, (area) => savedBytes(area, own.pages, images));
   setMmFields(builder, mm, failed === undefined ? undefined : exePath);

@@ -85,7 +85,7 @@ export function* readBatches(
   }
 }
 
-const bytesOf = (group: readonly SavedRun[]): number =>
+export const bytesOf = (group: readonly SavedRun[]): number =>
   group.reduce((sum, { start, end }) => sum + Number(end - start), 0);
 
 /** An open pages-N.img, and memory for one step of it. */
