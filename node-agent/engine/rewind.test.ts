@@ -217,6 +217,55 @@ test('a program without any right goes back, too', async (t) => {
   assert.match(readFileSync(`/proc/${victim.pid}/status`, 'latin1'), /^Uid:\s*1000\s/m);
 });
 
+test('two containers go back together, or neither does', async (t) => {
+  const contained = [
+    await startContained(buildVictim('counter')),
+    await startContained('/bin/sh', ['-c', 'echo ready; while :; do sleep 1; done']),
+  ];
+  const victims = contained.map(({ victim }) => victim);
+  t.after(() => victims.forEach((victim) => victim[Symbol.dispose]()));
+  const [counter, shell] = victims as [Victim, Victim];
+  const dirs = [await save(t, counter), await save(t, shell)] as const;
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  const later = countIn(await ask(counter, COUNT));
+  const trees = victims.map(({ pid }, i) => ({
+    name: `c${i}`,
+    rootPid: pid,
+    imagesDir: dirs[i]!,
+    putBack: [],
+  }));
+  const task = { type: 'rewind', freezeLimitMillis: 0, dryRun: false } as const;
+  const wrong = trees.map((tree, i) => ({ ...tree, imagesDir: i === 0 ? dirs[0] : '/nowhere' }));
+  const refused = await startEngine({ ...task, trees: wrong }).ended;
+  assert.ok(refused.failure, 'images that are not there');
+  assert.ok(countIn(await ask(counter, COUNT)) > later, 'the other one goes on');
+  const { rewound, failure } = await startEngine({ ...task, trees }).ended;
+  assert.ok(rewound, JSON.stringify(failure));
+  await restore(counter, dirs[0]);
+  await restore(shell, dirs[1]);
+  assert.ok(countIn(await ask(counter, COUNT)) < later);
+  assert.equal(commOf(shell), 'sh');
+});
+
+test('an engine that is killed after the point of no return ends the container', async (t) => {
+  const { victim } = await startContained(buildVictim('family'));
+  t.after(() => victim[Symbol.dispose]());
+  const imagesDir = await save(t, victim);
+  const trees = [{ name: 'victim', rootPid: victim.pid, imagesDir, putBack: [] }];
+  const task = { type: 'rewind', trees, freezeLimitMillis: 0, dryRun: false } as const;
+  const engine = startEngine(task, {
+    onEvent: (event, running) => {
+      if (event.event === 'stage' && event.stage === 'rewinding') running.kill();
+    },
+  });
+  const { rewound } = await engine.ended;
+  for (const end = Date.now() + 5000; victim.alive() && !rewound; ) {
+    assert.ok(Date.now() < end, `${commOf(victim)} lives on without its engine`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  assert.ok(!victim.alive() || isPlaceholder(victim));
+});
+
 test('a file lies on the innermost mount above it', () => {
   const points = ['/', '/data', '/data/cache', '/da'];
   for (const [path, point] of [
