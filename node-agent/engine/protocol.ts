@@ -154,6 +154,7 @@ export interface CleanUpResult {
 export interface RewindResult {
   /** besides the roots, which became placeholders */
   readonly endedProcesses: number;
+  /** of a dry run, after which the application runs on; else 0 */
   readonly freezeMillis: number;
   readonly findings: readonly Finding[];
 }
