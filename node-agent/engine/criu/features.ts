@@ -26,6 +26,7 @@ const OFFERED: ReadonlySet<string> = new Set([
   'seccomp_filters',
   'seccomp_suspend',
   'loginuid',
+  'memfd_hugetlb',
   'timens',
 ]);
 

@@ -1,5 +1,6 @@
 // inotify(7): making instances and watches with the numbers they had; opening inodes by their handles.
 import { SYS } from '../arch/x86-64.ts';
+import { fcntl } from './descriptors.ts';
 import { check } from './error.ts';
 import { allocate, syscall } from './ffi.ts';
 import { O } from './file-facts.ts';
@@ -11,6 +12,8 @@ const HANDLE_HEADER_BYTES = 8;
 const MAX_HANDLE_BYTES = 128;
 
 const AT_FDCWD = -100;
+const F_SETFD = 2;
+const FD_CLOEXEC = 1;
 
 const scratch = allocate(8192);
 
@@ -30,11 +33,12 @@ export function addWatch(inotify: number, target: number, mask: number, wd: numb
 }
 
 const FAN_MARK_ADD = 1;
-const FAN_CLOEXEC = 1;
 
-/** fanotify_init(2), close-on-exec. */
+/** fanotify_init(2), close-on-exec by its descriptor: the flag of the same meaning would stay visible in the group. */
 export function makeFanotify(flags: number, eventFlags: number): number {
-  return check(syscall(SYS.fanotify_init, flags | FAN_CLOEXEC, eventFlags), 'fanotify_init');
+  const fd = check(syscall(SYS.fanotify_init, flags, eventFlags), 'fanotify_init');
+  fcntl(fd, F_SETFD, FD_CLOEXEC);
+  return fd;
 }
 
 /** fanotify_mark(2) of what a descriptor of this process leads to. @param how FAN_MARK_* but ADD */

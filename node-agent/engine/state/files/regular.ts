@@ -1,8 +1,9 @@
 // What is opened by path: files, directories, O_PATH handles, and the memory devices (null, zero, full, random).
+import { SYS } from '../../arch/x86-64.ts';
 import { type Finding, refusal } from '../../finding.ts';
 import type { FileEntry, RegFileEntry } from '../../image/messages/files.ts';
-import { fcntl, FCNTL } from '../../linux/descriptors.ts';
-import { O, readLink, S } from '../../linux/file-facts.ts';
+import { fcntl, FCNTL, OwnedFd } from '../../linux/descriptors.ts';
+import { O, openPath, readLink, S } from '../../linux/file-facts.ts';
 import { seekTo } from '../../linux/sparse.ts';
 import type { FileKind, Opened } from './file-kind.ts';
 import type { FileOpening, FileTarget } from './file-opening.ts';
@@ -16,6 +17,8 @@ const MEMORY_FILES = /^\/(memfd:|secretmem\b)/;
 /** O_ASYNC needs the owner first; O_NOATIME a right that the owner may not have. */
 const LATER = O.ASYNC | O.NOATIME;
 const LEAVE_POSITION = 0xffffffffffffffffn;
+/** A file about a descriptor is there when that is. */
+const OF_DESCRIPTOR = /^\/proc\/\d+\/(task\/\d+\/)?fdinfo\/\d+$/;
 
 function openable({ link, stat, info }: OpenFile): boolean {
   if (!link.startsWith('/') || (stat.links === 0 && MEMORY_FILES.test(link))) return false;
@@ -87,6 +90,7 @@ export function openingFlags({ flags }: RegFileEntry): number {
 /** Opens a path in the owner, with its rights and in its mount namespace, and takes it over. */
 export function openByPath(entry: FileEntry, opening: FileOpening): Opened {
   const reg = entry.reg!;
+  if (OF_DESCRIPTOR.test(reg.name)) return openWhenPlaced(entry.id, reg, opening);
   const taken = opening.openRemotely(entry.id, openingFlags(reg), opening.ownerOf(entry.id));
   return () => {
     const fd = taken();
@@ -95,4 +99,20 @@ export function openByPath(entry: FileEntry, opening: FileOpening): Opened {
     if (reg.flags & O.NOATIME) fcntl(fd, FCNTL.F_SETFL, reg.flags & ~O.ASYNC);
     return fd;
   };
+}
+
+/** Something else stands at its numbers until every descriptor stands at its own. */
+function openWhenPlaced(id: number, reg: RegFileEntry, opening: FileOpening): Opened {
+  opening.whenPlaced(() => {
+    using file = new OwnedFd(opening.openAsEngine(id, openingFlags(reg)));
+    if (reg.pos !== LEAVE_POSITION && reg.pos !== 0n) seekTo(file.fd, reg.pos);
+    for (const { builder, fd, closeOnExec } of opening.wantedOf(id)) {
+      const [received = -1] = opening.push(builder, [file.fd]);
+      builder.makeRoom(2, 0);
+      builder.batch.must(SYS.dup3, received, fd, closeOnExec ? O.CLOEXEC : 0);
+      builder.batch.must(SYS.close, received);
+      builder.flush();
+    }
+  });
+  return () => openPath('/dev/null', O.RDONLY);
 }
