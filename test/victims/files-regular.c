@@ -123,7 +123,27 @@ static void verify_unlinked(void) {
     expect(write(second_name, "both", 4) == 4 && stat("again", &st) == 0 && st.st_size == 4);
 }
 
-static int network;
+static int network, of_ended;
+
+// The directory of a process that has ended.
+static void set_up_ended(void) {
+    const pid_t child = (pid_t)must(fork());
+    if (child == 0)
+        for (;;) pause();
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d", child);
+    of_ended = (int)must(open(path, O_RDONLY | O_DIRECTORY));
+    must(kill(child, SIGKILL));
+    must(waitpid(child, NULL, 0));
+}
+
+static void verify_ended(void) {
+    char link[64] = "";
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", of_ended);
+    expect(readlink(path, link, sizeof link - 1) > 0 && !strncmp(link, "/proc/", 6) && strstr(link, "(deleted)"));
+    expect(openat(of_ended, "status", O_RDONLY) < 0);
+}
 
 static void verify_namespace(void) {
     struct stat held, own;
@@ -133,11 +153,13 @@ static void verify_namespace(void) {
 int main(void) {
     block_term();
     network = (int)must(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
+    set_up_ended();
     set_up_plain();
     set_up_unlinked();
     set_up_large();
     wait_for_term();
     verify_namespace();
+    verify_ended();
     verify_plain();
     verify_unlinked();
     verify_large();

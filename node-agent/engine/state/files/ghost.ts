@@ -40,6 +40,7 @@ export class GhostStore {
   readonly #maxBytes: number;
   readonly #ghosts = new Map<string, Ghost>();
   readonly #uses: { readonly fileId: number; readonly ghostId: number }[] = [];
+  readonly #ended: { readonly fileId: number; readonly pid: number }[] = [];
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
@@ -65,6 +66,11 @@ export class GhostStore {
     }
     this.#uses.push({ fileId, ghostId: ghost.id });
     return undefined;
+  }
+
+  /** Notes something below the directory of a process that has ended: there is nothing to be kept. */
+  noteEnded(fileId: number, pid: number): void {
+    this.#ended.push({ fileId, pid });
   }
 
   #judge(stat: FileStat): GhostRefusal | undefined {
@@ -109,6 +115,14 @@ export class GhostStore {
         origId: fileId,
         remapId: ghostId,
         remapType: RemapType.GHOST,
+      })),
+    );
+    images.write(
+      IMAGES.remapFpath,
+      this.#ended.map(({ fileId, pid }) => ({
+        origId: fileId,
+        remapId: pid,
+        remapType: RemapType.PROCFS,
       })),
     );
   }

@@ -7,6 +7,7 @@ import { SharedMemoryRestore } from '../../memory/shared-memory-restore.ts';
 import type { ProcessBuilder } from '../../restore/builder.ts';
 import type { SavedTree } from '../records.ts';
 import type { FileTargetOptions } from './file-opening.ts';
+import { EndedProcess } from './ended-process.ts';
 import { GhostFiles } from './ghost-restore.ts';
 import { SavedFiles } from './saved-files.ts';
 import { Terminals } from './terminals.ts';
@@ -35,6 +36,7 @@ export class FileOpener {
       options,
       target,
       ghosts: new GhostFiles(images, target),
+      ended: new EndedProcess(options.networkPid),
       sharedMemory: this.sharedMemory,
       terminals: new Terminals(images, target),
     };
@@ -73,6 +75,7 @@ export class FileOpener {
     this.sharedMemory.seal();
     this.#opening?.close();
     this.#place.ghosts.unlink();
+    this.#place.ended[Symbol.dispose]();
     this.#place.ghosts[Symbol.dispose]();
     this.#opening?.finishLast();
     this.close();
@@ -85,6 +88,7 @@ export class FileOpener {
     this.#opening?.closeEngineFds();
     this.#opening = undefined;
     this.#place.ghosts[Symbol.dispose]();
+    this.#place.ended[Symbol.dispose]();
     this.sharedMemory[Symbol.dispose]();
     this.#place.terminals[Symbol.dispose]();
     this.#place.target[Symbol.dispose]();

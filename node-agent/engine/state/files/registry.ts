@@ -8,6 +8,7 @@ import type { ImageWriter } from '../../image/writer.ts';
 import { type FileStat, O, readLink, S, statPath } from '../../linux/file-facts.ts';
 import { SharedMemoryDump } from '../../memory/shared-memory.ts';
 import type { TracedProcess } from '../../tracee/traced-process.ts';
+import { endedProcessOf } from './ended-process.ts';
 import type { FileOptions } from './file-dump.ts';
 import { type GhostRefusal, GhostStore } from './ghost.ts';
 import { type Location, NamespaceRoots } from './location.ts';
@@ -154,6 +155,12 @@ export class FileRegistry {
   /** Message of a file that is opened by path; undefined after a refusal. Content of unlinked files is copied. */
   describePath(id: number, facts: PathFacts): FileEntry | undefined {
     const { pid, link, stat } = facts;
+    const ended = endedProcessOf(link, facts.magicLink);
+    if (ended !== undefined) {
+      this.#ghosts.noteEnded(id, ended);
+      const name = link.replace(/ \(deleted\)$/, '');
+      return { type: FdType.REG, id, reg: regEntry(id, { name, state: 'unlinked' }, facts) };
+    }
     const location =
       this.#foreseen.get(placeKey(pid, link, stat)) ?? this.roots.locate(pid, link, stat);
     if (location.state === 'unlinked') {

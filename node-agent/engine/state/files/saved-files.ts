@@ -23,6 +23,7 @@ export class SavedFiles {
   readonly images: ImageReader;
   readonly entries: ReadonlyMap<number, FileEntry>;
   readonly #ghosts: ReadonlyMap<number, number>;
+  readonly #ended: ReadonlySet<number>;
   #pipes: ReadonlyMap<number, PipeContent> | undefined;
   #fifos: ReadonlyMap<number, PipeContent> | undefined;
   #queues: ReadonlyMap<number, readonly QueuedPacket[]> | undefined;
@@ -31,9 +32,11 @@ export class SavedFiles {
   constructor(images: ImageReader) {
     this.images = images;
     this.entries = new Map(images.records(IMAGES.files).map((entry) => [entry.id, entry]));
+    const remaps = images.records(IMAGES.remapFpath);
+    const ofProcesses = remaps.filter(({ remapType }) => remapType === RemapType.PROCFS);
+    this.#ended = new Set(ofProcesses.map(({ origId }) => origId));
     this.#ghosts = new Map(
-      images
-        .records(IMAGES.remapFpath)
+      remaps
         .filter(({ remapType }) => remapType === RemapType.GHOST)
         .map(({ origId, remapId }) => [origId, remapId]),
     );
@@ -60,6 +63,11 @@ export class SavedFiles {
       return { count, keys: bytes.subarray(0, keysBytes), values: bytes.subarray(keysBytes) };
     }
     return undefined;
+  }
+
+  /** Does a file lie in the directory of a process that had ended? */
+  isOfEnded(id: number): boolean {
+    return this.#ended.has(id);
   }
 
   locks(): readonly FileLockEntry[] {

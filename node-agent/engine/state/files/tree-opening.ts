@@ -5,6 +5,7 @@ import { statBelow } from '../../linux/file-facts.ts';
 import type { SharedMemoryRestore } from '../../memory/shared-memory-restore.ts';
 import type { ProcessBuilder } from '../../restore/builder.ts';
 import { DescriptorTable } from './descriptor-table.ts';
+import type { EndedProcess } from './ended-process.ts';
 import type { FileKind, Opened } from './file-kind.ts';
 import type { FileOpening, FileTargetOptions, WantedDescriptor } from './file-opening.ts';
 import type { GhostFiles } from './ghost-restore.ts';
@@ -24,14 +25,17 @@ export interface FilePlace {
   /** root directory of the tree's mount namespace */
   readonly target: OwnedFd;
   readonly ghosts: GhostFiles;
+  readonly ended: EndedProcess;
   readonly sharedMemory: SharedMemoryRestore;
   readonly terminals: Terminals;
 }
 
 /** Path of a file in the tree; of an unlinked one the name that it has for now. Undefined for what has no path. */
-export function pathOf(id: number, { saved, ghosts, target }: FilePlace): string | undefined {
+export function pathOf(id: number, place: FilePlace): string | undefined {
+  const { saved, ghosts, target, ended } = place;
   const { reg } = saved.entry(id);
   if (!reg) return undefined;
+  if (saved.isOfEnded(id)) return ended.path(reg.name);
   const ghost = saved.ghostOf(id);
   const exists = (path: string): boolean => statBelow(target, path) !== undefined;
   return ghost === undefined
