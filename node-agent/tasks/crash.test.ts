@@ -244,3 +244,18 @@ test('a task that was called back while no agent was there still gets its post h
   assert.equal(bench.cleanUps, 1);
   await endAgent(second);
 });
+
+test('a restore that was called back after its processes ran is told as what it is', async () => {
+  await using bench = await Bench.start('diapause-init');
+  const before = startAgent(bench);
+  const { result } = await bench.untilEnded(bench.giveDump());
+  await endAgent(before);
+  bench.scenario([{ do: 'result' }]);
+  const task = bench.giveRestore(result?.bundleDigest ?? '');
+  const first = startAgent(bench, { when: 'after', step: 'sealing' });
+  await once(first, 'exit');
+  await bench.cancel(task);
+  const second = startAgent(bench);
+  assert.equal((await bench.untilEnded(task)).state, 'Succeeded');
+  await endAgent(second);
+});

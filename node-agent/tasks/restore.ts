@@ -33,6 +33,7 @@ export const restoreHandler: TaskHandler<'Restore'> = {
   podUid: (spec) => spec.restore.pod.uid,
   run,
   resume,
+  mustFinish: ({ step, facts }) => step === 'sealing' && facts.result !== undefined,
   // A placeholder that nobody wants any more is deleted with its pod; a running pod gets its program back by a restart.
   abandon: async (context) => void (await endLeftover(context)),
 };

@@ -95,6 +95,8 @@ export interface TaskHandler<Type extends TaskType> {
    * Whatever that agent stopped runs already (see recovery.ts).
    */
   resume(context: TaskContext<SpecOf<Type>>): Promise<TaskResult>;
+  /** What an earlier agent left can only be finished, even if it was called back since: the result is there. */
+  mustFinish?(journal: JournalEntry): boolean;
   /** Undoes what an earlier agent left; nobody wants the result any more. */
   abandon(context: TaskContext<SpecOf<Type>>): Promise<void>;
 }

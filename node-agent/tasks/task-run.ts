@@ -137,11 +137,14 @@ export class TaskRun {
       const facts = `the agent ended ${MAX_ATTEMPTS} times while it worked on this task`;
       throw new TaskFailure('AgentRestarted', facts);
     }
-    if (signal.aborted && !isNew && !(signal.reason instanceof HandOver)) {
+    const mustFinish = !isNew && handler.mustFinish?.(entry) === true;
+    if (signal.aborted && !isNew && !mustFinish && !(signal.reason instanceof HandOver)) {
       // Called back while no agent was there: what the earlier one had begun is undone all the same.
       await handler.abandon({ ...context, signal: AbortSignal.timeout(CLEANUP_MILLIS) });
     }
-    signal.throwIfAborted();
+    if (!mustFinish) {
+      signal.throwIfAborted();
+    }
     return await endsAfterAbort(isNew ? handler.run(context) : handler.resume(context), signal);
   }
 
