@@ -29,5 +29,6 @@ export function endOriginals(application: HeldApplication): void {
     throw error;
   }
   for (const process of processes.slice(1)) sendSignal(process.pid, SIGNAL.SIGKILL);
-  for (const process of processes) tracer.awaitEnd(process);
+  // Children first: a PID 1 ends last of its namespace, and only when we have heard of the end of all others.
+  for (const process of processes.toReversed()) tracer.awaitEnd(process);
 }

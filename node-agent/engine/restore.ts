@@ -21,7 +21,7 @@ export function restore(task: RestoreTask, reporter: Reporter): RestoreResult {
   const start = performance.now();
   reporter.stage('validating');
   const opened = task.trees.map((tree) => openSavedTree(tree));
-  const findings = opened.flatMap((tree) => tree.check());
+  const findings = opened.flatMap((tree) => [...tree.check(), ...tree.checkRights()]);
   for (const finding of findings) reporter.finding(finding);
   if (findings.some((f) => f.severity === 'refusal')) throw new RefusedError(findings);
 

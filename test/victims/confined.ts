@@ -36,12 +36,18 @@ export async function startContained(
   return { victim, out };
 }
 
-/** Starts a placeholder without capabilities, with no_new_privs, as a user that is not root. */
-export async function startPlaceholder(contained: Contained): Promise<Victim> {
+/**
+ * Starts a placeholder: without capabilities, with no_new_privs, as a user that is not root; or as root with all of them.
+ */
+export async function startPlaceholder(
+  contained: Contained,
+  rights: 'none' | 'all' = 'none',
+): Promise<Victim> {
   const { dir } = contained.victim;
   const program = join(dir, 'diapause-init');
   writeFileSync(program, Buffer.from(init.bytesBase64, 'base64'), { mode: 0o555 });
-  const pid = await startPid1([...WITHOUT_RIGHTS, program], dir, contained.out);
+  const command = rights === 'none' ? [...WITHOUT_RIGHTS, program] : [program];
+  const pid = await startPid1(command, dir, contained.out);
   const placeholder = watch(pid, dir, contained.out);
   await until('the placeholder', () => comm(pid) === 'diapause-init' || undefined);
   return placeholder;

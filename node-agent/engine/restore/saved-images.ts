@@ -2,9 +2,11 @@
 import type { Finding } from '../finding.ts';
 import { refusal } from '../finding.ts';
 import { ImageReader } from '../image/reader.ts';
+import { readStatus } from '../linux/procfs/status.ts';
 import { checkMemory } from '../memory/check.ts';
 import type { RestoreTree } from '../protocol.ts';
 import type { SavedTree } from '../state/records.ts';
+import { checkCredentials } from '../state/credentials.ts';
 import { checkFiles, targetOf } from '../state/files/check.ts';
 import { IpcRestore } from '../state/ipc/ipc-namespace.ts';
 import { lostSessions } from './birth-order.ts';
@@ -19,6 +21,8 @@ export interface OpenedTree {
   readonly memoryBytes: number;
   /** everything that speaks against restoring it here, without having changed anything */
   check(): Finding[];
+  /** what its processes may not become, with the rights of the placeholder as it is now */
+  checkRights(): Finding[];
 }
 
 /** Dispose of its `images` when done. @throws ImageError for damaged images */
@@ -35,6 +39,8 @@ export function openSavedTree({ name, imagesDir, placeholderPid }: RestoreTree):
       tree,
       ipc,
       memoryBytes: memory.bytes,
+      checkRights: () =>
+        placeholderPid === undefined ? [] : checkCredentials(tree, readStatus(placeholderPid)),
       check: () => [
         ...leaders(tree),
         ...memory.findings,

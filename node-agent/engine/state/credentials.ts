@@ -1,15 +1,27 @@
 // Users, groups, capabilities, securebits and no_new_privs of a thread.
 import { SYS } from '../arch/x86-64.ts';
+import { type Finding, refusal } from '../finding.ts';
 import type { CredsEntry } from '../image/messages/creds.ts';
 import { parseStatus, readStatus } from '../linux/procfs/status.ts';
 import { RemoteBatch } from '../tracee/remote-batch.ts';
 import type { ThreadBuilder } from '../restore/builder.ts';
+import {
+  holds,
+  isNarrower,
+  joinWords,
+  obstacleTo,
+  type Rights,
+  sameRights,
+} from './credential-reach.ts';
+import type { SavedTree } from './records.ts';
 import type { ThreadKind } from './state-kind.ts';
 
 const PR = {
   GET_PDEATHSIG: 2,
   SET_PDEATHSIG: 1,
   CAPBSET_DROP: 24,
+  SET_DUMPABLE: 4,
+  SET_KEEPCAPS: 8,
   GET_SECUREBITS: 27,
   SET_SECUREBITS: 28,
   SET_NO_NEW_PRIVS: 38,
@@ -23,8 +35,6 @@ const LAST_CAPABILITY = 63;
 
 /** Two 32-bit words, low first, as CRIU stores a set. */
 const split = (set: bigint): number[] => [Number(set & 0xffffffffn), Number(set >> 32n)];
-const join = (words: readonly number[] | undefined): bigint =>
-  BigInt(words?.[0] ?? 0) | (BigInt(words?.[1] ?? 0) << 32n);
 
 export const credentials: ThreadKind = {
   name: 'credentials',
@@ -63,11 +73,11 @@ export const credentials: ThreadKind = {
     };
   },
 
-  /** In a pod everything is inherited from the placeholder, and `check` has seen that it is the same. */
+  /** In a pod most are born with the placeholder's own; what others had is within its reach, as was seen beforehand. */
   restore(core, builder) {
     const saved = core.threadCore?.creds;
     if (!saved) return;
-    if (builder.process.birth === 'standalone') restoreCredentials(saved, builder);
+    restoreCredentials(saved, builder);
     const deathSignal = core.threadCore?.pdeathSig;
     // Changing credentials clears it, so it comes after them.
     if (deathSignal) builder.batch.must(SYS.prctl, PR.SET_PDEATHSIG, deathSignal);
@@ -75,9 +85,11 @@ export const credentials: ThreadKind = {
 };
 
 function restoreCredentials(saved: CredsEntry, builder: ThreadBuilder): void {
-  builder.flush();
   const { thread } = builder;
   const now = readStatus(`${thread.process.pid}/task/${thread.tid}`);
+  const { birth } = builder.process;
+  if (birth === 'morph' && sameRights(saved, now)) return;
+  builder.flush();
   const batch = new RemoteBatch(thread);
   if (String(now.groups) !== String(saved.groups)) {
     const groups = Buffer.alloc(Math.max(4, saved.groups.length * 4));
@@ -85,13 +97,17 @@ function restoreCredentials(saved: CredsEntry, builder: ThreadBuilder): void {
     batch.must(SYS.setgroups, saved.groups.length, batch.bytes(groups));
   }
   // Users change without losing the capabilities that the next steps need.
-  batch.must(SYS.prctl, PR.SET_SECUREBITS, SECBIT_KEEP_CAPS | SECBIT_NO_SETUID_FIXUP);
+  const mayKeepAll = birth === 'standalone' || holds(now, 'SETPCAP');
+  if (mayKeepAll) {
+    batch.must(SYS.prctl, PR.SET_SECUREBITS, SECBIT_KEEP_CAPS | SECBIT_NO_SETUID_FIXUP);
+  } else batch.must(SYS.prctl, PR.SET_KEEPCAPS, 1);
   batch.must(SYS.setresgid, saved.gid, saved.egid, saved.sgid);
   batch.call(SYS.setfsgid, saved.fsgid);
   batch.must(SYS.setresuid, saved.uid, saved.euid, saved.suid);
   batch.call(SYS.setfsuid, saved.fsuid);
-  batch.must(SYS.prctl, PR.SET_SECUREBITS, saved.secbits);
-  const drop = now.capabilities.bounding & ~join(saved.capBnd);
+  if (mayKeepAll) batch.must(SYS.prctl, PR.SET_SECUREBITS, saved.secbits);
+  else batch.must(SYS.prctl, PR.SET_KEEPCAPS, 0);
+  const drop = now.capabilities.bounding & ~joinWords(saved.capBnd);
   for (let capability = 0; capability <= LAST_CAPABILITY; capability++) {
     if (!((drop >> BigInt(capability)) & 1n)) continue;
     if (!batch.hasRoom(8, 64)) batch.run();
@@ -100,7 +116,32 @@ function restoreCredentials(saved: CredsEntry, builder: ThreadBuilder): void {
   batch.run();
   setCapabilities(saved, batch);
   if (saved.noNewPrivs) batch.must(SYS.prctl, PR.SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  // A change of users takes it away.
+  const dumpable = builder.process.saved.mm?.dumpable;
+  if (dumpable === 1) batch.must(SYS.prctl, PR.SET_DUMPABLE, 1, 0, 0, 0);
   batch.run();
+}
+
+/** Rights that the placeholder cannot give itself, or only in part: told before anything is begun. */
+export function checkCredentials({ processes }: SavedTree, placeholder: Rights): Finding[] {
+  const rights = processes.flatMap(({ pid, threads }) =>
+    threads.flatMap(({ tid, core }) => {
+      const creds = core.threadCore?.creds;
+      return creds ? [{ pid, tid, creds }] : [];
+    }),
+  );
+  const advice = 'give the restored pod the securityContext of the saved one';
+  const refused = rights.flatMap(({ pid, tid, creds }): Finding[] => {
+    const obstacle = obstacleTo(creds, placeholder);
+    if (obstacle === undefined) return [];
+    return [
+      { ...refusal('CredentialsOutOfReach', pid, `thread ${tid}: ${obstacle}`, advice), tid },
+    ];
+  });
+  const narrower = rights.find(({ creds }) => isNarrower(creds, placeholder));
+  if (!narrower) return refused;
+  const object = 'bounding set of capabilities: smaller here';
+  return [...refused, { code: 'BoundingSet', severity: 'note', pid: narrower.pid, object, advice }];
 }
 
 function setCapabilities(saved: CredsEntry, batch: RemoteBatch): void {
@@ -113,7 +154,7 @@ function setCapabilities(saved: CredsEntry, batch: RemoteBatch): void {
     data.writeUInt32LE(saved.capInh[half] ?? 0, half * 12 + 8);
   }
   batch.must(SYS.capset, batch.bytes(header), batch.bytes(data));
-  const ambient = join(saved.capAmb);
+  const ambient = joinWords(saved.capAmb);
   for (let capability = 0; capability <= LAST_CAPABILITY; capability++) {
     if (!((ambient >> BigInt(capability)) & 1n)) continue;
     if (!batch.hasRoom(2, 64)) batch.run();
