@@ -1,9 +1,13 @@
-// What users may do with what Diapause can, asked of the real API server.
+// What users may do with what Diapause can, asked of the real API server; and that a restored pod may do no more than the
+// one that was saved.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { API_VERSION } from '../../crds/meta.ts';
 import { toYaml } from '../../deploy/demo/manifests.ts';
+import type { Pod } from '../../src/cluster/pod.ts';
 import { connect } from './testing/cluster.ts';
+import { processesOf } from './testing/node-processes.ts';
 import { Scene, verdict } from './testing/scene.ts';
 import { told } from './testing/stolen-token.ts';
 import { witness } from './testing/witness.ts';
@@ -14,6 +18,7 @@ const FORBIDDEN = /[Ff]orbidden/;
 
 describe('users', { concurrency: 1 }, () => {
   let scene: Scene;
+  let source: Pod;
   const as = (user: string): string => `--as=${user}`;
   const apply = (user: string, manifest: object) =>
     told(scene.kubectl.run(['create', '-f', '-', as(user)], toYaml(manifest)));
@@ -34,7 +39,7 @@ describe('users', { concurrency: 1 }, () => {
   before(async () => {
     scene = await Scene.create(cluster, 'rights');
     const resources = { limits: { memory: '64Mi' }, requests: { cpu: '1m', memory: '16Mi' } };
-    await scene.run(witness({ container: { resources } }));
+    [source] = (await scene.run(witness({ container: { resources } }))) as [Pod];
     await grant('erin-edits', 'edit', 'erin');
     await grant('ada-edits', 'edit', 'ada');
     await grant('ada-restores', 'diapause-restore', 'ada');
@@ -140,4 +145,45 @@ describe('users', { concurrency: 1 }, () => {
       assert.match(said, /Diapause/, JSON.stringify(metadata));
     }
   });
+
+  it('get a pod back that may do what the saved one might, and nothing else', async () => {
+    const restored = await scene.pod('adas');
+    assert.equal(restored.metadata.namespace, source.metadata.namespace);
+    assert.deepEqual(privilegesOf(restored), privilegesOf(source));
+    assert.deepEqual(processFacts(restored), processFacts(source));
+  });
 });
+
+/** Everything in a pod that could give it more than another one has. */
+function privilegesOf({ spec }: Pod): object {
+  const whole = spec as Pod['spec'] & Readonly<Record<string, unknown>>;
+  return {
+    serviceAccountName: whole['serviceAccountName'],
+    automountServiceAccountToken: whole.automountServiceAccountToken,
+    securityContext: whole.securityContext,
+    host: [whole.hostPID, whole.hostIPC, whole.hostNetwork, whole['hostUsers']],
+    initContainers: whole.initContainers ?? [],
+    hostPaths: (whole.volumes ?? []).filter((volume) => 'hostPath' in volume),
+    priority: whole['priority'],
+    runtimeClassName: whole['runtimeClassName'],
+    containers: whole.containers.map((container) => ({
+      name: container.name,
+      securityContext: container.securityContext,
+      resources: container.resources,
+      devices: (container as { readonly volumeDevices?: unknown }).volumeDevices,
+    })),
+  };
+}
+
+const STATUS_FIELDS =
+  /^(Uid|Gid|Groups|NoNewPrivs|Seccomp|CapInh|CapPrm|CapEff|CapBnd|CapAmb):.*$/gm;
+
+/** As the kernel of the node sees its processes. */
+function processFacts(pod: Pod): readonly string[] {
+  return processesOf(pod)
+    .map(
+      ({ pid }) =>
+        readFileSync(`/proc/${pid}/status`, 'latin1').match(STATUS_FIELDS)?.join(';') ?? '',
+    )
+    .toSorted();
+}

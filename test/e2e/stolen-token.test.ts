@@ -122,13 +122,13 @@ describe('a stolen token of an agent', () => {
     const labels = { stolen: 'yes' };
     const another = { ...task, metadata: { ...metadata, name: 'stolen-another' } };
     for (const [what, answer] of [
-      ['spec', stolen.mergePatch(ref, { spec: { cancel: true } })],
-      ['labels', stolen.mergePatch(ref, { metadata: { labels } })],
-      ['whole', stolen.update({ ...task, status: {} })],
-      ['new', stolen.create(another)],
-      ['deletion', stolen.delete(ref)],
+      ['spec', () => stolen.mergePatch(ref, { spec: { cancel: true } })],
+      ['labels', () => stolen.mergePatch(ref, { metadata: { labels } })],
+      ['whole', () => stolen.update({ ...task, status: {} })],
+      ['new', () => stolen.create(another)],
+      ['deletion', () => stolen.delete(ref)],
     ] as const) {
-      assert.match(await told(answer), FORBIDDEN, what);
+      assert.match(await told(answer()), FORBIDDEN, what);
     }
     // Through the status the API server itself takes no notice of labels.
     await told(stolen.mergePatchStatus(ref, { metadata: { labels } }));
