@@ -10,6 +10,9 @@
 #   cluster.sh exec NODE CMD..         runs a command inside a node (all its namespaces)
 #   cluster.sh crash NODE              ends a node as a power cut would
 #   cluster.sh start NODE              starts it again
+#   cluster.sh cut NODE                takes its network away; pods on it reach each other
+#   cluster.sh heal NODE               gives it back
+#   cluster.sh restart-apiserver       kills the API server and starts it again
 #
 # CLUSTER_DIR (default: .cluster of this checkout) holds everything of one cluster; clusters of
 # several checkouts run beside each other (lib/slot.sh). README.md tells how it is made.
@@ -28,7 +31,7 @@ main() {
   [ $# = 0 ] || shift
   case $command in
     up | down | deploy) one_at_a_time && "command_$command" ;;
-    status | build | env | image | load | crash | start) "command_$command" "$@" ;;
+    status | build | env | image | load | crash | start | cut | heal | restart-apiserver) "command_${command//-/_}" "$@" ;;
     exec) in_node "$@" ;;
     __node) enter_slot && node_main "$@" ;;
     __keep_volumes) enter_slot && keep_volumes ;;

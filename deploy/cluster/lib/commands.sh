@@ -120,6 +120,25 @@ command_start() { # NODE
   start_node "$1"
 }
 
+command_cut() { # NODE
+  need_cluster
+  node_number "$1" > /dev/null
+  nsenter -t "$(pid_of switch)" -n ip link set "$1" down
+}
+
+command_heal() { # NODE
+  need_cluster
+  node_number "$1" > /dev/null
+  nsenter -t "$(pid_of switch)" -n ip link set "$1" up
+}
+
+command_restart_apiserver() {
+  need_cluster
+  stop kube-apiserver KILL
+  start_apiserver
+  wait_for 60 "kube-apiserver" kubectl get --raw /readyz
+}
+
 need_cluster() {
   if ! enter_slot || [ ! -d "$run" ]; then die "no cluster in $base: run 'make cluster-up'"; fi
 }

@@ -1,5 +1,5 @@
 // The operator's own pods, and ways to end them at a chosen moment, as a crash would.
-import { readFileSync, readdirSync, watch } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, watch } from 'node:fs';
 import { join } from 'node:path';
 import { LABELS, OPERATOR_NAMESPACE } from '../../../crds/names.ts';
 import type { JournalRecord, JournalStep } from '../../../node-agent/tasks/journal.ts';
@@ -88,6 +88,12 @@ export async function armKill(cluster: Cluster, order: KillOrder): Promise<Trap>
   return { sprung: promise.finally(() => clearTimeout(timer)) };
 }
 
+/** Names of what lies on a node's disk of bundles that only pass through. */
+export function passingThrough(nodeName: NodeName): readonly string[] {
+  const folder = join(CLUSTER_FOLDER, 'run', nodeName, 'var/lib/diapause/transfer');
+  return existsSync(folder) ? readdirSync(folder).map((name) => `${nodeName}: ${name}`) : [];
+}
+
 /** Where the step cannot come before this watches. */
 export async function killAtStep(cluster: Cluster, order: KillOrder): Promise<void> {
   await (await armKill(cluster, order)).sprung;
@@ -116,6 +122,56 @@ function recordsIn(folder: string): readonly JournalRecord[] {
         return [];
       }
     });
+}
+
+/** Kills whatever agent runs there now, if one does. */
+export async function killAgent(cluster: Cluster, nodeName: NodeName): Promise<void> {
+  const labelSelector = `${LABELS.role}=agent`;
+  const { items } = await cluster.pods.list({ namespace: OPERATOR_NAMESPACE, labelSelector });
+  for (const pod of items.filter(({ spec }) => spec.nodeName === nodeName)) {
+    for (const found of runningAgents(pod)) {
+      killProcess(pod, found);
+    }
+  }
+}
+
+function runningAgents(pod: Pod): readonly HostProcess[] {
+  try {
+    return processesOf(pod).filter(({ arguments: words }) =>
+      words.some((word) => word.endsWith('agent.js')),
+    );
+  } catch {
+    // Its container is being started.
+    return [];
+  }
+}
+
+/** Waits until the agent of a node has noted this step of a task of `owner`. */
+export async function untilStep(
+  nodeName: NodeName,
+  owner: KillOrder['owner'],
+  step: JournalStep,
+): Promise<void> {
+  const folder = join(CLUSTER_FOLDER, 'run', nodeName, 'var/lib/diapause/journal');
+  const isThere = (): boolean =>
+    recordsIn(folder).some(
+      ({ task: { spec }, step: now }) =>
+        spec.owner.name === owner.name && spec.owner.namespace === owner.namespace && now === step,
+    );
+  await new Promise<void>((resolve, reject) => {
+    const end = (done: () => void): void => {
+      watcher.close();
+      clearTimeout(timer);
+      done();
+    };
+    const look = (): void => (isThere() ? end(resolve) : undefined);
+    const watcher = watch(folder, look);
+    const timer = setTimeout(
+      () => end(() => reject(new Error(`no task of ${owner.name} on ${nodeName} came to ${step}`))),
+      STEP_MILLIS,
+    );
+    look();
+  });
 }
 
 /** Kills the replica that leads. @returns its pod's name */
