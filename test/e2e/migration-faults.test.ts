@@ -179,7 +179,7 @@ async function runsOnce(t: TestContext, name: string, step: Step, harm: () => Pr
 const isTried = (step: number, victim: number): boolean =>
   process.env['FAULTS'] === 'all' || (step + victim) % Object.keys(STEPS).length === 0;
 
-describe('on the real cluster', { concurrency: 4 }, () => {
+describe('on the real cluster', { concurrency: 3 }, () => {
   for (const [number, [at, step]] of Object.entries(STEPS).entries()) {
     for (const [index, [what, harm]] of Object.entries(VICTIMS).entries()) {
       if (!isTried(number, index)) continue;
