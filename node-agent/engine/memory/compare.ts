@@ -1,11 +1,10 @@
 // Rebuilt memory against the image it was made from: a sample of pages of each process, read back from the process itself
 // before its threads start. The bundle's digests say that the image is right; this says that it arrived.
-import { readSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { RAW_FILES } from '../image/image-files.ts';
 import { ImageError } from '../image/image-error.ts';
 import type { ImageReader } from '../image/reader.ts';
 import { closeFd } from '../linux/descriptors.ts';
-import { readMemory } from '../linux/process-memory.ts';
 import type { PageSet } from './page-set.ts';
 import { PAGE, type SavedRun } from './saved-pages.ts';
 
@@ -74,14 +73,19 @@ export function compareSample(
   const opened = images.openRaw(file);
   if (!opened) throw new ImageError({ file, reason: 'is missing' });
   const expected = Buffer.alloc(Number(PAGE));
+  const found = Buffer.alloc(Number(PAGE));
+  // process_vm_readv(2) pins what it reads, which gives every process that shares a page a copy of its own.
+  const memory = openSync(`/proc/${pid}/mem`, 'r');
   try {
     for (const { address, offset } of sampled) {
       readSync(opened.fd, expected, 0, expected.length, offset);
-      if (!readMemory(pid, address, expected.length).equals(expected)) {
+      readSync(memory, found, 0, found.length, address);
+      if (!found.equals(expected)) {
         throw new MemoryDiffersError(saved, address);
       }
     }
   } finally {
+    closeSync(memory);
     closeFd(opened.fd);
   }
   return { comparedPages: sampled.length, savedPages };
