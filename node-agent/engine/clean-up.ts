@@ -6,13 +6,15 @@ import { childPids } from './linux/procfs/read.ts';
 import { reapLeftBehind, snapshotState, snapshotsLeftBehind } from './memory/reap.ts';
 import type { CleanUpResult, CleanUpTask, SourceTree } from './protocol.ts';
 import { isGone } from './tracee/attach.ts';
-import { DeadlineError, waitFor } from './tracee/deadline.ts';
+import { DeadlineError, sleepMillis, waitFor } from './tracee/deadline.ts';
 import { findLeftovers } from './tracee/leftovers.ts';
 import { RemoteBatch } from './tracee/remote-batch.ts';
 import type { TracedProcess } from './tracee/traced-process.ts';
 
 /** The kernel takes some 100 ms for each GiB of a snapshot that dies. */
 const DEATH_MILLIS = 5000;
+/** Threads that the dead engine had borrowed find their way back within a few; to stop one on it would lengthen it. */
+const WAY_BACK_MILLIS = 300;
 /** Calls that fit into one batch with room to spare. */
 const REAPED_AT_ONCE = 20;
 
@@ -22,6 +24,7 @@ const REAPED_AT_ONCE = 20;
  * @throws LinuxError, UnstoppableError and others; the application then runs on
  */
 export function cleanUp({ trees, freezeLimitMillis }: CleanUpTask): CleanUpResult {
+  sleepMillis(WAY_BACK_MILLIS);
   awaitDeaths(trees);
   const found = countLeftBehind(trees);
   if (found === 0) return { removed: 0, left: 0, freezeMillis: 0 };
