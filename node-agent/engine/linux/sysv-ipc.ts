@@ -15,13 +15,16 @@ const SHM_LOCK = 11;
 const SHM_RDONLY = 0o10000;
 const SHM_MODE = { DEST: 0o1000, LOCKED: 0o2000 } as const;
 const SEM = { GETALL: 13, SETALL: 17 } as const;
-const MSG = { NOWAIT: 0o4000, NOERROR: 0o10000, COPY: 0o40000 } as const;
+const MSG = { NOWAIT: 0o4000, COPY: 0o40000 } as const;
 const PERMISSIONS = 0o777;
 const ENOMSG = 42;
 const EINVAL = 22;
 const EIDRM = 43;
 /** Longest text of a message, and most semaphores of a set, that the kernel allows by default: they may be raised. */
 const AREA_BYTES = 1 << 20;
+
+/** Longest text that is saved, and so restored: the kernel allows 8 KiB unless told otherwise. */
+export const MAX_MESSAGE_BYTES = AREA_BYTES - 8;
 
 const area = allocate(AREA_BYTES);
 
@@ -176,12 +179,12 @@ export function setSemaphores(id: number, values: Uint8Array): void {
   check(syscall(SYS.semctl, id, 0, SEM.SETALL, area.address), 'semctl(SETALL)');
 }
 
-/** Copies of all messages; they stay in the queue (CONFIG_CHECKPOINT_RESTORE). */
+/** Copies of all messages; they stay in the queue (CONFIG_CHECKPOINT_RESTORE). @throws LinuxError E2BIG for a longer one */
 export function peekMessages(id: number): IpcMessage[] {
   const messages: IpcMessage[] = [];
-  const flags = MSG.COPY | MSG.NOWAIT | MSG.NOERROR;
+  const flags = MSG.COPY | MSG.NOWAIT;
   for (;;) {
-    const args = [id, area.address, AREA_BYTES - 8, messages.length, flags] as const;
+    const args = [id, area.address, MAX_MESSAGE_BYTES, messages.length, flags] as const;
     const length = syscall(SYS.msgrcv, ...args);
     if (length === -ENOMSG) return messages;
     check(length, 'msgrcv(MSG_COPY)', { object: `msg ${id}` });

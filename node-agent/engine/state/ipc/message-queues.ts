@@ -9,6 +9,7 @@ import {
   type IpcMessage,
   listObjects,
   makeObject,
+  MAX_MESSAGE_BYTES,
   peekMessages,
   sendMessage,
   setOwner,
@@ -17,8 +18,6 @@ import { describe, IPC_NS_ID, permissionsOf, tellCreator } from './ipc-entry.ts'
 
 /** A text follows its record, padded to so many bytes. */
 const TEXT_ALIGN = 8;
-/** More than any kernel takes: MSGMAX is 8 KiB unless raised. */
-const MAX_TEXT_BYTES = 1 << 19;
 
 export interface MessageQueue {
   readonly entry: IpcMsgEntry;
@@ -57,7 +56,7 @@ export function savedQueues(images: ImageReader): MessageQueue[] {
     const messages: IpcMessage[] = [];
     while (messages.length < entry.qnum) {
       const { mtype, msize } = cursor.message(ipcMsg);
-      if (msize > MAX_TEXT_BYTES || mtype === 0n) {
+      if (msize > MAX_MESSAGE_BYTES || mtype === 0n) {
         throw new ImageError({ file: image.file, reason: `no message is of ${msize} bytes` });
       }
       const text = Buffer.from(cursor.bytes(msize));
