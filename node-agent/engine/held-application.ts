@@ -64,11 +64,12 @@ export class HeldApplication {
         if (!isGone(error)) throw error;
       }
     }
+    // Last, so that few threads have run again by the time they are stopped.
+    observeWaits(this.processes);
   }
 
   #prepare(process: TracedProcess): void {
     const prepared = prepareMappings(process);
-    observeWaits(process);
     process.leftovers = findLeftovers(process.pid, prepared.mappings);
     process.wayBack = findWayBack(process.pid, prepared.mappings);
     this.#mappings.set(process, { ...prepared, execs: process.execs });

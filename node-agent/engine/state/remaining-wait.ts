@@ -5,7 +5,6 @@ import { callArguments, interruption } from '../tracee/restart.ts';
 import type { TracedThread } from '../tracee/traced-thread.ts';
 import {
   namedRegisters,
-  schedulerMillis,
   voluntarySwitches,
   type WaitObservation,
 } from '../tracee/wait-observation.ts';
@@ -13,6 +12,8 @@ import type { ThreadKind, ThreadSubject } from './state-kind.ts';
 
 const NANOS_PER_SECOND = 1_000_000_000n;
 const NANOS_PER_MILLI = 1_000_000;
+/** The clock that the scheduler reads is not corrected; NTP slows the other one by so much at most (adjtimex(2)). */
+const LARGEST_CLOCK_SLEW = 0.0005;
 const FUTEX_CMD_MASK = 127n;
 const FUTEX_WAIT = 0n;
 
@@ -61,8 +62,9 @@ function elapsedNanos(
   statusText: string,
   atMillis: number,
 ): bigint | undefined {
+  if (wait.sinceMillis === undefined) return undefined;
   if (voluntarySwitches(statusText) !== wait.switches + 1) return undefined;
-  const millis = schedulerMillis(wait, atMillis) - wait.sinceMillis;
+  const millis = (atMillis - wait.sinceMillis) * (1 - LARGEST_CLOCK_SLEW);
   return BigInt(Math.max(0, Math.round(millis * NANOS_PER_MILLI)));
 }
 

@@ -1,6 +1,7 @@
 // Since when a sleeping thread sleeps: seen before it is disturbed, because the stop itself wakes it.
 import { REG, type Registers, SYS, signed } from '../arch/x86-64.ts';
 import { tryReadProc } from '../linux/procfs/read.ts';
+import { type LastRun, lastRun, schedulerClockLags } from '../linux/scheduler-clock.ts';
 import type { TracedProcess } from './traced-process.ts';
 import type { TracedThread } from './traced-thread.ts';
 
@@ -15,37 +16,37 @@ const RELATIVE_WAITS: ReadonlySet<number> = new Set([
 export interface WaitObservation {
   /** never restart_syscall(2), but what that goes on with */
   readonly call: number;
-  /** scheduler clock when it last ran, milliseconds (proc_pid_sched, se.exec_start) */
-  readonly sinceMillis: number;
+  /** performance.now() when it last ran, or a little after; undefined when it slept where the engine may not run */
+  readonly sinceMillis: number | undefined;
   /** voluntary context switches so far: one more at the freeze means that it has not run in between */
   readonly switches: number;
-  /** the scheduler's clock less performance.now(), milliseconds: too small by as long as the engine ran, never too large */
-  readonly clockOffsetMillis: number;
 }
 
-/** The scheduler's clock at a moment of performance.now(), milliseconds; a few milliseconds late, never early. */
-export const schedulerMillis = (wait: WaitObservation, atMillis: number): number =>
-  atMillis + wait.clockOffsetMillis;
+type Sleeper = Omit<WaitObservation, 'sinceMillis'> & {
+  readonly thread: TracedThread;
+  readonly last: LastRun;
+};
 
-function execStart(path: string): number | undefined {
-  const match = /^se\.exec_start\s*:\s*([\d.]+)$/m.exec(tryReadProc(path) ?? '');
-  return match ? Number(match[1]) : undefined;
-}
-
-/** Notes the start of every relative wait. A kernel without CONFIG_SCHED_DEBUG tells nothing. */
-export function observeWaits(process: TracedProcess): void {
-  const now = execStart('/proc/self/sched');
-  if (now === undefined) return;
-  const clockOffsetMillis = now - performance.now();
-  for (const thread of process.threads.values()) {
-    const task = `/proc/${process.pid}/task/${thread.tid}`;
-    const call = waitingCall(task);
-    if (call === undefined || !RELATIVE_WAITS.has(call)) continue;
-    const sinceMillis = execStart(`${task}/sched`);
-    const switches = voluntarySwitches(tryReadProc(`${task}/status`) ?? '');
-    if (sinceMillis === undefined || switches === undefined) continue;
-    thread.wait = { call, sinceMillis, switches, clockOffsetMillis };
+/** Notes the start of every relative wait. */
+export function observeWaits(processes: readonly TracedProcess[]): void {
+  const sleepers = processes.flatMap((process) => [...process.threads.values()].flatMap(observe));
+  // Afterwards: a lag only grows, and one that is too large makes a wait too long, never too short.
+  const lags = schedulerClockLags(new Set(sleepers.map(({ last }) => last.cpu)));
+  for (const { thread, call, switches, last } of sleepers) {
+    const lag = lags.get(last.cpu);
+    const sinceMillis = lag === undefined ? undefined : last.atMillis + lag;
+    thread.wait = { call, switches, sinceMillis };
   }
+}
+
+function observe(thread: TracedThread): Sleeper[] {
+  const task = `/proc/${thread.process.pid}/task/${thread.tid}`;
+  const call = waitingCall(task);
+  if (call === undefined || !RELATIVE_WAITS.has(call)) return [];
+  // First the count: should it run before the time is read, the count at the freeze will tell.
+  const switches = voluntarySwitches(tryReadProc(`${task}/status`) ?? '');
+  const last = lastRun(task);
+  return switches === undefined || !last ? [] : [{ thread, call, switches, last }];
 }
 
 function waitingCall(task: string): number | undefined {
