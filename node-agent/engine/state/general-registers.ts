@@ -2,7 +2,6 @@
 import { REG, REGISTER_WORDS, type Registers, unsigned } from '../arch/x86-64.ts';
 import type { CoreEntry } from '../image/messages/core.ts';
 import { resumableElsewhere } from '../tracee/restart.ts';
-import { namedRegisters } from '../tracee/wait-observation.ts';
 import type { ThreadKind } from './state-kind.ts';
 
 /** CRIU's names of the registers (core-x86.proto) and their place in the kernel's structure. */
@@ -46,8 +45,8 @@ export const generalRegisters: ThreadKind = {
   scope: 'thread',
   stage: 'final',
 
-  collect(subject) {
-    const raw = namedRegisters(subject.thread, subject.statusText());
+  collect({ thread }) {
+    const raw = thread.namedRegisters;
     return ({ threadInfo, threadCore }) => {
       const elsewhere = resumableElsewhere(raw);
       threadInfo.gpregs = Object.fromEntries(

@@ -3,11 +3,7 @@ import { SYS } from '../arch/x86-64.ts';
 import { readMemory } from '../linux/process-memory.ts';
 import { callArguments, interruption } from '../tracee/restart.ts';
 import type { TracedThread } from '../tracee/traced-thread.ts';
-import {
-  namedRegisters,
-  voluntarySwitches,
-  type WaitObservation,
-} from '../tracee/wait-observation.ts';
+import { voluntarySwitches, type WaitObservation } from '../tracee/wait-observation.ts';
 import type { ThreadKind, ThreadSubject } from './state-kind.ts';
 
 const NANOS_PER_SECOND = 1_000_000_000n;
@@ -76,7 +72,7 @@ export const remainingWait: ThreadKind = {
 
   collect(subject) {
     const { thread } = subject;
-    const state = interruption(namedRegisters(thread, subject.statusText()));
+    const state = interruption(thread.namedRegisters);
     if (state.kind !== 'restart-block') return () => {};
     const args = callArguments(thread.registers);
     const left = leftAt(subject, state.call, args);

@@ -9,7 +9,7 @@ import {
   resumableElsewhere,
   resumableInPlace,
 } from './restart.ts';
-import { restartedCall } from './wait-observation.ts';
+import { restartedCall } from './seen-call.ts';
 
 const IP = 0x401002n;
 

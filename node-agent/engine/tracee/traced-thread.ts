@@ -1,6 +1,7 @@
 // One traced thread: where it stands, and what it must get back.
 import { REG, type Registers, signed } from '../arch/x86-64.ts';
 import * as ptrace from '../linux/ptrace.ts';
+import { interruptedCall, namedRegisters, type SeenCall } from './seen-call.ts';
 import type { TracedProcess } from './traced-process.ts';
 import type { WaitObservation } from './wait-observation.ts';
 
@@ -21,6 +22,8 @@ export class TracedThread {
   heldStop = false;
   /** the relative wait in which it was seen before the freeze */
   wait: WaitObservation | undefined;
+  /** the call in which it was seen last, asleep or stopped */
+  seenCall: SeenCall | undefined;
   #nsTid: number | undefined;
   #registers: Registers | undefined;
   #mask: bigint | undefined;
@@ -46,10 +49,20 @@ export class TracedThread {
     this.#registers ??= ptrace.getRegisters(this.tid);
     return this.#registers;
   }
+  /** {@link registers}, but with the call in the place of restart_syscall(2), for who cannot go on with that. */
+  get namedRegisters(): Registers {
+    return namedRegisters(this.registers, this.seenCall);
+  }
   /** What the application shall have when it is let go. */
   set registers(value: Registers) {
     this.#registers = value;
     this.#touched = true;
+  }
+
+  /** Registers that it has from now on, whatever becomes of the engine; it must be stopped in the signal loop. */
+  amend(registers: Registers): void {
+    ptrace.setRegisters(this.tid, registers);
+    this.#registers = registers;
   }
 
   /** Its registration for restartable sequences, undefined when it has none. */
@@ -75,8 +88,9 @@ export class TracedThread {
     this.#touched = true;
   }
 
-  /** Forgets what was read: the thread has run since. */
+  /** Forgets what was read: the thread has run since. Which call it goes on with no later stop would tell. */
   forget(): void {
+    if (this.#registers) this.seenCall = interruptedCall(this.#registers) ?? this.seenCall;
     this.#registers = undefined;
     this.#mask = undefined;
     this.#rseq = undefined;

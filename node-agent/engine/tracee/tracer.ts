@@ -143,9 +143,7 @@ export class Tracer {
       case 'killed':
         return this.#forget(thread);
       case 'signal-stop':
-        // While freezing: the stop that we asked for stays pending and comes before the first instruction of the handler.
-        ptrace.resume(tid, status.signal);
-        return;
+        return this.#signalled(thread, status.signal);
       case 'syscall-stop':
         ptrace.resume(tid);
         return;
@@ -181,15 +179,31 @@ export class Tracer {
   }
 
   #stopped(thread: TracedThread, signal: number): void {
+    if (!thread.stopped) thread.forget();
+    thread.place = 'signal-loop';
+    // At once: an engine may die, and a stop may come when the freeze that asked for it has been given up.
+    const owesInterruption = thread.groupStopped;
     thread.groupStopped = STOP_SIGNALS.has(signal);
+    if (!owesInterruption) restartSilently(thread);
     if (this.#freezing) {
       thread.stopped = true;
-      thread.place = 'signal-loop';
       return;
     }
     // Application running: a group stop must last, a newborn must start.
     if (thread.groupStopped) ptrace.listen(thread.tid);
     else ptrace.resume(thread.tid);
+    thread.forget();
+  }
+
+  /**
+   * A signal of the application's. Traced, a thread is woken even by one that it ignores. While freezing, the stop that we
+   * asked for stays pending and comes before the first instruction of a handler.
+   */
+  #signalled(thread: TracedThread, signal: number): void {
+    thread.forget();
+    if (!STOP_SIGNALS.has(signal)) restartSilently(thread);
+    ptrace.resume(thread.tid, signal);
+    thread.forget();
   }
 
   /** exec(2) in one thread ends all others without a report of their own. */
@@ -238,10 +252,7 @@ export class Tracer {
       this.thaw();
       throw error instanceof DeadlineError ? new UnstoppableError([...new Set(late)]) : error;
     }
-    for (const thread of this.#threads.values()) {
-      restartSilently(thread);
-      leaveCriticalSection(thread);
-    }
+    for (const thread of this.#threads.values()) leaveCriticalSection(thread);
   }
 
   #allStopped(): boolean {

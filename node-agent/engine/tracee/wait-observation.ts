@@ -1,7 +1,8 @@
 // Since when a sleeping thread sleeps: seen before it is disturbed, because the stop itself wakes it.
-import { REG, type Registers, SYS, signed } from '../arch/x86-64.ts';
+import { SYS } from '../arch/x86-64.ts';
 import { tryReadProc } from '../linux/procfs/read.ts';
 import { type LastRun, lastRun, schedulerClockLags } from '../linux/scheduler-clock.ts';
+import { seenCall } from './seen-call.ts';
 import type { TracedProcess } from './traced-process.ts';
 import type { TracedThread } from './traced-thread.ts';
 
@@ -41,53 +42,13 @@ export function observeWaits(processes: readonly TracedProcess[]): void {
 
 function observe(thread: TracedThread): Sleeper[] {
   const task = `/proc/${thread.process.pid}/task/${thread.tid}`;
-  const call = waitingCall(task);
-  if (call === undefined || !RELATIVE_WAITS.has(call)) return [];
+  const seen = seenCall(task);
+  if (!seen || !RELATIVE_WAITS.has(seen.call)) return [];
+  thread.seenCall = seen;
   // First the count: should it run before the time is read, the count at the freeze will tell.
   const switches = voluntarySwitches(tryReadProc(`${task}/status`) ?? '');
   const last = lastRun(task);
-  return switches === undefined || !last ? [] : [{ thread, call, switches, last }];
-}
-
-function waitingCall(task: string): number | undefined {
-  const [call, ...args] = (tryReadProc(`${task}/syscall`) ?? '').trim().split(' ').map(Number);
-  return call === SYS.restart_syscall
-    ? restartedCall(tryReadProc(`${task}/stack`) ?? '', args[0] ?? 0)
-    : call;
-}
-
-/** Above every clock id there is, below every address. */
-const FIRST_ADDRESS = 4096;
-
-/**
- * What a thread in restart_syscall(2) goes on with: after a stop the kernel knows it, but the registers only hold the
- * arguments of that call.
- *
- * @param stack text of /proc/PID/task/TID/stack
- * @param first its first argument: nanosleep(2) has an address there, clock_nanosleep(2) a clock
- */
-export function restartedCall(stack: string, first: number): number | undefined {
-  if (/\bfutex_wait_restart\b/.test(stack)) return SYS.futex;
-  if (/\bdo_restart_poll\b/.test(stack)) return SYS.poll;
-  // Sleeps are all that is left: their restart functions end in the call of another one, so no stack names them.
-  if (stack.trim() === '') return undefined;
-  return first >= FIRST_ADDRESS ? SYS.nanosleep : SYS.clock_nanosleep;
-}
-
-/**
- * Registers that tell which call was interrupted, also when that was restart_syscall(2): no other process inherits what
- * the kernel would go on with.
- *
- * @param statusText of the stopped thread: the stop must be the one context switch since it was seen
- */
-export function namedRegisters(thread: TracedThread, statusText: string): Registers {
-  const { registers, wait } = thread;
-  const isRestarted = Number(signed(registers[REG.origRax]!)) === SYS.restart_syscall;
-  if (!isRestarted || !wait || voluntarySwitches(statusText) !== wait.switches + 1)
-    return registers;
-  const named = BigUint64Array.from(registers);
-  named[REG.origRax] = BigInt(wait.call);
-  return named;
+  return switches === undefined || !last ? [] : [{ thread, call: seen.call, switches, last }];
 }
 
 /** From the text of /proc/PID/task/TID/status. */

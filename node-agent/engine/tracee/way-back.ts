@@ -157,7 +157,7 @@ export function armWayBack(
   const fpAt = (rsp - RED_ZONE_BYTES - BigInt(fpstate.length)) & ~63n;
   const frameAt = (fpAt - BigInt(FRAME.size)) & ~15n;
   const frame = signalFrame(
-    resumableBySigreturn(thread.registers),
+    resumableBySigreturn(thread.namedRegisters),
     thread.signalMask,
     way.sigreturn,
     fpAt,
