@@ -4,7 +4,7 @@ import { basename } from 'node:path';
 import type { HeldApplication } from './held-application.ts';
 import { SIGNAL, sendSignal } from './linux/signals.ts';
 import type { DumpTree } from './protocol.ts';
-import { clearRobustLists } from './state/robust-list.ts';
+import { revokeLastWills } from './state/last-will.ts';
 
 /** Freezes their cgroups before they are let go, so that they never run again unless somebody thaws them. */
 export function keepFrozen(trees: readonly DumpTree[]): void {
@@ -16,12 +16,12 @@ export function keepFrozen(trees: readonly DumpTree[]): void {
 }
 
 /**
- * Ends the originals: they live on in the images. Their robust lists are taken away first, or the kernel would mark their
- * locks as abandoned in files that the images do not hold. Until the first kill everything can still be put back.
+ * Ends the originals: they live on in the images. What the kernel would do for each thread is revoked first, or it would mark
+ * their locks as abandoned in files that the images do not hold. Until the first kill everything can still be put back.
  */
 export function endOriginals(application: HeldApplication): void {
   const { processes, tracer } = application;
-  const putBack = clearRobustLists(processes.flatMap((process) => [...process.threads.values()]));
+  const putBack = revokeLastWills(processes.flatMap((process) => [...process.threads.values()]));
   try {
     sendSignal(processes[0]!.pid, SIGNAL.SIGKILL);
   } catch (error) {

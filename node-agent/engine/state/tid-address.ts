@@ -3,7 +3,7 @@ import { SYS } from '../arch/x86-64.ts';
 import { allocate, syscall } from '../linux/ffi.ts';
 import type { ThreadKind } from './state-kind.ts';
 
-const PR_GET_TID_ADDRESS = 40;
+export const PR_GET_TID_ADDRESS = 40;
 const own = allocate(4096);
 
 export const tidAddress: ThreadKind = {
