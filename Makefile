@@ -67,6 +67,10 @@ bench: needs ## measure side by side with CRIU: make bench CRIU=path/to/criu EXT
 bench-controller: deps ## measure the controller with 1 000 Checkpoints and 50 schedules, agents simulated
 	@node test/bench/scale/main.ts
 
+.PHONY: bench-transfer
+bench-transfer: deps ## measure the stream between two agents over loopback: make bench-transfer MIB=1024
+	@node test/bench/transfer/main.ts $(if $(MIB),--mib $(MIB))
+
 .PHONY: format
 format: deps
 	@biome format .

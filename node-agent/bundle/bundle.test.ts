@@ -105,6 +105,15 @@ test('a manifest that names paths outside is refused', () => {
   }
 });
 
+test('files that others could have changed are compared by sha256, never by less', () => {
+  const weak = JSON.stringify(testManifest([{ path: 'x', sizeBytes: 1, crc32: '0'.repeat(8) }]));
+  assert.throws(() => decodeManifest(weak), { code: 'BundleInvalid', message: /sha256 of x/ });
+  assert.equal(decodeManifest(weak, 'crc32').files.length, 1);
+  const strong = testManifest([{ path: 'x', sizeBytes: 1, sha256: '0'.repeat(64) }]);
+  const text = JSON.stringify(strong);
+  assert.throws(() => decodeManifest(text, 'crc32'), { message: /crc32 of x/ });
+});
+
 test('a newer schema is refused by name', () => {
   const text = JSON.stringify({ ...testManifest([]), schemaVersion: 99 });
   assert.throws(() => decodeManifest(text), { code: 'BundleInvalid', message: /version 99/ });

@@ -1,25 +1,23 @@
-// sha256 of files, streamed. Large ones are read past the page cache, which is two to three times faster here and
-// sees what is on the disk; one buffer is being hashed while the others are being filled.
+// Checksums of files, streamed. Large ones are read past the page cache, which is two to three times faster here and
+// sees what is on the disk; one buffer is being summed while the others are being filled.
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { errnoOf, TaskFailure } from '../task-failure.ts';
+import { type Checksum, type ChecksumKind, summing } from './checksum.ts';
 import type { Directory } from './directory.ts';
 
 export const CHUNK_BYTES = 1 << 20;
-const BUFFERS = 4;
-const DIRECT_FROM_BYTES = 8 << 20;
+export const BUFFERS = 4;
+/** Smaller files come from the page cache: they are in it, and soon read. */
+export const DIRECT_FROM_BYTES = 8 << 20;
 const WASM_PAGE_BYTES = 65536;
 
-export interface FileDigest {
-  readonly sha256: string;
+export interface FileDigest extends Checksum {
   readonly sizeBytes: number;
 }
 
 /** Called with the number of bytes read since the last call. */
 export type OnBytes = (bytes: number) => void;
-
-/** Gets what was read; the buffer is used again as soon as the promise resolves. */
-export type OnChunk = (chunk: Buffer) => Promise<void>;
 
 export const sha256Hex = (bytes: Uint8Array | string): string =>
   createHash('sha256').update(bytes).digest('hex');
@@ -28,14 +26,14 @@ export const sha256Hex = (bytes: Uint8Array | string): string =>
 export class Digester {
   readonly #signal: AbortSignal;
   readonly #onBytes: OnBytes | undefined;
-  readonly #onChunk: OnChunk | undefined;
+  readonly #kind: ChecksumKind;
   #buffers: readonly Buffer[] = [];
 
   /** @param signal aborts between chunks */
-  constructor(signal: AbortSignal, onBytes?: OnBytes, onChunk?: OnChunk) {
+  constructor(signal: AbortSignal, onBytes?: OnBytes, kind: ChecksumKind = 'sha256') {
     this.#signal = signal;
     this.#onBytes = onBytes;
-    this.#onChunk = onChunk;
+    this.#kind = kind;
   }
 
   /** @param path below `root`, components checked by the caller; links are not followed */
@@ -85,7 +83,7 @@ export class Digester {
   async #stream(directory: Directory, handle: FileHandle): Promise<FileDigest> {
     this.#buffers = this.#buffers.length === 0 ? alignedBuffers() : this.#buffers;
     const { size: sizeBytes } = await directory.on(() => handle.stat());
-    const hash = createHash('sha256');
+    const sum = summing(this.#kind);
     const chunks = Math.ceil(sizeBytes / CHUNK_BYTES);
     const inFlight: Promise<number>[] = [];
     try {
@@ -96,11 +94,10 @@ export class Digester {
         const bytes = (await inFlight.shift()) ?? 0;
         this.#signal.throwIfAborted();
         const content = this.#bufferOf(chunk).subarray(0, bytes);
-        hash.update(content);
-        await this.#onChunk?.(content);
+        sum.update(content);
         this.#onBytes?.(bytes);
       }
-      return { sha256: hash.digest('hex'), sizeBytes };
+      return { ...sum.end(), sizeBytes };
     } finally {
       // Nobody may still be writing to the buffers when the next file takes them.
       await Promise.allSettled(inFlight);

@@ -3,6 +3,7 @@ import type { Report } from '../../crds/meta.ts';
 import type { TaskPod } from '../../crds/node-task.ts';
 import type { Requirements } from '../engine/protocol.ts';
 import { messageOf, TaskFailure } from '../task-failure.ts';
+import { type Checksum, type ChecksumKind, isReadable } from './checksum.ts';
 import { assertComponent } from './directory.ts';
 import { sha256Hex } from './digest.ts';
 import { isContainerFolder, isEmptyDirFolder } from './layout.ts';
@@ -11,10 +12,9 @@ import { isContainerFolder, isEmptyDirFolder } from './layout.ts';
 export const SCHEMA_VERSION = 1;
 export const BUNDLE_FORMAT = 'diapause-bundle';
 
-export interface ManifestFile {
+export interface ManifestFile extends Checksum {
   readonly path: string;
   readonly sizeBytes: number;
-  readonly sha256: string;
 }
 
 export interface SavedEmptyDir {
@@ -70,9 +70,10 @@ export function bundleBytes(manifest: Manifest): number {
 /**
  * Reads a manifest whose digest has been compared already: it is what we (or a newer version) wrote.
  *
+ * @param kind what the files must have: `crc32` only where nobody else can write
  * @throws TaskFailure BundleInvalid for another format, a newer schema or a path that leads outside
  */
-export function decodeManifest(text: string): Manifest {
+export function decodeManifest(text: string, kind: ChecksumKind = 'sha256'): Manifest {
   let parsed: Partial<Manifest> | null;
   try {
     parsed = JSON.parse(text) as Partial<Manifest> | null;
@@ -93,20 +94,21 @@ export function decodeManifest(text: string): Manifest {
   if (!Array.isArray(parsed.containers) || parsed.requirements === undefined) {
     throw invalid('manifest.json lacks containers or requirements');
   }
-  checkFiles(parsed.files);
+  checkFiles(parsed.files, kind);
   checkContainers(parsed.containers);
   return parsed as Manifest;
 }
 
-function checkFiles(files: readonly ManifestFile[]): void {
+function checkFiles(files: readonly ManifestFile[], kind: ChecksumKind): void {
   const seen = new Set<string>();
-  for (const { path, sizeBytes, sha256 } of files) {
+  for (const file of files) {
+    const { path, sizeBytes } = file;
     if (typeof path !== 'string' || seen.has(path)) {
       throw invalid(`manifest.json lists ${String(path)} twice`);
     }
     path.split('/').forEach(assertComponent);
-    if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0 || !/^[0-9a-f]{64}$/.test(sha256)) {
-      throw invalid(`manifest.json: size or digest of ${path} is unreadable`);
+    if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0 || !isReadable(file, kind)) {
+      throw invalid(`manifest.json: size or ${kind} of ${path} is unreadable`);
     }
     seen.add(path);
   }

@@ -1,5 +1,6 @@
 // Is a bundle, byte for byte, the one that was sealed? Asked before anything is restored from it.
 import { errnoOf, TaskFailure } from '../task-failure.ts';
+import type { ChecksumKind } from './checksum.ts';
 import { Digester, type OnBytes } from './digest.ts';
 import type { Directory } from './directory.ts';
 import { MANIFEST_FILE } from './layout.ts';
@@ -7,7 +8,6 @@ import {
   bundleBytes,
   decodeManifest,
   type Manifest,
-  type ManifestFile,
   manifestDigest,
   MAX_MANIFEST_BYTES,
 } from './manifest.ts';
@@ -17,6 +17,8 @@ import { listFiles } from './tree.ts';
 export interface Verification {
   /** `sha256:<hex>` of the manifest, from the Checkpoint's status */
   readonly digest: string;
+  /** default `sha256` */
+  readonly checksum?: ChecksumKind;
   readonly signal: AbortSignal;
   readonly onStart?: (bytesTotal: number) => void;
   readonly onBytes?: OnBytes;
@@ -27,7 +29,11 @@ export interface Verification {
  *
  * @throws TaskFailure BundleMissing, BundleCorrupt, BundleInvalid
  */
-export async function readManifest(bundle: Directory, digest: string): Promise<Manifest> {
+export async function readManifest(
+  bundle: Directory,
+  digest: string,
+  checksum: ChecksumKind = 'sha256',
+): Promise<Manifest> {
   let text: Buffer;
   try {
     text = await bundle.readFile(MANIFEST_FILE, MAX_MANIFEST_BYTES);
@@ -42,12 +48,12 @@ export async function readManifest(bundle: Directory, digest: string): Promise<M
     const facts = `${bundle.label}/${MANIFEST_FILE}: its digest is ${actual}, not ${digest}`;
     throw new TaskFailure('BundleCorrupt', facts);
   }
-  return decodeManifest(text.toString());
+  return decodeManifest(text.toString(), checksum);
 }
 
 /** {@link readManifest}, then every file against it. Files that the manifest does not know are damage too. */
 export async function verifyBundle(bundle: Directory, options: Verification): Promise<Manifest> {
-  const manifest = await readManifest(bundle, options.digest);
+  const manifest = await readManifest(bundle, options.digest, options.checksum);
   try {
     await verifyFiles(bundle, manifest, options);
   } catch (error) {
@@ -59,7 +65,7 @@ export async function verifyBundle(bundle: Directory, options: Verification): Pr
 async function verifyFiles(
   bundle: Directory,
   manifest: Manifest,
-  { signal, onStart, onBytes }: Verification,
+  { signal, onStart, onBytes, checksum = 'sha256' }: Verification,
 ): Promise<void> {
   const expected = new Map(manifest.files.map((file) => [file.path, file]));
   const found = new Map((await listFiles(bundle)).map((file) => [file.path, file.sizeBytes]));
@@ -78,20 +84,13 @@ async function verifyFiles(
     }
   }
   onStart?.(bundleBytes(manifest));
-  const digester = new Digester(signal, onBytes);
+  const digester = new Digester(signal, onBytes, checksum);
   for (const file of manifest.files) {
-    await verifyFile(bundle, file, digester);
-  }
-}
-
-async function verifyFile(
-  bundle: Directory,
-  file: ManifestFile,
-  digester: Digester,
-): Promise<void> {
-  const { sha256 } = await digester.digest(bundle, file.path);
-  if (sha256 !== file.sha256) {
-    throw corrupt(bundle, file.path, `its sha256 is ${sha256} instead of ${file.sha256}`);
+    const found = await digester.digest(bundle, file.path);
+    if (found[checksum] !== file[checksum]) {
+      const facts = `its ${checksum} is ${found[checksum]} instead of ${file[checksum]}`;
+      throw corrupt(bundle, file.path, facts);
+    }
   }
 }
 

@@ -172,10 +172,11 @@ async function verify(
   const { received, bundleDigest } = spec.restore;
   if (received !== undefined && tools.localSpace.isWhole(received.taskUid, bundleDigest)) {
     // Every byte was compared as it came in, by this very process, and nobody else can write there.
-    return await readManifest(bundle, bundleDigest);
+    return await readManifest(bundle, bundleDigest, 'crc32');
   }
+  const checksum = received === undefined ? 'sha256' : 'crc32';
   const counter = byteCounter(progress, 'verifying');
-  return await verifyBundle(bundle, { digest: spec.restore.bundleDigest, signal, ...counter });
+  return await verifyBundle(bundle, { digest: bundleDigest, checksum, signal, ...counter });
 }
 
 function judge(manifest: Manifest, { containers }: RestorePayload, held: HeldContainers): void {

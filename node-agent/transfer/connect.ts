@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { messageOf, TaskFailure } from '../task-failure.ts';
 import { fingerprintOf, type TransferIdentity } from './certificate.ts';
+import { CIPHER } from './frames.ts';
 
 const CONNECT_MILLIS = 10_000;
 
@@ -26,6 +27,7 @@ export async function connectToPeer(
     key: identity.key,
     cert: identity.certificate,
     minVersion: 'TLSv1.3',
+    ciphers: CIPHER,
     // Nobody has signed it but itself: it is compared below, whole.
     rejectUnauthorized: false,
     checkServerIdentity: () => undefined,

@@ -21,8 +21,11 @@ export const FRAME = {
 } as const;
 export type FrameKind = (typeof FRAME)[keyof typeof FRAME];
 
+/** 1 had sha256 in the manifest. */
+export const OFFER_VERSION = 2;
+
 export interface Offer {
-  readonly version: 1;
+  readonly version: typeof OFFER_VERSION;
   /** about as many as will come */
   readonly expectedBytes: number;
 }
@@ -37,6 +40,9 @@ export interface Frame {
   /** of `data` any piece, of all others the whole content */
   readonly content: Buffer;
 }
+
+/** Of those of TLS 1.3 the one that takes the least processor time where AES is in hardware. */
+export const CIPHER = 'TLS_AES_128_GCM_SHA256';
 
 /** How often a side gives a sign of life. */
 export const ALIVE_MILLIS = 2_000;

@@ -5,7 +5,7 @@ import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { TaskFailure } from '../task-failure.ts';
 import { makeIdentity } from './certificate.ts';
 import { assertFingerprint, type Endpoint } from './connect.ts';
-import { ALIVE_MILLIS, FRAME, frameHeader } from './frames.ts';
+import { ALIVE_MILLIS, CIPHER, FRAME, frameHeader } from './frames.ts';
 
 const HANDSHAKE_MILLIS = 10_000;
 /** Strangers that may be in the door at a time. */
@@ -28,6 +28,7 @@ export class Listener implements Disposable {
       key: identity.key,
       cert: identity.certificate,
       minVersion: 'TLSv1.3',
+      ciphers: CIPHER,
       requestCert: true,
       // Nobody has signed it but itself: it is compared in accept, whole.
       rejectUnauthorized: false,

@@ -1,13 +1,12 @@
 // Sends the pages of the first large process while the engine still writes them, so that the stream does not begin only
 // when the disk is done. How far the engine is, the kernel tells: the offset of its descriptor. Pages are only appended.
-import { createHash, type Hash } from 'node:crypto';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import type { FileHandle } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { alignedBuffers, CHUNK_BYTES, type OnBytes } from '../bundle/digest.ts';
+import type { OnBytes } from '../bundle/digest.ts';
 import type { Directory } from '../bundle/directory.ts';
-import { errnoOf, TaskFailure } from '../task-failure.ts';
+import { errnoOf } from '../task-failure.ts';
 import { localFailure } from './local-space.ts';
+import { OutgoingFile } from './outgoing-file.ts';
 import type { Sender } from './sender.ts';
 
 const LOOK_MILLIS = 20;
@@ -30,7 +29,7 @@ export class PagesFollower implements AsyncDisposable {
   readonly #failed = new AbortController();
   readonly #done = new AbortController();
   readonly #following: Promise<void>;
-  #file: FollowedFile | undefined;
+  #file: OutgoingFile | undefined;
   /** aborts when it cannot go on, and with the sender */
   readonly signal: AbortSignal;
 
@@ -46,29 +45,42 @@ export class PagesFollower implements AsyncDisposable {
     this.#done.abort();
     await this.#following;
     this.signal.throwIfAborted();
-    return (await this.#file?.finish(onBytes)) ?? 0;
+    if (this.#file === undefined) {
+      return 0;
+    }
+    const sent = await this.#file.finish(onBytes);
+    this.#options.sender.noteSent(sent);
+    return sent.sizeBytes;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#done.abort();
     await this.#following;
-    await this.#file?.close();
+    await this.#file?.[Symbol.asyncDispose]();
   }
 
   async #follow(): Promise<void> {
     const ended = AbortSignal.any([this.signal, this.#done.signal]);
     try {
       while (!ended.aborted) {
-        const writing = this.#look();
-        if (writing !== undefined) {
-          this.#file ??= await FollowedFile.open(this.#options, writing.path);
-          await this.#file.sendUpTo(writing.offset, ended);
+        if (!(await this.#sendWritten(ended))) {
+          await sleep(LOOK_MILLIS, undefined, { signal: ended }).catch(() => undefined);
         }
-        await sleep(LOOK_MILLIS, undefined, { signal: ended }).catch(() => undefined);
       }
     } catch (error) {
       this.#failed.abort(localFailure(error, 'reading pages as they are written'));
     }
+  }
+
+  /** @returns false when nothing new was there */
+  async #sendWritten(ended: AbortSignal): Promise<boolean> {
+    const writing = this.#look();
+    if (writing === undefined) {
+      return false;
+    }
+    const { directory, sender } = this.#options;
+    this.#file ??= await OutgoingFile.open(directory, writing.path, sender);
+    return await this.#file.sendUpTo(writing.offset, ended);
   }
 
   /** The file that is followed, else the first that is worth it. */
@@ -109,91 +121,5 @@ function unlessGone<T>(look: () => T, otherwise: T): T {
       throw error;
     }
     return otherwise;
-  }
-}
-
-class FollowedFile {
-  readonly path: string;
-  readonly #parent: Directory;
-  readonly #handle: FileHandle;
-  readonly #sender: Sender;
-  readonly #hash: Hash = createHash('sha256');
-  readonly #buffers = alignedBuffers();
-  #sentBytes = 0;
-
-  private constructor(path: string, parent: Directory, handle: FileHandle, sender: Sender) {
-    this.path = path;
-    this.#parent = parent;
-    this.#handle = handle;
-    this.#sender = sender;
-  }
-
-  static async open({ directory, sender }: FollowerOptions, path: string): Promise<FollowedFile> {
-    const names = path.split('/');
-    const name = names.pop() ?? '';
-    let parent = directory;
-    for (const folder of names) {
-      const child = await parent.directory(folder);
-      if (parent !== directory) {
-        await parent.close();
-      }
-      parent = child;
-    }
-    // As the engine writes it: the page cache could hold what was there before the engine wrote past it.
-    const handle = await parent.openForReading(name, 'direct').catch(async (error: unknown) => {
-      if (errnoOf(error) === 'EINVAL') {
-        return await parent.openForReading(name);
-      }
-      throw error;
-    });
-    await sender.file(path);
-    return new FollowedFile(path, parent, handle, sender);
-  }
-
-  /** Whole chunks only, the rest by {@link finish}. */
-  async sendUpTo(offset: number, ended: AbortSignal): Promise<void> {
-    while (offset - this.#sentBytes >= CHUNK_BYTES && !ended.aborted) {
-      await this.#send(CHUNK_BYTES);
-    }
-  }
-
-  async finish(onBytes: OnBytes): Promise<number> {
-    const { size } = await this.#parent.on(() => this.#handle.stat());
-    if (size < this.#sentBytes) {
-      throw new TaskFailure('TransferFailed', `${this.path} became shorter while it was sent`);
-    }
-    onBytes(this.#sentBytes);
-    while (this.#sentBytes < size) {
-      const bytes = Math.min(CHUNK_BYTES, size - this.#sentBytes);
-      await this.#send(bytes);
-      onBytes(bytes);
-    }
-    const sha256 = this.#hash.digest('hex');
-    this.#sender.noteSent({ path: this.path, sizeBytes: size, sha256 });
-    return size;
-  }
-
-  async close(): Promise<void> {
-    await this.#parent.closeFile(this.#handle);
-  }
-
-  async #send(bytes: number): Promise<void> {
-    const at = this.#sentBytes;
-    const buffer = this.#buffers[0] as Buffer;
-    let done = 0;
-    while (done < bytes) {
-      const room = CHUNK_BYTES - done;
-      const read = (): ReturnType<FileHandle['read']> =>
-        this.#handle.read(buffer, done, room, at + done);
-      const { bytesRead } = await this.#parent.on(read as () => Promise<{ bytesRead: number }>);
-      if (bytesRead === 0) {
-        throw new TaskFailure('TransferFailed', `${this.path} became shorter while it was sent`);
-      }
-      done += bytesRead;
-    }
-    const content = buffer.subarray(0, bytes);
-    this.#hash.update(content);
-    await this.#sender.data(content);
-    this.#sentBytes += bytes;
   }
 }

@@ -1,5 +1,4 @@
 // A connection between two agents: frames both ways, a sign of life every two seconds, an end to silence.
-import { once } from 'node:events';
 import type { TLSSocket } from 'node:tls';
 import { messageOf, TaskFailure } from '../task-failure.ts';
 import {
@@ -13,6 +12,8 @@ import {
 
 const SILENCE_MILLIS = 15_000;
 const GOODBYE_MILLIS = 2_000;
+/** Fewer bytes go into one record with their header. */
+const JOINED_BYTES = 8 << 10;
 
 export interface PeerStreamOptions {
   readonly socket: TLSSocket;
@@ -44,16 +45,21 @@ export class PeerStream implements AsyncDisposable {
     this.#timer = setInterval(() => this.#beat(), Math.min(ALIVE_MILLIS, silenceMillis / 3));
   }
 
-  /** Resolves when there is room for more. @throws TaskFailure TransferFailed */
+  /**
+   * Resolves when the kernel has taken everything: the memory of `content` is the caller's again.
+   *
+   * @throws TaskFailure TransferFailed
+   */
   async send(kind: FrameKind, content: Uint8Array | string = ''): Promise<void> {
     const body = typeof content === 'string' ? Buffer.from(content) : content;
     this.#assertOpen();
-    this.#socket.cork();
-    this.#socket.write(frameHeader(kind, body.byteLength));
-    const hasRoom = body.byteLength === 0 || this.#socket.write(body);
-    this.#socket.uncork();
-    if (!hasRoom) {
-      await this.#drained();
+    const header = frameHeader(kind, body.byteLength);
+    if (body.byteLength < JOINED_BYTES) {
+      await this.#written(Buffer.concat([header, body]));
+    } else {
+      // Joined, as cork does it too, all of it would be copied.
+      this.#socket.write(header);
+      await this.#written(body);
     }
   }
 
@@ -88,19 +94,13 @@ export class PeerStream implements AsyncDisposable {
     }
   }
 
-  async #drained(): Promise<void> {
-    const closed = new AbortController();
-    const { signal } = closed;
-    try {
-      await Promise.race([
-        once(this.#socket, 'drain', { signal }),
-        once(this.#socket, 'close', { signal }),
-      ]);
-    } catch {
-      // Its error is told by the next line.
-    } finally {
-      closed.abort();
-    }
+  async #written(bytes: Uint8Array): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    // Whatever went wrong is told by the next line; a socket that is destroyed may forget what it was writing.
+    this.#socket.once('close', resolve);
+    this.#socket.write(bytes, () => resolve());
+    await promise;
+    this.#socket.off('close', resolve);
     this.#assertOpen();
   }
 

@@ -1,7 +1,5 @@
-// The target's side of a transfer: writes the files as they come, hashes them on the way, and says that it has them only
+// The target's side of a transfer: writes the files as they come, sums them on the way, and says that it has them only
 // when every one is what the manifest says. Nothing is synchronised to the disk: what a crash loses is thawed at its source.
-import { createHash, type Hash } from 'node:crypto';
-import type { FileHandle } from 'node:fs/promises';
 import type { Directory } from '../bundle/directory.ts';
 import { MANIFEST_FILE } from '../bundle/layout.ts';
 import {
@@ -11,14 +9,13 @@ import {
   manifestDigest,
   type ManifestFile,
 } from '../bundle/manifest.ts';
-import { errnoOf, messageOf, TaskFailure } from '../task-failure.ts';
-import { FRAME, type Frame, type Offer } from './frames.ts';
+import { messageOf, TaskFailure } from '../task-failure.ts';
+import { FRAME, type Frame, type Offer, OFFER_VERSION } from './frames.ts';
+import { IncomingFile } from './incoming-file.ts';
 import { localFailure } from './local-space.ts';
 import type { PeerStream } from './peer-stream.ts';
 import { refusal } from './sender.ts';
 
-const WRITE_BYTES = 1 << 20;
-const MAX_DEPTH = 8;
 const MAX_FILES = 1_000_000;
 
 export interface ReceiverOptions {
@@ -104,7 +101,7 @@ class Receiver {
 
   async #offered(content: Buffer): Promise<undefined> {
     const { version, expectedBytes } = JSON.parse(content.toString()) as Partial<Offer>;
-    if (version !== 1 || typeof expectedBytes !== 'number') {
+    if (version !== OFFER_VERSION || typeof expectedBytes !== 'number') {
       throw new TaskFailure('TransferFailed', 'the other agent speaks another version');
     }
     await this.#options.assertRoom(expectedBytes);
@@ -136,7 +133,7 @@ class Receiver {
   }
 
   async #complete(text: Buffer): Promise<ReceivedBundle> {
-    const manifest = decodeManifest(text.toString());
+    const manifest = decodeManifest(text.toString(), 'crc32');
     compare(manifest, this.#files);
     await this.#options.directory.writeFile(MANIFEST_FILE, text);
     return { digest: manifestDigest(text), bytes: bundleBytes(manifest) + text.length };
@@ -145,10 +142,10 @@ class Receiver {
 
 /** As verifyBundle does it with a bundle on a store. @throws TaskFailure BundleCorrupt */
 function compare({ files }: Manifest, received: ReadonlyMap<string, ManifestFile>): void {
-  for (const { path, sizeBytes, sha256 } of files) {
+  for (const { path, sizeBytes, crc32 } of files) {
     const found = received.get(path);
-    if (found?.sizeBytes !== sizeBytes || found.sha256 !== sha256) {
-      const facts = `${path} did not arrive as it was sent: ${found?.sizeBytes ?? 'no'} bytes instead of ${sizeBytes}, sha256 ${found?.sha256}`;
+    if (found?.sizeBytes !== sizeBytes || found.crc32 !== crc32) {
+      const facts = `${path} did not arrive as it was sent: ${found?.sizeBytes ?? 'no'} bytes instead of ${sizeBytes}, crc32 ${found?.crc32} instead of ${crc32}`;
       throw new TaskFailure('BundleCorrupt', facts);
     }
   }
@@ -156,80 +153,4 @@ function compare({ files }: Manifest, received: ReadonlyMap<string, ManifestFile
     const facts = `${received.size} files arrived, the manifest knows ${files.length}`;
     throw new TaskFailure('BundleCorrupt', facts);
   }
-}
-
-class IncomingFile {
-  readonly path: string;
-  readonly #directory: Directory;
-  readonly #root: Directory;
-  readonly #handle: FileHandle;
-  readonly #hash: Hash = createHash('sha256');
-  #pieces: Buffer[] = [];
-  #pending = 0;
-  #sizeBytes = 0;
-
-  private constructor(path: string, root: Directory, directory: Directory, handle: FileHandle) {
-    this.path = path;
-    this.#root = root;
-    this.#directory = directory;
-    this.#handle = handle;
-  }
-
-  static async create(root: Directory, path: string): Promise<IncomingFile> {
-    const names = path.split('/');
-    if (names.length > MAX_DEPTH) {
-      throw new TaskFailure('BundleInvalid', `the path ${path.slice(0, 80)}… is nested too deeply`);
-    }
-    let directory = root;
-    for (const name of names.slice(0, -1)) {
-      directory = await enter(directory, name, root);
-    }
-    const handle = await directory.create(names.at(-1) ?? '');
-    return new IncomingFile(path, root, directory, handle);
-  }
-
-  async write(piece: Buffer): Promise<void> {
-    this.#hash.update(piece);
-    this.#pieces.push(piece);
-    this.#pending += piece.length;
-    this.#sizeBytes += piece.length;
-    if (this.#pending >= WRITE_BYTES) {
-      await this.#flush();
-    }
-  }
-
-  async finish(): Promise<ManifestFile> {
-    await this.#flush();
-    await this.close();
-    return { path: this.path, sizeBytes: this.#sizeBytes, sha256: this.#hash.digest('hex') };
-  }
-
-  async close(): Promise<void> {
-    await this.#directory.closeFile(this.#handle);
-    if (this.#directory !== this.#root) {
-      await this.#directory.close();
-    }
-  }
-
-  async #flush(): Promise<void> {
-    const bytes = Buffer.concat(this.#pieces);
-    this.#pieces = [];
-    this.#pending = 0;
-    await this.#directory.on(() => this.#handle.writeFile(bytes));
-  }
-}
-
-async function enter(parent: Directory, name: string, root: Directory): Promise<Directory> {
-  try {
-    await parent.makeDirectory(name);
-  } catch (error) {
-    if (errnoOf(error) !== 'EEXIST') {
-      throw error;
-    }
-  }
-  const child = await parent.directory(name);
-  if (parent !== root) {
-    await parent.close();
-  }
-  return child;
 }

@@ -1,6 +1,6 @@
 // The source's side of a transfer: offers a bundle, sends its files once there is room, and believes that it has arrived
 // only when the target has compared every byte.
-import { Digester, type OnBytes } from '../bundle/digest.ts';
+import { alignedBuffers, BUFFERS, type OnBytes } from '../bundle/digest.ts';
 import type { Directory } from '../bundle/directory.ts';
 import { MANIFEST_FILE } from '../bundle/layout.ts';
 import type { ManifestFile } from '../bundle/manifest.ts';
@@ -8,8 +8,9 @@ import { listFiles } from '../bundle/tree.ts';
 import { TASK_ERROR_CODES } from '../../crds/conditions.ts';
 import { messageOf, TaskFailure } from '../task-failure.ts';
 import { Bandwidth } from './bandwidth.ts';
-import { FRAME, type Offer, type Refusal } from './frames.ts';
+import { FRAME, type Offer, OFFER_VERSION, type Refusal } from './frames.ts';
 import { localFailure } from './local-space.ts';
+import { OutgoingFile } from './outgoing-file.ts';
 import { PeerStream, type PeerStreamOptions } from './peer-stream.ts';
 
 export interface SenderOptions extends PeerStreamOptions {
@@ -24,6 +25,7 @@ export class Sender implements AsyncDisposable {
   readonly #ready = Promise.withResolvers<void>();
   readonly #stored = Promise.withResolvers<void>();
   readonly #sent = new Map<string, ManifestFile>();
+  readonly #buffers = alignedBuffers();
   readonly #listening: Promise<void>;
   /** aborts with the reason when the target says no or the connection breaks, and with the task */
   readonly signal: AbortSignal;
@@ -40,7 +42,7 @@ export class Sender implements AsyncDisposable {
 
   /** Resolves when the target has room. @throws TaskFailure NodeSpaceFull, TransferFailed */
   async offer(expectedBytes: number): Promise<void> {
-    const offer: Offer = { version: 1, expectedBytes };
+    const offer: Offer = { version: OFFER_VERSION, expectedBytes };
     await this.#say(FRAME.offer, JSON.stringify(offer));
     await this.#ready.promise;
   }
@@ -50,25 +52,29 @@ export class Sender implements AsyncDisposable {
     await this.#say(FRAME.file, path);
   }
 
-  /** @param bytes are copied: the caller may use them again at once */
+  /** Resolves when the caller may use the memory of the bytes again. */
   async data(bytes: Uint8Array): Promise<void> {
-    await this.#say(FRAME.data, Buffer.from(bytes));
+    await this.#say(FRAME.data, bytes);
     await this.#bandwidth.pause(bytes.byteLength, this.signal);
   }
 
-  /** A file was sent by {@link file} and {@link data}. */
+  /** What chunk `index` of a file is read into; its turn comes again after BUFFERS chunks. */
+  bufferOf(index: number): Buffer {
+    return this.#buffers[index % BUFFERS] as Buffer;
+  }
+
+  /** An {@link OutgoingFile} was sent by somebody else. */
   noteSent(file: ManifestFile): void {
     this.#sent.set(file.path, file);
   }
 
-  /** Sends what was not sent yet. @returns all files, with the digests of what was sent */
+  /** Sends what was not sent yet. @returns all files, with the checksums of what was sent */
   async sendTree(root: Directory, onBytes: OnBytes): Promise<ManifestFile[]> {
     try {
-      const digester = new Digester(this.signal, onBytes, (chunk) => this.data(chunk));
       for (const { path } of await listFiles(root)) {
         if (path !== MANIFEST_FILE && !this.#sent.has(path)) {
-          await this.file(path);
-          this.#sent.set(path, { path, ...(await digester.digest(root, path)) });
+          await using file = await OutgoingFile.open(root, path, this);
+          this.#sent.set(path, await file.finish(onBytes));
         }
       }
       return [...this.#sent.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
