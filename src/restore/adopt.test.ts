@@ -14,6 +14,8 @@ import {
 } from '../testing/restore-facts.ts';
 import { checkSteps, type StepCase } from '../testing/step-table.ts';
 import { decideRestore } from './decide.ts';
+import { subjectPod } from './in-place.ts';
+import { restoreStatus } from './status.ts';
 import type { AdoptionFacts, RestoreFacts } from './facts.ts';
 
 const OWNER = { apiVersion: 'apps/v1', kind: 'StatefulSet', name: 'redis-set', uid: 'set-1' };
@@ -224,6 +226,15 @@ describe('a Restore that needs another replica', () => {
       step: 'delete-placeholder',
     },
   ]);
+
+  it('does not wait for the old one, which may live until then', () => {
+    const restore = adopting({ ...again, adoption: secondArmed }, true);
+    const facts = restoreFacts({ restore, pod: old });
+    assert.equal(subjectPod(facts), undefined);
+    const step = { do: 'adoption-in-force' } as const;
+    const { pod } = restoreStatus(restore, step, subjectPod(facts), facts.nowMillis);
+    assert.equal(pod?.uid, undefined, 'its end would be taken for the loss of the new one');
+  });
 });
 
 describe('what a replica is made into', () => {

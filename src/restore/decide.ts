@@ -11,6 +11,7 @@ import {
   fail,
   hasFinalizer,
   isFinishedRestore,
+  isOfThisAttempt,
   isOurs,
   isRestored,
   notVerified,
@@ -58,7 +59,7 @@ function spentAttempt(facts: RestoreFacts): RestoreStep | undefined {
   if (pod === undefined || !isOurs(restore, pod)) {
     return undefined;
   }
-  if (Number(pod.metadata.labels?.[LABELS.attempt] ?? 1) >= attemptsOf(restore)) {
+  if (isOfThisAttempt(restore, pod)) {
     return undefined;
   }
   if (task !== undefined) {

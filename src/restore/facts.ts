@@ -119,6 +119,11 @@ export function attemptsOf(restore: Restore): number {
   return restore.status?.attempts ?? 1;
 }
 
+/** Not one that an earlier attempt left behind. */
+export function isOfThisAttempt(restore: Restore, pod: Pod): boolean {
+  return Number(pod.metadata.labels?.[LABELS.attempt] ?? 1) >= attemptsOf(restore);
+}
+
 export function fail(reason: FailureReason, facts: string): Extract<RestoreStep, { do: 'fail' }> {
   return { do: 'fail', reason, facts };
 }

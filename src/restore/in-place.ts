@@ -9,6 +9,7 @@ import { savedContainers } from '../placeholder/template.ts';
 import {
   deadlineMillis,
   fail,
+  isOfThisAttempt,
   notVerified,
   ownPod,
   type RestoreFacts,
@@ -29,7 +30,9 @@ export function rewoundPod({ spec }: Restore): RewoundPod['podRef'] | undefined 
 export function subjectPod(facts: RestoreFacts): Pod | undefined {
   const { restore, pod } = facts;
   if (rewoundPod(restore) === undefined) {
-    return ownPod(facts);
+    // The pod of an earlier attempt may live on until the next replica may come: its end is no loss.
+    const own = ownPod(facts);
+    return own && isOfThisAttempt(restore, own) ? own : undefined;
   }
   const known = restore.status?.pod?.uid;
   const isMeant = known === undefined || known === pod?.metadata.uid;

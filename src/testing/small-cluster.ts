@@ -165,7 +165,13 @@ export class SmallCluster implements AsyncDisposable {
 
   /** Waits until the Ready condition has this reason. */
   async untilReason(read: () => Conditioned | undefined, reason: string): Promise<void> {
-    await until(`reason ${reason}`, () => reasonOf(read()) === reason, 30_000);
+    try {
+      await until(`reason ${reason}`, () => reasonOf(read()) === reason, 30_000);
+    } catch (error) {
+      const tasks = this.tasks().map(({ metadata, status }) => [metadata.name, status]);
+      const found = JSON.stringify({ status: read()?.status, tasks });
+      throw new Error(`no reason ${reason}: ${found}`, { cause: error });
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
