@@ -73,7 +73,8 @@ export function collectTree(tracer: Tracer, root: number, options: CollectOption
   const registry = { files, sharedMemory: files.sharedMemory, hasIpc: hasOwnIpc(root) };
   const living = listed.flatMap(({ member, record }) => {
     if (!member.process) return [];
-    const subject = { process: member.process, report };
+    const { process } = member;
+    const subject = { process, report, statusText: statusReader(`/proc/${process.pid}/status`) };
     return [{ subject, record, pending: queue(subject, record, registry, options) }];
   });
   for (const { pending } of living) for (const batch of pending.batches) batch.start();
@@ -125,7 +126,8 @@ function queue(
   const batches = threads.map((thread) => new RemoteBatch(thread));
   threads.forEach((thread, i) => {
     const { core } = record.threads[i]!;
-    const threadSubject = { thread, process: subject, statusText: statusReader(thread) };
+    const statusText = i === 0 ? subject.statusText : statusReader(statusPath(thread));
+    const threadSubject = { thread, process: subject, statusText };
     for (const kind of threadKinds) {
       const fill = kind.collect(threadSubject, batches[i]!);
       fillers.push(() => fill(core));
@@ -139,7 +141,8 @@ function queue(
   // A process born since the preparation is read in the freeze.
   const prepared = options.mappings.get(process) ?? prepareMappings(process);
   const memory = collectMappings(subject, prepared, registry, leader);
-  fillers.push(() => memory.writeTo(record));
+  // First: kinds complete what it writes.
+  fillers.unshift(() => memory.writeTo(record));
   record.fs.cwdId = registry.files.pathFile(
     process,
     `/proc/${process.pid}/cwd`,
@@ -161,9 +164,12 @@ function queue(
   };
 }
 
-function statusReader(thread: TracedThread): () => string {
+function statusReader(path: string): () => string {
   let text: string | undefined;
-  return () => (text ??= readSmallProc(`/proc/${thread.process.pid}/task/${thread.tid}/status`));
+  return () => (text ??= readSmallProc(path));
 }
+
+const statusPath = ({ tid, process }: TracedThread): string =>
+  `/proc/${process.pid}/task/${tid}/status`;
 
 const O_DIRECTORY = 0o200000;

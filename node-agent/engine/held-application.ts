@@ -1,6 +1,7 @@
 // The trees of one dump while the engine holds them: traced, then stopped, then given back, whatever happens.
 import { type PreparedMappings, prepareMappings } from './memory/mappings.ts';
 import { readMaps } from './linux/procfs/maps.ts';
+import { areasWithPolicy } from './linux/procfs/numa-maps.ts';
 import { FreezeClock } from './freeze-limit.ts';
 import { hurry } from './linux/urgency.ts';
 import type { SourceTree } from './protocol.ts';
@@ -72,6 +73,7 @@ export class HeldApplication {
     const prepared = prepareMappings(process);
     process.leftovers = findLeftovers(process.pid, prepared.mappings);
     process.wayBack = findWayBack(process.pid, prepared.mappings);
+    process.policedAreas = areasWithPolicy(process.pid);
     this.#mappings.set(process, { ...prepared, execs: process.execs });
   }
 

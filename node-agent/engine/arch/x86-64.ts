@@ -19,6 +19,7 @@ export const SYS = {
   pread64: 17,
   pwrite64: 18,
   mremap: 25,
+  mincore: 27,
   madvise: 28,
   shmget: 29,
   shmat: 30,
@@ -87,6 +88,7 @@ export const SYS = {
   sched_getparam: 143,
   sched_setscheduler: 144,
   sched_getscheduler: 145,
+  mlockall: 151,
   prctl: 157,
   arch_prctl: 158,
   chroot: 161,
@@ -116,6 +118,9 @@ export const SYS = {
   epoll_wait: 232,
   epoll_ctl: 233,
   tgkill: 234,
+  mbind: 237,
+  set_mempolicy: 238,
+  get_mempolicy: 239,
   ioprio_set: 251,
   ioprio_get: 252,
   inotify_add_watch: 254,
@@ -171,6 +176,9 @@ export const SYS = {
   userfaultfd: 323,
   membarrier: 324,
   mlock2: 325,
+  pkey_mprotect: 329,
+  pkey_alloc: 330,
+  pkey_free: 331,
   statx: 332,
   io_pgetevents: 333,
   rseq: 334,
@@ -183,6 +191,7 @@ export const SYS = {
   pidfd_getfd: 438,
   process_madvise: 440,
   epoll_pwait2: 441,
+  mseal: 462,
 } as const;
 
 /** Place of each register in `struct user_regs_struct`, in 8-byte words. */

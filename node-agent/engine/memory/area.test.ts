@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Finding } from '../finding.ts';
+import type { VmaEntry } from '../image/messages/memory.ts';
 import { type Mapping, parseSmaps } from '../linux/procfs/maps.ts';
 import { type Area, classify, describeMapping, vmaEntryOf } from './area.ts';
 import { withoutRange } from './mappings.ts';
@@ -63,6 +64,29 @@ for (const [line, vmFlags, prot, flags, status, madv] of CRIU) {
   });
 }
 
+const MARKED: readonly (readonly [string, string, Partial<VmaEntry>])[] = [
+  [PLAIN, 'rd wr sl', { sealed: true }],
+  [PLAIN, 'rd wr lo lf', { lockedOnFault: true }],
+  [`${PLAIN} [anon:some name]`, 'rd wr', { name: 'some name' }],
+  ['7f00-8f00 rw-s 0 00:01 9 [anon_shmem:other]', 'rd wr sh', { name: 'other' }],
+];
+
+for (const [line, flags, marks] of MARKED) {
+  test(`${line.slice(10)} [${flags}] has ${Object.keys(marks).join(', ')}`, () => {
+    const area = areaOf(line, flags);
+    const { sealed, lockedOnFault, name } = vmaEntryOf(area, { id: 5, openFlags: 2 });
+    assert.deepEqual(JSON.parse(JSON.stringify({ sealed, lockedOnFault, name })), marks);
+  });
+}
+
+test('the key of a mapping stands before its flags', () => {
+  const text = `${PLAIN}\nProtectionKey:         3\nVmFlags: rd wr\n`;
+  const [keyed] = parseSmaps(text + text.replace('3\n', '0\n'));
+  assert.equal(keyed?.protectionKey, 3);
+  assert.deepEqual(parseSmaps(text.replace('3\n', '0\n'))[0]?.protectionKey, undefined);
+  assert.equal(vmaEntryOf({ mapping: keyed!, kind: 'anonymous' }).protectionKey, 3);
+});
+
 const REFUSED: readonly (readonly [string, string, string])[] = [
   ['7f00-8f00 rw-s 0 00:33 3 /mnt/huge/file', 'rd wr sh ht', 'HugeTlb'],
   ['7f00-8f00 rw-s 0 00:0e 3 anon_inode:[io_uring]', 'rd wr sh', 'IoUring'],
@@ -71,7 +95,8 @@ const REFUSED: readonly (readonly [string, string, string])[] = [
   ['7f00-8f00 --xp 0 00:00 0 [uprobes]', 'ex', 'Uprobes'],
   ['7f00-8f00 rw-p 0 00:00 0', 'rd wr um', 'Userfaultfd'],
   ['7f00-8f00 rw-p 0 00:00 0', 'rd wr ss', 'ShadowStack'],
-  ['7f00-8f00 rw-p 0 00:00 0', 'rd wr sl', 'SealedMapping'],
+  ['7f00-8f00 r--p 0 00:00 0', 'rd sl dc', 'SealedMapping'],
+  ['7f00-8f00 r--p 0 00:00 0', 'rd sl wf', 'SealedMapping'],
   ['7f00-8f00 rw-s 0 00:01 3 /i915 (deleted)', 'rd wr sh', 'UnknownMapping'],
   ['7f00-8f00 r--p 0 00:00 0 [new thing]', 'rd', 'UnknownMapping'],
 ];

@@ -97,7 +97,6 @@ const REFUSED_FLAGS: readonly (readonly [string, string, string])[] = [
   ['um', 'Userfaultfd', 'stop its user-space paging first'],
   ['uw', 'Userfaultfd', 'stop its user-space paging first'],
   ['ui', 'Userfaultfd', 'stop its user-space paging first'],
-  ['sl', 'SealedMapping', 'mseal(2) cannot be repeated yet; start it without sealing'],
   ['io', 'DeviceMapping', 'release the device first'],
   ['pf', 'DeviceMapping', 'release the device first'],
 ];
@@ -172,8 +171,20 @@ function refusedBy(mapping: Mapping): { code: string; advice: string } | undefin
   if (named && !(mapping.name.startsWith('/') && isOnDisk(mapping))) {
     return { code: named[1], advice: named[2] };
   }
+  if (isHiddenForGood(mapping)) return HIDDEN_FOR_GOOD;
   const flagged = REFUSED_FLAGS.find(([flag]) => mapping.flags.has(flag));
   return flagged && { code: flagged[1], advice: flagged[2] };
+}
+
+const HIDDEN_FOR_GOOD = {
+  code: 'SealedMapping',
+  advice: 'mseal(2) forbids to hide it from fork again, which a snapshot must undo: seal without',
+};
+
+/** Sealed, and of those that a snapshot cannot ask fork to copy without changing it for ever: mseal(2). */
+function isHiddenForGood({ flags, writable, shared, protectionKey = 0 }: Mapping): boolean {
+  const hidden = flags.has('dc') || flags.has('wf');
+  return flags.has('sl') && hidden && !shared && (!writable || protectionKey !== 0);
 }
 
 /** A user may name a real file `/[aio]`; kernel-internal ones live on devices with major number 0 and are always deleted. */
@@ -250,6 +261,20 @@ export function vmaEntryOf(area: Area, file?: AreaFile): VmaEntry {
     fd: -1n,
     ...(madv === 0n ? {} : { madv }),
     ...(file ? { fdflags: file.openFlags } : {}),
+    ...marksOf(mapping),
+  };
+}
+
+const GIVEN_NAME = /^\[anon(?:_shmem)?:(.*)\]$/s;
+
+/** What CRIU's message has no field for. */
+function marksOf({ flags, name, protectionKey }: Mapping): Partial<VmaEntry> {
+  const given = GIVEN_NAME.exec(name)?.[1];
+  return {
+    ...(flags.has('sl') ? { sealed: true } : {}),
+    ...(flags.has('lf') ? { lockedOnFault: true } : {}),
+    ...(given === undefined ? {} : { name: given }),
+    ...(protectionKey === undefined ? {} : { protectionKey }),
   };
 }
 

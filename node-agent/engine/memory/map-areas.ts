@@ -23,6 +23,7 @@ const O_RDWR = 2;
 /** O_CLOEXEC, O_NOCTTY and O_NONBLOCK: a path that has become a FIFO or terminal must not hold the restore up */
 const O_QUIETLY = 0x80000 | 0o400 | 0o4000;
 const PATH_MAX = 4096;
+const MLOCK_ONFAULT = 1;
 
 /** The areas of a process, and what of them there is to do. */
 export interface AreasToMap {
@@ -135,6 +136,7 @@ export function queueFinish(builder: ProcessBuilder, { mm, runs }: AreasToMap): 
   for (const area of advisedAreas(mm)) {
     const { start, prot, flags } = area;
     const bytes = sizeOf(area);
+    const onFault = area.lockedOnFault === true ? MLOCK_ONFAULT : 0;
     if (protectionToFill(area, isFilled(area)) !== prot) {
       builder.makeRoom(1, 0);
       builder.batch.must(SYS.mprotect, start, bytes, prot);
@@ -143,11 +145,11 @@ export function queueFinish(builder: ProcessBuilder, { mm, runs }: AreasToMap): 
       may(area, 'MemoryAdvice', SYS.madvise, start, bytes, advice);
     }
     if (flags & MAP.LOCKED && prot & PROT.READ) {
-      may(area, 'MemoryLock', SYS.mlock2, start, bytes, 0);
+      may(area, 'MemoryLock', SYS.mlock2, start, bytes, onFault);
     } else if (flags & MAP.LOCKED) {
       // The lock is set, and the kernel complains that it cannot read the pages in
       builder.makeRoom(1, 0);
-      builder.batch.call(SYS.mlock2, start, bytes, 0);
+      builder.batch.call(SYS.mlock2, start, bytes, onFault);
     }
   }
   for (const area of mm.vmas.filter((vma) => kindOf(vma) === 'guard')) {

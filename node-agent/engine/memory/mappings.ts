@@ -167,11 +167,17 @@ function withFlags(
   const layout = withoutRange(now, own.start, own.end);
   const merged = layout.map((mapping) => {
     const old = known.get(mapping.start);
-    return old && unchanged(old, mapping) ? { ...mapping, flags: old.flags } : undefined;
+    return old && unchanged(old, mapping) ? withMarks(mapping, old) : undefined;
   });
   if (merged.every((mapping) => mapping !== undefined)) return merged;
   return withoutRange(readSmaps(pid), own.start, own.end);
 }
+
+const withMarks = (now: Mapping, { flags, protectionKey }: Mapping): Mapping => ({
+  ...now,
+  flags,
+  ...(protectionKey === undefined ? {} : { protectionKey }),
+});
 
 const GROWING = /^\[(heap|stack)\]$/;
 

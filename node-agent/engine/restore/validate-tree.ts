@@ -25,6 +25,9 @@ const MAX_GROUPS = 65_536;
 const MARCH_X86_64 = 1;
 const MAX_TIMERS = 65_536;
 const LAST_TIMER_ID = 0x7fff_ffff;
+/** pkeys(7) */
+const LAST_KEY = 15;
+const ALL_KEYS = 0xffff;
 const MICROS_PER_SECOND = 1_000_000n;
 
 type Demand = (holds: boolean, reason: string) => void;
@@ -144,7 +147,9 @@ function validateReferences({ pid, fs, mm }: SavedProcess, files: ReadonlySet<nu
 
 function validateMappings(mm: MmEntry, files: ReadonlySet<number>, demand: Demand): void {
   demand(files.has(mm.exeFileId), `no file ${mm.exeFileId} to run`);
+  demand((mm.protectionKeys ?? 0) <= ALL_KEYS, 'has too many protection keys');
   for (const area of mm.vmas) {
+    demand((area.protectionKey ?? 0) <= LAST_KEY, `${area.protectionKey} is no protection key`);
     if (kindOf(area) !== 'file') continue;
     demand(files.has(Number(area.shmid)), `no file ${area.shmid} to map`);
   }

@@ -21,13 +21,15 @@ export interface ProcessSubject {
   readonly process: TracedProcess;
   /** tells the user about something that is not saved exactly; a refusal ends the dump after the collection */
   readonly report: (finding: Finding) => void;
+  /** text of its /proc/PID/status as the freeze found it: read once for all kinds, to be parsed after the thaw */
+  readonly statusText: () => string;
 }
 
 export interface ThreadSubject {
   readonly thread: TracedThread;
   readonly process: ProcessSubject;
-  /** text of its /proc/PID/task/TID/status as the freeze found it: read once for all kinds, to be parsed after the thaw */
-  statusText(): string;
+  /** the same of its /proc/PID/task/TID/status */
+  readonly statusText: () => string;
 }
 
 /** For a kind with an image of its own: when all records of the tree are there, and the application runs. */

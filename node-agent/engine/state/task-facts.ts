@@ -21,14 +21,14 @@ export const taskFacts: ProcessKind = {
   scope: 'process',
   stage: 'final',
 
-  collect({ process }, remote) {
+  collect({ process, statusText }, remote) {
     const { pid, leader } = process;
     const stopped = leader.groupStopped;
     const personalityText = tryReadSmallProc(`/proc/${pid}/personality`);
     const coredumpText = tryReadSmallProc(`/proc/${pid}/coredump_filter`);
     const oomText = tryReadSmallProc(`/proc/${pid}/oom_score_adj`);
     const stat = readStat(pid);
-    const statusText = readSmallProc(`/proc/${pid}/status`);
+    const text = statusText();
     const subreaper = remote.space(8);
     remote.must(SYS.prctl, PR_GET_CHILD_SUBREAPER, subreaper);
     return ({ task, threads, fs }) => {
@@ -48,7 +48,7 @@ export const taskFacts: ProcessKind = {
       if (oomScoreAdj !== undefined) task.oomScoreAdj = oomScoreAdj;
       if (coredumpFilter !== undefined) task.coredumpFilter = coredumpFilter;
       task.childSubreaper = subreaper.int32(0) !== 0;
-      fs.umask = parseStatus(statusText).umask;
+      fs.umask = parseStatus(text).umask;
     };
   },
 

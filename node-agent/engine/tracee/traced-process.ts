@@ -16,6 +16,8 @@ export class TracedProcess {
   wayBack: WayBack | undefined;
   /** what engines before us have left in it */
   leftovers: readonly Mapping[] = [];
+  /** start addresses of its areas that may have a memory policy of their own, as it ran */
+  policedAreas: readonly bigint[] = [];
   /** how often it began another program since it was seized: what was read before is worthless then */
   execs = 0;
   /** forked by us and invisible to its parent's wait(2) */
@@ -31,6 +33,7 @@ export class TracedProcess {
     this.bootstrapAddress = undefined;
     this.wayBack = undefined;
     this.leftovers = [];
+    this.policedAreas = [];
     this.execs++;
   }
 

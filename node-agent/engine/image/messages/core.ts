@@ -17,6 +17,7 @@ import {
 import { threadInfoX86 } from './core-x86.ts';
 import { credsEntry } from './creds.ts';
 import { taskKobjIdsEntry } from './inventory.ts';
+import { memoryPolicyEntry } from './memory.ts';
 import { saEntry, signalQueueEntry, taskTimersEntry, threadSasEntry } from './signals.ts';
 
 /** One resource limit; 2^64 - 1 is infinity. */
@@ -114,6 +115,8 @@ export const threadCoreEntry = message('thread_core_entry', {
   ioprio: optional(5005, u32),
   /** ours: struct sched_attr of sched_getattr(2) */
   schedAttributes: optional(5006, bytes),
+  /** ours: set_mempolicy(2) */
+  memoryPolicy: optional(5007, memoryPolicyEntry),
 });
 export type ThreadCoreEntry = Infer<typeof threadCoreEntry>;
 

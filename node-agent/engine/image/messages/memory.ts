@@ -14,6 +14,15 @@ import {
   u64,
 } from '../codec.ts';
 
+/** Ours: on which memory nodes pages are taken, get_mempolicy(2). */
+export const memoryPolicyEntry = message('memory_policy_entry', {
+  /** MPOL_* with its flags */
+  mode: required(1, u32),
+  /** bit n stands for node n */
+  nodes: required(2, bytes),
+});
+export type MemoryPolicyEntry = Infer<typeof memoryPolicyEntry>;
+
 /** One mapping. */
 export const vmaEntry = message('vma_entry', {
   start: required(1, u64),
@@ -33,6 +42,16 @@ export const vmaEntry = message('vma_entry', {
   madv: optional(9, u64),
   /** open flags of a file mapping */
   fdflags: optional(10, u32),
+  /** ours: mseal(2) */
+  sealed: optional(5000, bool),
+  /** ours, with MAP_LOCKED: only what is touched, mlock2(2) */
+  lockedOnFault: optional(5001, bool),
+  /** ours: prctl(PR_SET_VMA_ANON_NAME) */
+  name: optional(5002, string),
+  /** ours: pkey_mprotect(2) */
+  protectionKey: optional(5003, u32),
+  /** ours: mbind(2) */
+  policy: optional(5004, memoryPolicyEntry),
 });
 export type VmaEntry = Infer<typeof vmaEntry>;
 
@@ -67,6 +86,14 @@ export const mmEntry = message('mm_entry', {
   dumpable: optional(15, i32),
   aios: repeated(16, aioRingEntry),
   thpDisabled: optional(17, bool),
+  /** ours: flags of prctl(PR_SET_THP_DISABLE) */
+  thpDisableFlags: optional(5000, u32),
+  /** ours: prctl(PR_SET_MEMORY_MERGE) */
+  memoryMerge: optional(5001, bool),
+  /** ours: MCL_* of mlockall(2) for mappings to come */
+  lockedToCome: optional(5002, u32),
+  /** ours: bit n stands for pkey_alloc(2) n */
+  protectionKeys: optional(5003, u32),
 });
 export type MmEntry = Infer<typeof mmEntry>;
 

@@ -16,9 +16,12 @@ export interface Mapping {
   readonly name: string;
   /** two-letter VmFlags (proc_pid_smaps(5)); empty when read from maps */
   readonly flags: ReadonlySet<string>;
+  /** pkeys(7); absent for none, and when read from maps */
+  readonly protectionKey?: number;
 }
 
 const LINE = /^([0-9a-f]+)-([0-9a-f]+) (.)(.)(.)(.) ([0-9a-f]+) (\S+) (\d+) *(.*)$/;
+const KEY = 'ProtectionKey:';
 const NO_FLAGS: ReadonlySet<string> = new Set();
 
 function parseLine(line: string): Mapping | undefined {
@@ -61,9 +64,15 @@ export function readSmaps(pid: number): Mapping[] {
 export function parseSmaps(text: string): Mapping[] {
   const mappings: Mapping[] = [];
   for (const line of text.split('\n')) {
-    if (line.startsWith('VmFlags:')) {
-      const last = mappings.pop();
-      if (last) mappings.push({ ...last, flags: new Set(line.slice(8).trim().split(/\s+/)) });
+    const last = mappings.at(-1);
+    if (last && line.startsWith('VmFlags:')) {
+      const flags = new Set(line.slice(8).trim().split(/\s+/));
+      mappings[mappings.length - 1] = { ...last, flags };
+      continue;
+    }
+    if (last && line.startsWith(KEY)) {
+      const protectionKey = Number(line.slice(KEY.length));
+      if (protectionKey !== 0) mappings[mappings.length - 1] = { ...last, protectionKey };
       continue;
     }
     if (/^[0-9a-f]/.test(line)) {

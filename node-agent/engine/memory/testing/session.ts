@@ -40,7 +40,11 @@ export class Session {
     this.sharedMemory = this.registry.sharedMemory;
     const batch = new RemoteBatch(this.process.leader);
     this.memory = collectMappings(
-      { process: this.process, report: (finding) => this.findings.push(finding) },
+      {
+        process: this.process,
+        report: (finding) => this.findings.push(finding),
+        statusText: () => '',
+      },
       prepared,
       { files: this.registry, sharedMemory: this.sharedMemory, hasIpc: false },
       batch,
