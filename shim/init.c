@@ -5,6 +5,7 @@
 #include <asm/errno.h>
 #include <asm/signal.h>
 #include <asm/unistd.h>
+#include <asm/poll.h>
 #include <linux/fcntl.h>
 #include <linux/prctl.h>
 #include <linux/wait.h>
@@ -163,6 +164,14 @@ static _Noreturn void stand(void) {
     }
 }
 
+// Keeps the descriptors that it was born with open until the process ends whose pidfd is stdin.
+static void hold(void) {
+    raw_call3(__NR_chdir, address_of("/"), 0, 0); // no volume stays in use
+    struct pollfd end = {.fd = 0, .events = POLLIN};
+    while (raw_call3(__NR_poll, address_of(&end), 1, -1) == -EINTR) {
+    }
+}
+
 // Called by _start with the initial stack: argc, argv[0], argv[1] ...
 __attribute__((used)) _Noreturn void start(const int64_t *stack);
 _Noreturn void start(const int64_t *stack) {
@@ -187,11 +196,15 @@ _Noreturn void start(const int64_t *stack) {
     if (equal(mode, "stand")) {
         stand();
     }
+    if (equal(mode, "hold")) {
+        hold();
+        leave(0);
+    }
     if (equal(mode, "version")) {
         SAY(1, NAME " " VERSION "\n");
         leave(0);
     }
-    SAY(2, NAME ": usage: [install PATH | check | last-pid | stand | version]\n");
+    SAY(2, NAME ": usage: [install PATH | check | last-pid | stand | hold | version]\n");
     leave(STATUS_USAGE);
 }
 

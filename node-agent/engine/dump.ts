@@ -8,6 +8,7 @@ import type { Reporter } from './reporter.ts';
 import { describeMoment, describeNode } from './requirements.ts';
 import { Snapshots } from './snapshots.ts';
 import { TreeDump } from './tree-dump.ts';
+import { WriteTracking } from './write-tracking.ts';
 
 /**
  * Saves the trees of a task.
@@ -24,15 +25,19 @@ export function dump(task: DumpTask, reporter: Reporter): DumpResult {
   reporter.stage('preparing');
   application.prepare();
   const node = describeNode(application.processes[0]!.pid);
+  using tracking = WriteTracking.begin(application, task);
   using trees = new DisposableStack();
-  const dumps = task.trees.map((tree) => trees.use(TreeDump.prepare(tree, application, task)));
+  const prepared = { application, task, tracking };
+  const dumps = task.trees.map((tree) => trees.use(TreeDump.prepare(tree, prepared)));
   application.freeze(task.afterDump === 'Resume' ? task.freezeLimitMillis : 0);
   reporter.stage('frozen');
   for (const tree of dumps) tree.collect(application);
   judge(dumps, task, reporter);
+  tracking.mark(dumps.flatMap((tree) => tree.living.map(({ memory }) => memory)));
   const requirements = { ...node, ...describeMoment(application.processes[0]!) };
   if (!task.dryRun) save(task, { application, dumps, requirements, reporter });
   application.letGo();
+  tracking.handOver(task.trees[0]!.rootPid);
   reporter.stage('done');
   return {
     trees: dumps.map((tree) => tree.describe()),

@@ -2,6 +2,7 @@
 // The engine is a short-lived process of its own: ptrace belongs to one OS thread, and when the engine
 // dies the kernel detaches and the application runs on (docs/adr/0002).
 import type { Finding } from './finding.ts';
+import type { ParentScope } from './image/images-directory.ts';
 
 /** What becomes of the application once it is saved. */
 export type AfterDump = 'Resume' | 'KeepFrozen' | 'Kill';
@@ -28,6 +29,8 @@ export interface DumpTree extends SourceTree {
   readonly imagesDir: string;
   /** `cgroup.freeze` or v1 `freezer.state` file that keeps the tree stopped after `KeepFrozen` */
   readonly freezerFile?: string;
+  /** an older dump of the same tree, as a path from `imagesDir`: pages that have not changed since stay there */
+  readonly parent?: string;
 }
 
 export interface DumpTask {
@@ -51,8 +54,18 @@ export interface DumpTask {
   readonly maxBytes: number;
   /** the images need not outlive a crash of the node: they are on their way to another one; absent: durable */
   readonly passing?: boolean;
+  /** absent: nobody asks what changes between two dumps */
+  readonly tracking?: WriteTrackingTask;
   /** only tell what could not be saved */
   readonly dryRun: boolean;
+}
+
+/** What changes between dumps is watched by the kernel for a process that outlives the engine; files say where it is. */
+export interface WriteTrackingTask {
+  /** that the dump named by {@link DumpTree.parent} left; it is used up */
+  readonly previousFile?: string;
+  /** to be left for the next dump; absent: the watch ends */
+  readonly nextFile?: string;
 }
 
 /** One process tree to rebuild. */
@@ -61,6 +74,8 @@ export interface RestoreTree {
   readonly imagesDir: string;
   /** morph: the placeholder that becomes the saved root; absent: standalone birth in the engine's namespaces */
   readonly placeholderPid?: number;
+  /** where older directories of an incremental chain may lie; absent: beside `imagesDir` */
+  readonly parents?: ParentScope;
 }
 
 export interface RestoreTask {

@@ -16,6 +16,7 @@ import { restore } from './restore.ts';
 import { Snapshots } from './snapshots.ts';
 import { waitFor } from './tracee/deadline.ts';
 import { TreeDump } from './tree-dump.ts';
+import { WriteTracking } from './write-tracking.ts';
 
 const DUMP_ROUNDS = 4;
 const RESTORE_ROUNDS = 2;
@@ -94,7 +95,8 @@ function rehearseDump(rootPid: number, imagesDir: string): void {
   using application = HeldApplication.seize(task.trees);
   application.prepare();
   describeNode(rootPid);
-  using state = TreeDump.prepare(tree, application, task);
+  using tracking = WriteTracking.begin(application, task);
+  using state = TreeDump.prepare(tree, { application, task, tracking });
   application.freeze(0);
   state.collect(application);
   describeMoment(application.processes[0]!);

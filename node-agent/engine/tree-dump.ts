@@ -1,10 +1,12 @@
 // One tree of a dump: collected in the freeze, written out afterwards.
+import { join } from 'node:path';
 import { type CollectedTree, collectTree } from './collect.ts';
 import type { Finding } from './finding.ts';
 import type { HeldApplication } from './held-application.ts';
 import { ImageWriter } from './image/writer.ts';
 import type { ProcessMemory } from './memory/mappings.ts';
 import { PagesIds } from './memory/pages-file.ts';
+import { ParentPages } from './memory/parent-pages.ts';
 import { savePages } from './memory/save-pages.ts';
 import type { Snapshot } from './memory/snapshot.ts';
 import type { DumpTask, DumpTree, Requirements, TreeReport } from './protocol.ts';
@@ -15,6 +17,7 @@ import { FileRegistry } from './state/files/registry.ts';
 import { savesIpc } from './state/ipc/ipc-namespace.ts';
 import type { ProcessRecord } from './state/records.ts';
 import { writeState } from './write-state.ts';
+import type { WriteTracking } from './write-tracking.ts';
 
 const PAGE_BYTES = 4096;
 
@@ -28,6 +31,13 @@ export class SizeLimitError extends Error {
   }
 }
 
+/** What every tree of a dump is prepared with. */
+export interface DumpPreparation {
+  readonly application: HeldApplication;
+  readonly task: DumpTask;
+  readonly tracking: WriteTracking;
+}
+
 export interface LivingProcess {
   readonly record: ProcessRecord;
   readonly memory: ProcessMemory;
@@ -39,22 +49,32 @@ export class TreeDump {
   readonly #images: ImageWriter;
   readonly #files: FileRegistry;
   readonly #pagesIds = new PagesIds();
+  readonly #tracking: WriteTracking;
+  #parent: ParentPages | undefined;
   #pageBytes = 0;
   #sharedBytes = 0;
   #bytes = 0;
   #complete = false;
   #found: CollectedTree | undefined;
 
-  private constructor(tree: DumpTree, task: DumpTask) {
+  private constructor(tree: DumpTree, task: DumpTask, tracking: WriteTracking) {
     this.#tree = tree;
     this.#task = task;
+    this.#tracking = tracking;
     this.#images = new ImageWriter(tree.imagesDir);
+    if (tree.parent !== undefined) this.#parent = this.#openParent(tree.parent);
     this.#files = new FileRegistry(task);
   }
 
+  #openParent(path: string): ParentPages {
+    const parent = new ParentPages(join(this.#tree.imagesDir, path));
+    this.#images.linkParent(path);
+    return parent;
+  }
+
   /** Looks at the names of its files while it runs. */
-  static prepare(tree: DumpTree, application: HeldApplication, task: DumpTask): TreeDump {
-    const dump = new TreeDump(tree, task);
+  static prepare(tree: DumpTree, { application, task, tracking }: DumpPreparation): TreeDump {
+    const dump = new TreeDump(tree, task, tracking);
     for (const [{ pid }, { mappings }] of application.mappings) {
       foreseeFiles(dump.#files, pid, mappings);
     }
@@ -128,6 +148,10 @@ export class TreeDump {
     this.#pageBytes += savePages(memory, record, snapshot, {
       images: this.#images,
       pagesIds: this.#pagesIds,
+      unchanged: {
+        clean: this.#tracking.cleanPages(memory.process),
+        older: this.#parent?.of(record.pid) ?? [],
+      },
       progress: (done, total) => {
         checkLimit();
         this.#progress(done, total, reporter);
@@ -183,6 +207,7 @@ export class TreeDump {
   [Symbol.dispose](): void {
     this.#files.sharedMemory[Symbol.dispose]();
     this.#files[Symbol.dispose]();
+    this.#parent?.[Symbol.dispose]();
     this.#images[Symbol.dispose]();
   }
 }

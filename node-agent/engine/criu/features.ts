@@ -1,4 +1,5 @@
 // `criu check --feature NAME`: what this engine and this kernel can do. An unknown name is a no.
+import { canWatchWrites } from '../linux/userfaultfd.ts';
 
 /** Features of criu(8) that the engine relies on or offers; the rest is not there yet. */
 const OFFERED: ReadonlySet<string> = new Set([
@@ -30,7 +31,10 @@ const OFFERED: ReadonlySet<string> = new Set([
   'timens',
 ]);
 
+/** What depends on the kernel. */
+const isOfferedBy = (name: string): boolean => name === 'mem_dirty_track' && canWatchWrites();
+
 /** 0 when every named feature is there, 1 otherwise; without names the question is only whether we run. */
 export function checkFeatures(names: readonly string[]): number {
-  return names.every((name) => OFFERED.has(name)) ? 0 : 1;
+  return names.every((name) => OFFERED.has(name) || isOfferedBy(name)) ? 0 : 1;
 }

@@ -1,8 +1,14 @@
-// CRIU's command line in front of the engine: `criu check|dump|restore`, exit status 0 on success, 1 otherwise.
+// CRIU's command line in front of the engine: `criu check|pre-dump|dump|restore`, exit status 0 on success, 1 otherwise.
 import { openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeFailure } from '../failure.ts';
-import type { DumpTask, EngineEvent, EstablishedSockets, RestoreTask } from '../protocol.ts';
+import type {
+  DumpTask,
+  EngineEvent,
+  EstablishedSockets,
+  RestoreTask,
+  WriteTrackingTask,
+} from '../protocol.ts';
 import { Reporter } from '../reporter.ts';
 import { checkFeatures } from './features.ts';
 import { type CriuOptions, parseCommandLine, UsageError } from './options.ts';
@@ -37,8 +43,8 @@ async function run(options: CriuOptions): Promise<number> {
   const log = new Log(options);
   try {
     const reporter = new Reporter((event) => log.event(event));
-    if (options.command === 'dump') await runDump(options, reporter);
-    else await runRestore(options, reporter);
+    if (options.command === 'restore') await runRestore(options, reporter);
+    else await runDump(options, reporter);
     log.line(`${options.command} finished successfully`);
     return 0;
   } catch (error) {
@@ -49,11 +55,14 @@ async function run(options: CriuOptions): Promise<number> {
 }
 
 async function runDump(options: CriuOptions, reporter: Reporter): Promise<void> {
-  if (options.tree === undefined) throw new UsageError('dump wants --tree PID');
+  const { command, imagesDir, previousImagesDir } = options;
+  if (options.tree === undefined) throw new UsageError(`${command} wants --tree PID`);
+  const parent = previousImagesDir === undefined ? {} : { parent: previousImagesDir };
+  const isPreDump = command === 'pre-dump';
   const task: DumpTask = {
     type: 'dump',
-    trees: [{ name: 'tree', rootPid: options.tree, imagesDir: options.imagesDir }],
-    afterDump: options.leaveRunning ? 'Resume' : 'Kill',
+    trees: [{ name: 'tree', rootPid: options.tree, imagesDir, ...parent }],
+    afterDump: options.leaveRunning || isPreDump ? 'Resume' : 'Kill',
     freezeLimitMillis: 0,
     establishedSockets: connectionsOf(options),
     lockTool: options.lockTool,
@@ -62,6 +71,7 @@ async function runDump(options: CriuOptions, reporter: Reporter): Promise<void> 
     fileLocks: options.fileLocks ? 'Keep' : 'Refuse',
     maxGhostBytes: options.ghostLimitBytes,
     maxBytes: 0,
+    tracking: trackingOf(options),
     dryRun: false,
   };
   const [{ dump }, { rehearse }] = await Promise.all([
@@ -70,6 +80,19 @@ async function runDump(options: CriuOptions, reporter: Reporter): Promise<void> 
   ]);
   rehearse();
   dump(task, reporter);
+}
+
+/** Where the watch over the memory is, beside the images that it is about. */
+const TRACKING_FILE = 'write-tracking.json';
+
+function trackingOf(options: CriuOptions): WriteTrackingTask {
+  const { command, imagesDir, previousImagesDir, trackMemory } = options;
+  return {
+    ...(previousImagesDir === undefined
+      ? {}
+      : { previousFile: join(imagesDir, previousImagesDir, TRACKING_FILE) }),
+    ...(trackMemory || command === 'pre-dump' ? { nextFile: join(imagesDir, TRACKING_FILE) } : {}),
+  };
 }
 
 /** Both may be given: closing is what tells them apart. */
@@ -81,7 +104,7 @@ function connectionsOf({ tcpClose, tcpEstablished }: CriuOptions): EstablishedSo
 async function runRestore(options: CriuOptions, reporter: Reporter): Promise<void> {
   const task: RestoreTask = {
     type: 'restore',
-    trees: [{ name: 'tree', imagesDir: options.imagesDir }],
+    trees: [{ name: 'tree', imagesDir: options.imagesDir, parents: 'anywhere' }],
     leaveStopped: options.leaveStopped,
   };
   const { restore } = await import('../restore.ts');

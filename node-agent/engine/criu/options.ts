@@ -2,7 +2,8 @@
 import { parseArgs } from 'node:util';
 import type { LockTool } from '../linux/connection-lock.ts';
 
-export type Command = 'check' | 'dump' | 'restore';
+export type Command = 'check' | 'pre-dump' | 'dump' | 'restore';
+const COMMANDS: readonly string[] = ['check', 'pre-dump', 'dump', 'restore'] satisfies Command[];
 
 export interface CriuOptions {
   readonly command: Command;
@@ -12,6 +13,9 @@ export interface CriuOptions {
   readonly tree: number | undefined;
   readonly pidFile: string | undefined;
   readonly leaveRunning: boolean;
+  readonly trackMemory: boolean;
+  /** as given: relative to the images directory */
+  readonly previousImagesDir: string | undefined;
   readonly leaveStopped: boolean;
   readonly restoreDetached: boolean;
   readonly tcpEstablished: boolean;
@@ -47,6 +51,8 @@ const DESCRIPTION = {
   pidfile: value,
   'leave-running': { ...flag, short: 'R' },
   'leave-stopped': { ...flag, short: 's' },
+  'track-mem': flag,
+  'prev-images-dir': value,
   'restore-detached': { ...flag, short: 'd' },
   'restore-sibling': { ...flag, short: 'S' },
   'tcp-established': flag,
@@ -64,6 +70,7 @@ const DESCRIPTION = {
   verbose: { ...flag, short: 'v' },
   'shell-job': { ...flag, short: 'j' },
   'pre-dump-mode': value,
+  'auto-dedup': flag,
   'manage-cgroups': value,
   'file-validation': value,
   'force-irmap': flag,
@@ -79,6 +86,7 @@ const DESCRIPTION = {
 type Flag =
   | 'leave-running'
   | 'leave-stopped'
+  | 'track-mem'
   | 'restore-detached'
   | 'tcp-established'
   | 'tcp-close'
@@ -94,8 +102,8 @@ type Flag =
 export function parseCommandLine(argv: readonly string[]): CriuOptions {
   const { values: given, positionals } = parse(normalise(argv));
   const [command, ...rest] = positionals;
-  if (command !== 'check' && command !== 'dump' && command !== 'restore') {
-    throw new UsageError(`unknown command "${command ?? ''}": check, dump and restore are known`);
+  if (!isCommand(command)) {
+    throw new UsageError(`unknown command "${command ?? ''}": ${COMMANDS.join(', ')} are known`);
   }
   if (rest.length > 0) throw new UsageError(`unexpected argument "${rest[0]}"`);
   const { 'images-dir': imagesDir = '.', 'work-dir': workDir = imagesDir } = given;
@@ -109,6 +117,8 @@ export function parseCommandLine(argv: readonly string[]): CriuOptions {
     pidFile: given.pidfile,
     leaveRunning: on('leave-running'),
     leaveStopped: on('leave-stopped'),
+    trackMemory: on('track-mem'),
+    previousImagesDir: given['prev-images-dir'],
     restoreDetached: on('restore-detached'),
     tcpEstablished: on('tcp-established'),
     tcpClose: on('tcp-close'),
@@ -121,6 +131,9 @@ export function parseCommandLine(argv: readonly string[]): CriuOptions {
     timeoutMillis: positive(given.timeout ?? String(DEFAULT_TIMEOUT_SECONDS), '--timeout') * 1000,
   };
 }
+
+const isCommand = (word: string | undefined): word is Command =>
+  word !== undefined && COMMANDS.includes(word);
 
 function parse(args: string[]) {
   try {

@@ -8,13 +8,18 @@ import { hasCode, ImagesDirectory, type ParentScope } from './images-directory.t
 /** Reads images of one directory. Dispose of it when done. */
 export class ImageReader {
   readonly #directory: ImagesDirectory;
+  readonly #scope: ParentScope;
+  #parent: ImageReader | undefined;
 
-  constructor(directory: PathLike | ImagesDirectory) {
+  /** @param scope where the older directories of an incremental chain may lie */
+  constructor(directory: PathLike | ImagesDirectory, scope: ParentScope = 'sibling') {
     this.#directory =
       directory instanceof ImagesDirectory ? directory : new ImagesDirectory(directory);
+    this.#scope = scope;
   }
 
   [Symbol.dispose](): void {
+    this.#parent?.[Symbol.dispose]();
     this.#directory[Symbol.dispose]();
   }
 
@@ -72,10 +77,12 @@ export class ImageReader {
     return this.#open(file);
   }
 
-  /** The images that an incremental dump builds on; undefined if this is the first. @throws ImageError */
-  parent(scope: ParentScope = 'sibling'): ImageReader | undefined {
-    const directory = this.#directory.follow(PARENT_LINK, scope);
-    return directory && new ImageReader(directory);
+  /** The images that an incremental dump builds on, open as long as these; undefined if this is the first. @throws ImageError */
+  get parent(): ImageReader | undefined {
+    if (this.#parent) return this.#parent;
+    const directory = this.#directory.follow(PARENT_LINK, this.#scope);
+    this.#parent = directory && new ImageReader(directory, this.#scope);
+    return this.#parent;
   }
 
   #open(file: string): { readonly fd: number; readonly bytes: number } | undefined {

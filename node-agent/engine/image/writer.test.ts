@@ -51,7 +51,7 @@ test('an image without records does not exist and reads as empty', () => {
   assert.deepStrictEqual([...reader.payloads(IMAGES.pipesData)], []);
   assert.equal(reader.open(IMAGES.files), undefined);
   assert.equal(reader.openRaw(RAW_FILES.pages(1)), undefined);
-  assert.equal(reader.parent(), undefined);
+  assert.equal(reader.parent, undefined);
   assert.equal(refusal(() => reader.single(IMAGES.inventory)).file, 'inventory.img');
   assert.equal(refusal(() => reader.head(IMAGES.pagemap(1))).file, 'pagemap-1.img');
 });

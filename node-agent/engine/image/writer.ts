@@ -1,9 +1,15 @@
 // Writes an images directory: files come to be with their first record, all bytes are buffered, `seal` makes them durable.
-import { closeSync, constants, fstatSync, type PathLike, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, type PathLike, symlinkSync, writeSync } from 'node:fs';
 import { Writer } from 'protobufjs/minimal.js';
 import type { Message } from './codec.ts';
 import { ImageError } from './image-error.ts';
-import { type AnyImage, COMMON_MAGIC, type Image, SERVICE_MAGIC } from './image-files.ts';
+import {
+  type AnyImage,
+  COMMON_MAGIC,
+  type Image,
+  PARENT_LINK,
+  SERVICE_MAGIC,
+} from './image-files.ts';
 import { ImagesDirectory } from './images-directory.ts';
 import { syncFileSystem } from '../linux/file-facts.ts';
 
@@ -113,6 +119,11 @@ export class ImageWriter {
     const pending = this.#fileOf(image);
     pending.buffer.raw(content);
     this.#spill(image.file, pending);
+  }
+
+  /** Makes the link to the directory that these images build on. */
+  linkParent(target: string): void {
+    symlinkSync(target, this.#directory.pathOf(PARENT_LINK));
   }
 
   /**

@@ -31,6 +31,11 @@ export const STOP_SIGNALS: ReadonlySet<number> = new Set([
  *
  * @param pid must be above 1: 0 and negative numbers mean groups, 1 is the machine's or the agent's init
  */
+/** To the very process that a pidfd was opened for; nothing happens when it has ended. */
+export function signalByPidfd(pidfd: number, signal: number): void {
+  syscall(SYS.pidfd_send_signal, pidfd, signal, 0, 0);
+}
+
 export function sendSignal(pid: number, signal: number): void {
   if (!Number.isSafeInteger(pid) || pid <= 1) throw new Error(`refusing to signal pid ${pid}`);
   check(syscall(SYS.kill, pid, signal), 'kill', { pid });

@@ -12,6 +12,9 @@ const SIGCHLD = 17n;
 const MFD_CLOEXEC_EXEC = 0x11;
 const ARGUMENTS_AT = 1024;
 
+/** Name of the placeholder's program, also in its own process table entry. */
+export const INIT_NAME = 'diapause-init';
+
 /** struct clone_args, 8-byte words: clone3(2) */
 const CLONE_ARGS = { flags: 0, exitSignal: 4, setTid: 8, setTidSize: 9 } as const;
 
@@ -71,7 +74,7 @@ export function spawnProgram(request: SpawnRequest): number {
 /** The placeholder's program (shim/init.c) as an executable descriptor without a name in any file system. */
 export function openInitProgram(): OwnedFd {
   const name = allocate(4096);
-  name.bytes.write('diapause-init\0', 'latin1');
+  name.bytes.write(`${INIT_NAME}\0`, 'latin1');
   let fd = syscall(SYS.memfd_create, name.address, MFD_CLOEXEC_EXEC);
   // Before Linux 6.3 there is no MFD_EXEC: memfds are executable anyway.
   if (fd < 0) fd = syscall(SYS.memfd_create, name.address, 1);

@@ -93,7 +93,7 @@ export function fillSegment(shmid: number, images: ImageReader, builder: Process
     start: at.value + run.start,
     end: at.value + run.end,
   }));
-  fillPages(builder.process.pid, { images, pages }, runs, () => undefined);
+  fillPages(builder.process.pid, runs, () => undefined);
   builder.batch.must(SYS.shmdt, at.value);
   builder.flush();
 }

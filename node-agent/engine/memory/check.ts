@@ -2,7 +2,7 @@
 import { USER_SPACE_END } from '../arch/x86-64.ts';
 import { type Finding, refusal } from '../finding.ts';
 import { ImageError } from '../image/image-error.ts';
-import { IMAGES, RAW_FILES } from '../image/image-files.ts';
+import { IMAGES } from '../image/image-files.ts';
 import type { MmEntry, VmaEntry } from '../image/messages/memory.ts';
 import type { ImageReader } from '../image/reader.ts';
 import { closeFd } from '../linux/descriptors.ts';
@@ -13,7 +13,14 @@ import { checkRings } from './aio-ring.ts';
 import { lackOfHugePages } from './huge-page-demand.ts';
 import { kernelSetsMmFields } from './mm-fields.ts';
 import { kindOf, onlyArea } from './saved-areas.ts';
-import { PAGE, readPagemap, savedBytes, type SavedPages } from './saved-pages.ts';
+import {
+  bytesOf,
+  openPages,
+  PAGE,
+  readPagemap,
+  savedBytes,
+  type SavedPages,
+} from './saved-pages.ts';
 import { fitsSaved, ownVdso } from './vdso.ts';
 
 export interface CheckedMemory {
@@ -37,20 +44,19 @@ export function checkMemory(tree: SavedTree, images: ImageReader): CheckedMemory
     demandSaneAreas(pid, mm);
     findings.push(...unsupportedAreas(pid, mm));
     const pages = readPagemap(images, IMAGES.pagemap(pid));
-    bytes += demandPages(pages, images);
-    findings.push(...checkRings(pid, mm, (area) => savedBytes(area, pages, images)));
-    if (pages.runs.some((run) => run.inParent)) findings.push(incremental(pid));
-    else findings.push(...checkVdso(pid, mm, own, () => savedVdso(mm, pages, images)));
+    bytes += demandPages(pages);
+    findings.push(...checkRings(pid, mm, (area) => savedBytes(area, pages.runs)));
+    findings.push(...checkVdso(pid, mm, own, () => savedVdso(mm, pages)));
   }
   for (const { shmid } of images.records(IMAGES.memfd)) {
     const image = IMAGES.pagemapShmem(shmid);
-    if (images.has(image)) bytes += demandPages(readPagemap(images, image), images);
+    if (images.has(image)) bytes += demandPages(readPagemap(images, image));
   }
   for (const { desc, size } of images.records(IMAGES.ipcShm(IPC_NS_ID))) {
     const image = IMAGES.pagemapShmem(desc.id);
     if (!images.has(image)) continue;
     const pages = readPagemap(images, image);
-    bytes += demandPages(pages, images);
+    bytes += demandPages(pages);
     const last = pages.runs.at(-1)?.end ?? 0n;
     if (last - size >= PAGE) {
       throw new ImageError({ file: image.file, reason: 'reaches beyond its segment' });
@@ -92,26 +98,18 @@ function unsupportedAreas(pid: number, { vmas }: MmEntry): Finding[] {
 const describe = ({ start, end, status }: VmaEntry): string =>
   `${start.toString(16)}-${end.toString(16)} status 0x${status.toString(16)}`;
 
-/** @throws ImageError when pages are missing */
-function demandPages({ pagesId, bytes }: SavedPages, images: ImageReader): number {
-  if (bytes === 0) return 0;
-  const file = RAW_FILES.pages(pagesId);
-  const opened = images.openRaw(file);
-  if (!opened) throw new ImageError({ file, reason: 'is missing' });
-  closeFd(opened.fd);
-  if (opened.bytes < bytes) {
-    throw new ImageError({ file, reason: `has ${opened.bytes} of ${bytes} bytes` });
+/** @returns bytes of all runs. @throws ImageError when pages are missing */
+function demandPages({ runs, sources }: SavedPages): number {
+  for (const source of sources) {
+    const opened = openPages(source);
+    closeFd(opened.fd);
+    if (opened.bytes < source.bytes) {
+      const reason = `has ${opened.bytes} of ${source.bytes} bytes`;
+      throw new ImageError({ file: source.file, reason });
+    }
   }
-  return bytes;
+  return bytesOf(runs);
 }
-
-const incremental = (pid: number): Finding =>
-  refusal(
-    'IncrementalImage',
-    pid,
-    IMAGES.pagemap(pid).file,
-    'its pages lie partly in older images; make one directory of the chain first (criu dedup)',
-  );
 
 const noMmFields = (): Finding =>
   refusal(
@@ -139,7 +137,7 @@ function checkVdso(
   return [refusal('VdsoDiffers', pid, 'code of the vDSO', advice)];
 }
 
-function savedVdso(mm: MmEntry, pages: SavedPages, images: ImageReader): Buffer {
+function savedVdso(mm: MmEntry, pages: SavedPages): Buffer {
   const area = onlyArea(mm, 'vdso');
-  return area ? savedBytes(area, pages, images) : Buffer.alloc(0);
+  return area ? savedBytes(area, pages.runs) : Buffer.alloc(0);
 }

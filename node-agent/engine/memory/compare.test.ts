@@ -10,23 +10,29 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { readMaps } from '../linux/procfs/maps.ts';
 import { readMemory, writeMemory } from '../linux/process-memory.ts';
 import { compareSample, MemoryDiffersError, samplePages } from './compare.ts';
-import type { SavedRun } from './saved-pages.ts';
+import type { PagesSource, SavedRun } from './saved-pages.ts';
 
 const PAGE_BYTES = 4096;
-const run = (start: bigint, pages: number, offset: number): SavedRun => ({
+const NOWHERE: PagesSource = { images: { openRaw: () => undefined }, file: '', bytes: 0 };
+const run = (
+  start: bigint,
+  pages: number,
+  offset: number,
+  source: PagesSource = NOWHERE,
+): SavedRun => ({
   start,
   end: start + BigInt(pages * PAGE_BYTES),
   offset: offset * PAGE_BYTES,
-  inParent: false,
+  source,
 });
 
 describe('the sample', () => {
   it('is everything of a small process', () => {
     const runs = [run(0x1000n, 2, 0), run(0x9000n, 1, 2)];
     assert.deepEqual(samplePages(runs), [
-      { address: 0x1000n, offset: 0 },
-      { address: 0x2000n, offset: 4096 },
-      { address: 0x9000n, offset: 8192 },
+      { address: 0x1000n, source: NOWHERE, offset: 0 },
+      { address: 0x2000n, source: NOWHERE, offset: 4096 },
+      { address: 0x9000n, source: NOWHERE, offset: 8192 },
     ]);
   });
 
@@ -59,16 +65,17 @@ it('a page that differs is told by its address', async () => {
     const file = join(folder, 'pages-1.img');
     writeFileSync(file, readMemory(pid, heap.start, pages * PAGE_BYTES));
     const images = { openRaw: () => ({ fd: openSync(file, 'r'), bytes: pages * PAGE_BYTES }) };
-    const runs = [run(heap.start, pages, 0)];
-    const set = { pages: { pagesId: 1, runs, bytes: pages * PAGE_BYTES }, runs };
-    assert.deepEqual(compareSample(7, pid, images, set), {
+    const source = { images, file: 'pages-1.img', bytes: pages * PAGE_BYTES };
+    const runs = [run(heap.start, pages, 0, source)];
+    const set = { all: runs, runs };
+    assert.deepEqual(compareSample(7, pid, set), {
       comparedPages: Math.min(pages, 64),
       savedPages: pages,
     });
     const at = heap.start + 5n;
     writeMemory(pid, at, Uint8Array.of(readMemory(pid, at, 1)[0]! ^ 1));
     assert.throws(
-      () => compareSample(7, pid, images, set),
+      () => compareSample(7, pid, set),
       (error) => error instanceof MemoryDiffersError && error.address === heap.start,
     );
   } finally {

@@ -1,12 +1,8 @@
 // Rebuilt memory against the image it was made from: a sample of pages of each process, read back from the process itself
 // before its threads start. The bundle's digests say that the image is right; this says that it arrived.
 import { closeSync, openSync, readSync } from 'node:fs';
-import { RAW_FILES } from '../image/image-files.ts';
-import { ImageError } from '../image/image-error.ts';
-import type { ImageReader } from '../image/reader.ts';
-import { closeFd } from '../linux/descriptors.ts';
 import type { PageSet } from './page-set.ts';
-import { PAGE, type SavedRun } from './saved-pages.ts';
+import { PAGE, PagesReader, type PagesSource, type SavedRun } from './saved-pages.ts';
 
 /** Of one process: some microseconds each, while the application waits. */
 const SAMPLED_PAGES = 64;
@@ -31,7 +27,8 @@ export class MemoryDiffersError extends Error {
 
 interface SampledPage {
   readonly address: bigint;
-  /** in pages-N.img */
+  readonly source: PagesSource;
+  /** in its source */
   readonly offset: number;
 }
 
@@ -49,8 +46,8 @@ export function samplePages(runs: readonly SavedRun[], limit = SAMPLED_PAGES): S
       run++;
     }
     const bytes = (wanted - before) * Number(PAGE);
-    const { start, offset } = runs[run]!;
-    sampled.push({ address: start + BigInt(bytes), offset: offset + bytes });
+    const { start, source, offset } = runs[run]!;
+    sampled.push({ address: start + BigInt(bytes), source, offset: offset + bytes });
   }
   return sampled;
 }
@@ -60,25 +57,17 @@ export function samplePages(runs: readonly SavedRun[], limit = SAMPLED_PAGES): S
  * @param pid of the stopped process that was built from them
  * @throws MemoryDiffersError, ImageError
  */
-export function compareSample(
-  saved: number,
-  pid: number,
-  images: Pick<ImageReader, 'openRaw'>,
-  { pages, runs }: PageSet,
-): Comparison {
+export function compareSample(saved: number, pid: number, { runs }: PageSet): Comparison {
   const sampled = samplePages(runs);
   const savedPages = pagesIn(runs);
   if (sampled.length === 0) return { comparedPages: 0, savedPages };
-  const file = RAW_FILES.pages(pages.pagesId);
-  const opened = images.openRaw(file);
-  if (!opened) throw new ImageError({ file, reason: 'is missing' });
-  const expected = Buffer.alloc(Number(PAGE));
+  using reader = new PagesReader();
   const found = Buffer.alloc(Number(PAGE));
   // process_vm_readv(2) pins what it reads, which gives every process that shares a page a copy of its own.
   const memory = openSync(`/proc/${pid}/mem`, 'r');
   try {
-    for (const { address, offset } of sampled) {
-      readSync(opened.fd, expected, 0, expected.length, offset);
+    for (const { address, source, offset } of sampled) {
+      const expected = reader.read(source, offset, Number(PAGE));
       readSync(memory, found, 0, found.length, address);
       if (!found.equals(expected)) {
         throw new MemoryDiffersError(saved, address);
@@ -86,7 +75,6 @@ export function compareSample(
     }
   } finally {
     closeSync(memory);
-    closeFd(opened.fd);
   }
   return { comparedPages: sampled.length, savedPages };
 }

@@ -1,38 +1,31 @@
 // Saved pages into the memory of a stopped process.
 import { SYS } from '../arch/x86-64.ts';
-import type { ImageReader } from '../image/reader.ts';
 import { LinuxError } from '../linux/error.ts';
 import { allocate, type NativeMemory, release, syscall } from '../linux/ffi.ts';
 import { sizeOf, type Span } from './address-space.ts';
 import type { InheritedPages, PlacedPages } from './inherited-pages.ts';
-import { type PageBatch, readBatches, type SavedPages, type SavedRun } from './saved-pages.ts';
+import { type PageBatch, readBatches, type SavedRun } from './saved-pages.ts';
 
 const IOVEC_BYTES = 16;
 /** Pages of one batch; also the kernel's IOV_MAX */
 const MAX_PIECES = 1024;
 
-export interface PageSource {
-  readonly images: ImageReader;
-  readonly pages: SavedPages;
-  /** what of it is there already */
-  readonly inherited?: InheritedPages | undefined;
-}
-
 /**
  * Writes runs to their addresses; the process may write there.
  *
  * @param progress told after every step, bytes of that step
+ * @param inherited what of it is there already
  */
 export function fillPages(
   pid: number,
-  source: PageSource,
   runs: readonly SavedRun[],
   progress: (bytes: number) => void,
+  inherited?: InheritedPages,
 ): void {
   const vectors = allocate(2 * MAX_PIECES * IOVEC_BYTES);
   try {
-    for (const batch of readBatches(source.images, source.pages, runs)) {
-      write(pid, source.inherited?.changed(batch) ?? wholeBatch(batch), vectors);
+    for (const batch of readBatches(runs)) {
+      write(pid, inherited?.changed(batch) ?? wholeBatch(batch), vectors);
       progress(batch.length);
     }
   } finally {

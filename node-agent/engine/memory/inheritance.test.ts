@@ -94,8 +94,9 @@ test('guards are taken away where the child kept the area and not the guard', ()
 describe('a child is forked of its parent’s memory', () => {
   const runs = (first: number, end: number): PageSet => {
     const span = area(first, end);
-    const run: SavedRun = { start: span.start, end: span.end, offset: 0, inParent: false };
-    return { pages: { pagesId: 1, runs: [run], bytes: 0 }, runs: [run] };
+    const source = { images: { openRaw: () => undefined }, file: 'pages-1.img', bytes: 0 };
+    const run: SavedRun = { start: span.start, end: span.end, offset: 0, source };
+    return { all: [run], runs: [run] };
   };
   const vdso = (at: number): VmaEntry => area(at, at + 2, { status: VmaStatus.VDSO });
   const parent = savedProcess(1, 0, 1, memory([area(100, 200), vdso(900)]));

@@ -1,5 +1,4 @@
 // Pages that a process was born with: those with other bytes in its image are written, those that it had not are dropped.
-import type { ImageReader } from '../image/reader.ts';
 import { sizeOf, type Span, subtract } from './address-space.ts';
 import type { PageSet } from './page-set.ts';
 import { clipRuns, PAGE, type PageBatch, PagesReader, type SavedRun } from './saved-pages.ts';
@@ -18,17 +17,16 @@ export interface PlacedPages extends Span {
 export class InheritedPages implements Disposable {
   /** of the parent, ascending */
   readonly #runs: readonly SavedRun[];
-  readonly #file: PagesReader | undefined;
+  readonly #reader = new PagesReader();
   #next = 0;
 
   /** @param kept private areas that the process was born with, ascending */
-  constructor(images: ImageReader, parent: PageSet, kept: readonly Span[]) {
+  constructor(parent: PageSet, kept: readonly Span[]) {
     this.#runs = clipRuns(parent.runs, kept);
-    this.#file = this.#runs.length > 0 ? new PagesReader(images, parent.pages) : undefined;
   }
 
   [Symbol.dispose](): void {
-    this.#file?.[Symbol.dispose]();
+    this.#reader[Symbol.dispose]();
   }
 
   /** Pages that the process was born with and had not, as its own runs show. */
@@ -49,7 +47,8 @@ export class InheritedPages implements Disposable {
       for (const theirs of this.#within(piece)) {
         add(done, theirs.start);
         const own = content.subarray(at(theirs.start), at(theirs.end));
-        for (const span of differences(own, this.#file!.read(theirs.offset, own.length))) {
+        const parents = this.#reader.read(theirs.source, theirs.offset, own.length);
+        for (const span of differences(own, parents)) {
           add(theirs.start + BigInt(span.start), theirs.start + BigInt(span.end));
         }
         done = theirs.end;

@@ -3,7 +3,7 @@ import { lstatSync } from 'node:fs';
 import { SYS } from '../arch/x86-64.ts';
 import { type Finding, refusal } from '../finding.ts';
 import type { VmaEntry } from '../image/messages/memory.ts';
-import { type Mapping, readMaps, readSmaps, sameMapping } from '../linux/procfs/maps.ts';
+import { type Mapping, readMaps, sameMapping } from '../linux/procfs/maps.ts';
 import { readProc, readProcBytes } from '../linux/procfs/read.ts';
 import { readStat, STAT } from '../linux/procfs/status.ts';
 import type { ProcessRecord } from '../state/records.ts';
@@ -23,6 +23,7 @@ import { HeadroomGauge } from './headroom.ts';
 import { reapLeftBehind, snapshotsLeftBehind } from './reap.ts';
 import { type InternalDevices, internalDevices } from './internal-devices.ts';
 import type { SharedMemoryDump } from './shared-memory.ts';
+import { readMappings } from './watched-mappings.ts';
 
 const PR_GET_DUMPABLE = 3;
 const PR_GET_THP_DISABLE = 42;
@@ -89,7 +90,7 @@ export interface ProcessMemory {
 /** Reads layout and flags: 9 ms per GiB of resident memory, so the application should run. */
 export function prepareMappings(process: TracedProcess): PreparedMappings {
   const { pid } = process;
-  const mappings = readSmaps(pid);
+  const mappings = readMappings(pid);
   const gauge = new HeadroomGauge(pid);
   return {
     pid,
@@ -170,7 +171,7 @@ function withFlags(
     return old && unchanged(old, mapping) ? withMarks(mapping, old) : undefined;
   });
   if (merged.every((mapping) => mapping !== undefined)) return merged;
-  return withoutRange(readSmaps(pid), own.start, own.end);
+  return withoutRange(readMappings(pid), own.start, own.end);
 }
 
 const withMarks = (now: Mapping, { flags, protectionKey }: Mapping): Mapping => ({

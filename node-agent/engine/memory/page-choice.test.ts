@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { type Mapping, parseSmaps } from '../linux/procfs/maps.ts';
 import { matches, PAGE_IS, type PageRange } from '../linux/procfs/pagemap.ts';
 import type { Area, AreaKind } from './area.ts';
-import { choosePages, mergeRuns, type PageRun, type PageTable } from './page-choice.ts';
+import { choosePages, type PageRun, type PageTable } from './page-choice.ts';
 import { groupsOf, splitAt } from './page-pump.ts';
 import { firstMissing } from './save-pages.ts';
 
@@ -91,18 +91,6 @@ const run = (start: number, pages: number, more: Partial<PageRun> = {}): PageRun
   giveable: true,
   lazy: true,
   ...more,
-});
-
-test('neighbours of one kind are one run of the pagemap', () => {
-  const merged = mergeRuns([run(1, 2), run(3, 1), run(4, 1, { lazy: false }), run(6, 1)]);
-  assert.deepEqual(
-    merged.map(({ start, end }) => [start / PAGE, end / PAGE]),
-    [
-      [1n, 4n],
-      [4n, 5n],
-      [6n, 7n],
-    ],
-  );
 });
 
 test('runs that cannot be read are copied, in their place', () => {

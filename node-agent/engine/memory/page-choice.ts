@@ -79,17 +79,3 @@ function run(start: bigint, end: bigint, { mapping, kind }: Area): PageRun {
   // The vDSO lies in the kernel's own image, and not every disk of a virtual machine can read from there (EIO).
   return { start, end, giveable: mapping.readable && kind !== 'vdso', lazy };
 }
-
-/** Neighbouring runs of one kind as one: what a pagemap shows. */
-export function mergeRuns(runs: readonly PageRun[]): PageRun[] {
-  const merged: PageRun[] = [];
-  for (const next of runs) {
-    const last = merged.at(-1);
-    if (last?.end === next.start && last.lazy === next.lazy) {
-      merged[merged.length - 1] = { ...last, end: next.end };
-    } else {
-      merged.push(next);
-    }
-  }
-  return merged;
-}

@@ -4,10 +4,10 @@ import type { MmEntry } from '../image/messages/memory.ts';
 import type { ImageReader } from '../image/reader.ts';
 import type { SavedProcess } from '../state/records.ts';
 import { isPrivate, mappedAreas } from './saved-areas.ts';
-import { clipRuns, readPagemap, type SavedPages, type SavedRun } from './saved-pages.ts';
+import { clipRuns, readPagemap, type SavedRun } from './saved-pages.ts';
 
 export interface PageSet {
-  readonly pages: SavedPages;
+  readonly all: readonly SavedRun[];
   /** ascending; without the vDSO and whatever else is not filled from the image */
   readonly runs: readonly SavedRun[];
 }
@@ -36,8 +36,9 @@ export class PageSets {
   }
 
   #read(saved: SavedProcess): PageSet {
-    const pages = readPagemap(this.#images, IMAGES.pagemap(saved.pid));
-    return { pages, runs: clipRuns(pages.runs, mappedAreas(memoryOf(saved)).filter(isPrivate)) };
+    const { runs } = readPagemap(this.#images, IMAGES.pagemap(saved.pid));
+    const filled = mappedAreas(memoryOf(saved)).filter(isPrivate);
+    return { all: runs, runs: clipRuns(runs, filled) };
   }
 }
 

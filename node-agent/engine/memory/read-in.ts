@@ -1,13 +1,11 @@
 // Saved pages that a process reads itself, straight to where they belong: through the engine they would be copied twice.
 import { SYS } from '../arch/x86-64.ts';
 import { ImageError } from '../image/image-error.ts';
-import { RAW_FILES } from '../image/image-files.ts';
-import type { ImageReader } from '../image/reader.ts';
 import { OwnedFd } from '../linux/descriptors.ts';
 import { syscall } from '../linux/ffi.ts';
 import type { ProcessBuilder } from '../restore/builder.ts';
 import { FdChannel } from '../tracee/fd-channel.ts';
-import { bytesOf, groupRuns, type SavedPages, type SavedRun } from './saved-pages.ts';
+import { bytesOf, groupRuns, openPages, type PagesSource, type SavedRun } from './saved-pages.ts';
 
 /** For less the detour of a descriptor takes longer. */
 const WORTHWHILE_BYTES = 2 << 20;
@@ -26,18 +24,24 @@ export const isWorthwhile = (runs: readonly SavedRun[]): boolean =>
  * Fills runs, which the process may write.
  *
  * @param progress told after every step, bytes of that step
- * @throws ImageError when the file is missing or too short
+ * @throws ImageError when a file is missing or too short
  */
 export function readIn(
   builder: ProcessBuilder,
-  { images, pages }: { readonly images: ImageReader; readonly pages: SavedPages },
   runs: readonly SavedRun[],
   progress: (bytes: number) => void,
 ): void {
-  const name = RAW_FILES.pages(pages.pagesId);
-  const opened = images.openRaw(name);
-  if (!opened) throw new ImageError({ file: name, reason: 'is missing' });
-  using file = new OwnedFd(opened.fd);
+  const bySource = Map.groupBy(runs, ({ source }) => source);
+  for (const [source, own] of bySource) readFrom(builder, source, own, progress);
+}
+
+function readFrom(
+  builder: ProcessBuilder,
+  source: PagesSource,
+  runs: readonly SavedRun[],
+  progress: (bytes: number) => void,
+): void {
+  using file = new OwnedFd(openPages(source).fd);
   builder.flush();
   const channel = FdChannel.open(builder.process, FIRST_OWN_DESCRIPTOR);
   const [number = -1] = channel.push([file.fd]);
@@ -48,16 +52,11 @@ export function readIn(
     const length = bytesOf(group);
     // The disk works ahead while the process copies.
     syscall(SYS.fadvise64, file.fd, offset + length, AHEAD_BYTES, POSIX_FADV_WILLNEED);
-    const read = batch.must(
-      SYS.preadv,
-      number,
-      batch.bytes(vectorsOf(group)),
-      group.length,
-      offset,
-    );
+    const vectors = batch.bytes(vectorsOf(group));
+    const read = batch.must(SYS.preadv, number, vectors, group.length, offset);
     batch.run(STEP_MILLIS);
     if (read.number !== length) {
-      throw new ImageError({ file: name, reason: `ends before byte ${offset + length}` });
+      throw new ImageError({ file: source.file, reason: `ends before byte ${offset + length}` });
     }
     progress(length);
   }

@@ -1,7 +1,6 @@
 // The address space of one process, rebuilt inside a half-built one: the story, in the order that works (engine.md D4 to D6).
 import { SYS } from '../arch/x86-64.ts';
 import type { MmEntry, VmaEntry } from '../image/messages/memory.ts';
-import type { ImageReader } from '../image/reader.ts';
 import { type Mapping, readMaps } from '../linux/procfs/maps.ts';
 import type { ProcessBuilder } from '../restore/builder.ts';
 import type { SavedProcess } from '../state/records.ts';
@@ -39,7 +38,6 @@ export interface MappedPaths {
 }
 
 export interface RebuildContext {
-  readonly images: ImageReader;
   readonly files: MappedPaths;
   readonly pages: PageSets;
   /** told after every step, bytes of that step */
@@ -58,7 +56,7 @@ export function rebuildMemory(
   context: RebuildContext,
   parent?: SavedProcess,
 ): void {
-  const { images, files, pages, progress } = context;
+  const { files, pages, progress } = context;
   const { saved, process } = builder;
   const mm = memoryOf(saved);
   const exePath = files.path(mm.exeFileId);
@@ -74,17 +72,17 @@ export function rebuildMemory(
   using objects = files.sharedMemory.hand(builder, { ...mm, vmas: missing });
   queueMappings(builder, areas, sourcesOf(context, objects));
   objects.fill(progress);
-  using born = parent && pagesBornWith(images, pages.of(parent), inherited);
+  using born = parent && pagesBornWith(pages.of(parent), inherited);
   if (born) queueAdvice(builder, born.surplus(own.runs), MADV.DONTNEED);
   if (parent) queueAdvice(builder, surplusGuards(memoryOf(parent), mm, kept), MADV.GUARD_REMOVE);
   builder.flush();
   if (!born && isWorthwhile(own.runs)) {
-    readIn(builder, { images, pages: own.pages }, own.runs, progress);
+    readIn(builder, own.runs, progress);
   } else {
-    fillPages(process.pid, { images, pages: own.pages, inherited: born }, own.runs, progress);
+    fillPages(process.pid, own.runs, progress, born);
   }
   queueFinish(builder, areas);
-  rebuildRings(builder, mm, (area) => savedBytes(area, own.pages, images));
+  rebuildRings(builder, mm, (area) => savedBytes(area, own.all));
   setMmFields(builder, mm, failed === undefined ? undefined : exePath);
 }
 
@@ -106,13 +104,11 @@ function inheritedBy(
 }
 
 function pagesBornWith(
-  images: ImageReader,
   parent: PageSet,
   inherited: ReadonlyMap<VmaEntry, InheritedArea>,
 ): InheritedPages {
   const areas = [...inherited.values()].filter(({ area }) => isPrivate(area));
   return new InheritedPages(
-    images,
     parent,
     areas.map(({ kept }) => kept),
   );

@@ -3,14 +3,15 @@ import { IMAGES } from '../image/image-files.ts';
 import { PageFlag } from '../image/messages/enums.ts';
 import type { ImageWriter } from '../image/writer.ts';
 import { type Mapping, readSmaps } from '../linux/procfs/maps.ts';
-import { PAGE_IS, Pagemap, scanKnows } from '../linux/procfs/pagemap.ts';
+import { PAGE_IS, Pagemap, type PageRange, scanKnows } from '../linux/procfs/pagemap.ts';
 import { readStat } from '../linux/procfs/status.ts';
 import type { ProcessRecord } from '../state/records.ts';
 import { TraceeError } from '../tracee/remote-run.ts';
 import type { TracedProcess } from '../tracee/traced-process.ts';
 import { type Area, describeMapping, guardEntry } from './area.ts';
 import type { ProcessMemory } from './mappings.ts';
-import { choosePages, mergeRuns, ownsPages, type PageRun } from './page-choice.ts';
+import { mergeRuns, type PlacedRun, splitByParent } from './older-pages.ts';
+import { choosePages, ownsPages } from './page-choice.ts';
 import { PagePump } from './page-pump.ts';
 import { PagesFile, type PagesIds } from './pages-file.ts';
 import { watchRoom } from './snapshot-room.ts';
@@ -22,12 +23,21 @@ const PAGE = 4096n;
 export interface PageSink {
   readonly images: ImageWriter;
   readonly pagesIds: PagesIds;
+  readonly unchanged: UnchangedPages;
   /**
    * Told after every transfer; what it throws ends the saving.
    *
    * @param doneBytes of this process
    */
   progress(doneBytes: number, totalBytes: number): void;
+}
+
+/** Pages that an older dump has: those that are in both lists. */
+export interface UnchangedPages {
+  /** not written to since then, ascending */
+  readonly clean: readonly PageRange[];
+  /** saved there, ascending */
+  readonly older: readonly PageRange[];
 }
 
 /** The snapshot ended while its pages were read: the kernel killed it for its memory, or somebody else did. */
@@ -104,12 +114,15 @@ function save(
 ): PagesFile {
   using table = new Pagemap(process.pid);
   const choice = choosePages(table, memory.areas, scanKnows(PAGE_IS.GUARD));
-  const file = PagesFile.create(sink.images, sink.pagesIds, choice.bytes);
-  sink.progress(0, choice.bytes);
-  using pump = new PagePump(process, () => sink.progress(file.bytes, choice.bytes));
-  pump.save(choice.runs, file);
+  const placed = splitByParent(choice.runs, sink.unchanged.clean, sink.unchanged.older);
+  const changed = placed.filter(({ inParent }) => !inParent);
+  const bytes = changed.reduce((sum, { start, end }) => sum + Number(end - start), 0);
+  const file = PagesFile.create(sink.images, sink.pagesIds, bytes);
+  sink.progress(0, bytes);
+  using pump = new PagePump(process, () => sink.progress(file.bytes, bytes));
+  pump.save(changed, file);
   file.finish();
-  writePagemap(record.pid, choice.runs, file, sink.images);
+  writePagemap(record.pid, placed, file, sink.images);
   const guards = choice.guards.map(({ start, end }) => guardEntry(start, end));
   record.mm.vmas = [...(record.mm.vmas ?? []), ...guards];
   return file;
@@ -128,7 +141,7 @@ function tellsOfItsEnd(error: unknown, pid: number): boolean {
 
 function writePagemap(
   pid: number,
-  runs: readonly PageRun[],
+  runs: readonly PlacedRun[],
   file: PagesFile,
   images: ImageWriter,
 ): void {
@@ -136,10 +149,10 @@ function writePagemap(
   images.head(image, { pagesId: file.id });
   images.write(
     image,
-    mergeRuns(runs).map(({ start, end, lazy }) => ({
+    mergeRuns(runs).map(({ start, end, lazy, inParent }) => ({
       vaddr: start,
       compatNrPages: 0,
-      flags: PageFlag.PRESENT | (lazy ? PageFlag.LAZY : 0),
+      flags: (inParent ? PageFlag.PARENT : PageFlag.PRESENT) | (lazy ? PageFlag.LAZY : 0),
       nrPages: (end - start) / PAGE,
     })),
   );

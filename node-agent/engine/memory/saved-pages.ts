@@ -8,7 +8,7 @@ import { closeFd } from '../linux/descriptors.ts';
 import { LinuxError } from '../linux/error.ts';
 import { allocate, type NativeMemory, release, syscall } from '../linux/ffi.ts';
 import { SYS } from '../arch/x86-64.ts';
-import type { Span } from './address-space.ts';
+import { type Span, subtract } from './address-space.ts';
 
 export const PAGE = 4096n;
 const STEP_BYTES = 4 << 20;
@@ -18,47 +18,95 @@ const POSIX_FADV_WILLNEED = 3;
 /** IOV_MAX of the kernel: pieces of one process_vm_writev(2) */
 const MAX_PIECES = 1024;
 
-/** A run of saved pages. */
-export interface SavedRun extends Span {
-  /** place in pages-N.img, bytes */
-  readonly offset: number;
-  /** data lies in an older directory of an incremental chain */
-  readonly inParent: boolean;
-}
-
-export interface SavedPages {
-  readonly pagesId: number;
-  readonly runs: readonly SavedRun[];
-  /** of pages-N.img */
+/** A pages-N.img, of one directory of an incremental chain. */
+export interface PagesSource {
+  readonly images: Pick<ImageReader, 'openRaw'>;
+  readonly file: string;
+  /** that its pagemap speaks of */
   readonly bytes: number;
 }
 
-/** @throws ImageError when runs overlap or do not ascend */
+/** A run of saved pages. */
+export interface SavedRun extends Span {
+  readonly source: PagesSource;
+  /** place in its source, bytes */
+  readonly offset: number;
+}
+
+export interface SavedPages {
+  /** ascending */
+  readonly runs: readonly SavedRun[];
+  /** that the runs lie in */
+  readonly sources: ReadonlySet<PagesSource>;
+}
+
+/** Longer chains are circles. */
+const LONGEST_CHAIN = 1000;
+
+/**
+ * Reads a pagemap; runs whose pages lie in older directories of an incremental chain are looked up there.
+ *
+ * @throws ImageError when runs overlap, do not ascend or are in no directory of the chain
+ */
 export function readPagemap(
   images: ImageReader,
   image: Image<PagemapEntry, PagemapHead>,
+  depth = 0,
 ): SavedPages {
+  const { entries, source } = readEntries(images, image);
+  const inherited = entries.filter(({ older }) => older);
+  if (inherited.length === 0) return pagesOf(entries.map((entry) => ({ ...entry, source })));
+  const { parent } = images;
+  if (!parent || depth === LONGEST_CHAIN) {
+    const reason = parent ? 'is part of a circle' : 'builds on a directory that is missing';
+    throw new ImageError({ file: image.file, reason });
+  }
+  const older = clipRuns(readPagemap(parent, image, depth + 1).runs, inherited);
+  const [gap] = subtract(inherited, older);
+  if (gap) {
+    const reason = `has pages at 0x${gap.start.toString(16)} that no older directory holds`;
+    throw new ImageError({ file: image.file, reason });
+  }
+  const own = entries.filter((entry) => !entry.older).map((entry) => ({ ...entry, source }));
+  return pagesOf([...own, ...older].sort((a, b) => (a.start < b.start ? -1 : 1)));
+}
+
+const pagesOf = (runs: readonly SavedRun[]): SavedPages => ({
+  runs: runs.map(({ start, end, source, offset }) => ({ start, end, source, offset })),
+  sources: new Set(runs.map(({ source }) => source)),
+});
+
+interface Entry extends Span {
+  readonly offset: number;
+  /** its pages lie in an older directory */
+  readonly older: boolean;
+}
+
+function readEntries(
+  images: ImageReader,
+  image: Image<PagemapEntry, PagemapHead>,
+): { readonly entries: readonly Entry[]; readonly source: PagesSource } {
   using cursor = images.open(image);
   if (!cursor) throw new ImageError({ file: image.file, reason: 'is missing' });
   const { pagesId } = cursor.head();
-  const runs: SavedRun[] = [];
+  const entries: Entry[] = [];
   let offset = 0;
   let last = 0n;
   for (const { vaddr, nrPages, compatNrPages, flags, inParent } of cursor.records()) {
     const end = vaddr + BigInt(nrPages ?? compatNrPages) * PAGE;
     if (vaddr % PAGE !== 0n || vaddr < last || end <= vaddr) {
       const reason = `run at 0x${vaddr.toString(16)} is out of order`;
-      throw new ImageError({ file: image.file, record: runs.length + 1, reason });
+      throw new ImageError({ file: image.file, record: entries.length + 1, reason });
     }
     last = end;
     const older = inParent === true || ((flags ?? 0) & PageFlag.PARENT) !== 0;
     // Without flags an old image means that the data is here
     const here = !older && (flags === undefined || (flags & PageFlag.PRESENT) !== 0);
     if (!here && !older) continue;
-    runs.push({ start: vaddr, end, offset, inParent: older });
+    entries.push({ start: vaddr, end, offset, older });
     if (here) offset += Number(end - vaddr);
   }
-  return { pagesId, runs, bytes: offset };
+  return { entries, source: { images, file: RAW_FILES.pages(pagesId), bytes: offset } };
 }
 
 /** Pages that were read together: contiguous in memory of this process, pieces of someone else's address space. */
@@ -70,44 +118,27 @@ export interface PageBatch {
 }
 
 /** Reads runs in steps of up to 4 MiB; the memory behind `address` is used again for the next step. */
-export function* readBatches(
-  images: ImageReader,
-  pages: SavedPages,
-  wanted: readonly SavedRun[],
-): Generator<PageBatch> {
-  if (wanted.length === 0) return;
-  const groups = groupRuns(wanted).map((group) => ({ group, length: bytesOf(group) }));
-  using file = new PagesReader(images, pages, Math.max(...groups.map(({ length }) => length)));
-  for (const { group, length } of groups) {
-    const [first] = group;
-    const content = file.read(first!.offset, length);
-    yield { address: file.address, content, length, pieces: group };
+export function* readBatches(wanted: readonly SavedRun[]): Generator<PageBatch> {
+  using reader = new PagesReader();
+  for (const group of groupRuns(wanted)) {
+    const length = bytesOf(group);
+    const { source, offset } = group[0]!;
+    const content = reader.read(source, offset, length);
+    yield { address: reader.address, content, length, pieces: group };
   }
 }
 
 export const bytesOf = (group: readonly SavedRun[]): number =>
   group.reduce((sum, { start, end }) => sum + Number(end - start), 0);
 
-/** An open pages-N.img, and memory for one step of it. */
+/** Memory for one step, and the open files that it is read from. */
 export class PagesReader implements Disposable {
-  readonly #file: string;
-  readonly #fd: number;
-  readonly #memory: NativeMemory;
-  /** up to where the disk was asked */
-  #aheadTo = 0;
-
-  /** @throws ImageError when the file is missing */
-  constructor(images: ImageReader, { pagesId }: SavedPages, stepBytes = STEP_BYTES) {
-    this.#file = RAW_FILES.pages(pagesId);
-    const opened = images.openRaw(this.#file);
-    if (!opened) throw new ImageError({ file: this.#file, reason: 'is missing' });
-    this.#fd = opened.fd;
-    this.#memory = allocate(stepBytes);
-  }
+  readonly #memory: NativeMemory = allocate(STEP_BYTES);
+  readonly #files = new Map<PagesSource, OpenPages>();
 
   [Symbol.dispose](): void {
     release(this.#memory);
-    closeFd(this.#fd);
+    for (const { fd } of this.#files.values()) closeFd(fd);
   }
 
   /** Where {@link read} puts what it reads. */
@@ -115,21 +146,41 @@ export class PagesReader implements Disposable {
     return this.#memory.address;
   }
 
-  /** @returns up to 4 MiB, valid until the next call */
-  read(offset: number, length: number): Buffer {
-    this.#askAhead(offset + length);
-    readFully(this.#fd, this.#file, this.#memory.address, length, offset);
+  /** @returns up to 4 MiB, valid until the next call. @throws ImageError when the file is missing or too short */
+  read(source: PagesSource, offset: number, length: number): Buffer {
+    const pages = this.#files.get(source) ?? this.#open(source);
+    askAhead(pages, offset + length);
+    readFully(pages.fd, source.file, this.#memory.address, length, offset);
     return this.#memory.bytes.subarray(0, length);
   }
 
-  /** Advice only: where it cannot be given, reading is slower. */
-  #askAhead(from: number): void {
-    const start = Math.max(from, this.#aheadTo);
-    if (start - from > AHEAD_BYTES / 2) return;
-    const length = from + AHEAD_BYTES - start;
-    syscall(SYS.fadvise64, this.#fd, start, length, POSIX_FADV_WILLNEED);
-    this.#aheadTo = start + length;
+  #open(source: PagesSource): OpenPages {
+    const opened = { fd: openPages(source).fd, aheadTo: 0 };
+    this.#files.set(source, opened);
+    return opened;
   }
+}
+
+/** Descriptor, which the caller closes, and size of a file of pages. @throws ImageError when it is missing */
+export function openPages({ images, file }: PagesSource): { fd: number; bytes: number } {
+  const opened = images.openRaw(file);
+  if (!opened) throw new ImageError({ file, reason: 'is missing' });
+  return opened;
+}
+
+interface OpenPages {
+  readonly fd: number;
+  /** up to where the disk was asked */
+  aheadTo: number;
+}
+
+/** Advice only: where it cannot be given, reading is slower. */
+function askAhead(pages: OpenPages, from: number): void {
+  const start = Math.max(from, pages.aheadTo);
+  if (start - from > AHEAD_BYTES / 2) return;
+  const length = from + AHEAD_BYTES - start;
+  syscall(SYS.fadvise64, pages.fd, start, length, POSIX_FADV_WILLNEED);
+  pages.aheadTo = start + length;
 }
 
 /** Parts of runs that lie in the spans; both ascend. */
@@ -153,7 +204,10 @@ export function groupRuns(runs: readonly SavedRun[], stepBytes = STEP_BYTES): Sa
   const groups: SavedRun[][] = [];
   let room = 0;
   let next = -1;
+  let source: PagesSource | undefined;
   for (const run of runs) {
+    if (run.source !== source) next = -1;
+    ({ source } = run);
     for (let at = run.start; at < run.end; ) {
       const offset = run.offset + Number(at - run.start);
       if (room === 0 || offset !== next || groups.at(-1)?.length === MAX_PIECES) {
@@ -171,9 +225,9 @@ export function groupRuns(runs: readonly SavedRun[], stepBytes = STEP_BYTES): Sa
 }
 
 /** Bytes of a span; pages that are missing are zero. */
-export function savedBytes(area: Span, pages: SavedPages, images: ImageReader): Buffer {
+export function savedBytes(area: Span, runs: readonly SavedRun[]): Buffer {
   const bytes = Buffer.alloc(Number(area.end - area.start));
-  for (const { pieces, content } of readBatches(images, pages, clipRuns(pages.runs, [area]))) {
+  for (const { pieces, content } of readBatches(clipRuns(runs, [area]))) {
     let from = 0;
     for (const piece of pieces) {
       content.copy(

@@ -219,7 +219,7 @@ export class SharedMemoryRestore {
       start: at.value + run.start,
       end: at.value + run.end,
     }));
-    fillPages(builder.process.pid, { images: this.#images, pages }, runs, progress);
+    fillPages(builder.process.pid, runs, progress);
     builder.batch.must(SYS.munmap, at.value, size);
     builder.flush();
   }

@@ -26,8 +26,13 @@ export interface OpenedTree {
 }
 
 /** Dispose of its `images` when done. @throws ImageError for damaged images */
-export function openSavedTree({ name, imagesDir, placeholderPid }: RestoreTree): OpenedTree {
-  const images = new ImageReader(imagesDir);
+export function openSavedTree({
+  name,
+  imagesDir,
+  placeholderPid,
+  parents,
+}: RestoreTree): OpenedTree {
+  const images = new ImageReader(imagesDir, parents);
   try {
     const tree = readTree(images);
     const memory = checkMemory(tree, images);

@@ -112,7 +112,6 @@ export class TreeConstruction {
     const builder = new ProcessUnderConstruction(saved, process, this.#birth, report);
     this.processes.push(builder);
     const context = {
-      images: this.#saved.images,
       files: this.#files,
       pages: this.#pages,
       progress: (bytes: number): void => {
@@ -147,7 +146,7 @@ export class TreeConstruction {
   compareMemory(): void {
     for (const { saved, process } of this.processes) {
       const set = this.#pages.of(saved);
-      const one = compareSample(saved.pid, process.pid, this.#saved.images, set);
+      const one = compareSample(saved.pid, process.pid, set);
       this.#compared.comparedPages += one.comparedPages;
       this.#compared.savedPages += one.savedPages;
     }

@@ -31,6 +31,8 @@ export interface PageQuery {
 }
 
 const PAGEMAP_SCAN = 0xc0606610;
+const SCAN_WP_MATCHING = 1n;
+const WATCHED = PAGE_IS.WPALLOWED | PAGE_IS.WRITTEN;
 const ARGUMENT_BYTES = 96;
 const REGION_WORDS = 3;
 const MAX_REGIONS = 40_000;
@@ -68,12 +70,23 @@ export class Pagemap {
     return this.#readTable(start, end, query);
   }
 
-  #scan(start: bigint, end: bigint, query: PageQuery): PageRange[] | undefined {
+  /**
+   * Write-protects again what was written to, in one step with finding it: writes from here on are seen by the next query for
+   * WRITTEN. Leaves out what is not watched by userfaultfd(2) in asynchronous mode.
+   *
+   * @throws LinuxError ENOTTY before Linux 6.7
+   */
+  protect(start: bigint, end: bigint): void {
+    this.#scan(start, end, { inverted: 0n, mask: WATCHED, anyOf: WATCHED }, SCAN_WP_MATCHING);
+  }
+
+  #scan(start: bigint, end: bigint, query: PageQuery, flags = 0n): PageRange[] | undefined {
     const found: PageRange[] = [];
     for (let from = start; from < end; ) {
       const w = argument.words;
       w.fill(0n, 0, ARGUMENT_BYTES / 8);
       w[0] = BigInt(ARGUMENT_BYTES);
+      w[1] = flags;
       w[2] = from;
       w[3] = end;
       w[5] = regions.address;

@@ -79,7 +79,9 @@ export class Session {
 
   savePages(progress: () => void = () => undefined): number {
     const { images, pagesIds } = this;
-    return savePages(this.memory, this.record, this.#snapshot, { images, pagesIds, progress });
+    const unchanged = { clean: [], older: [] };
+    const sink = { images, pagesIds, unchanged, progress };
+    return savePages(this.memory, this.record, this.#snapshot, sink);
   }
 
   discard(): ReapResult {

@@ -1,0 +1,95 @@
+// Which pages of a process were written to since a moment: the kernel notes it, the application sees nothing (engine.md F).
+import { SYS } from '../arch/x86-64.ts';
+import { OwnedFd, pidfdGetfd, pidfdOpen } from '../linux/descriptors.ts';
+import type { Mapping } from '../linux/procfs/maps.ts';
+import { PAGE_IS, Pagemap, type PageQuery, type PageRange } from '../linux/procfs/pagemap.ts';
+import { enableWriteWatch, UFFD_FLAGS, watchWrites } from '../linux/userfaultfd.ts';
+import { RemoteBatch } from '../tracee/remote-batch.ts';
+import type { TracedProcess } from '../tracee/traced-process.ts';
+import type { Area } from './area.ts';
+import { ownsPages } from './page-choice.ts';
+
+const { WPALLOWED, WRITTEN, PRESENT, SWAPPED } = PAGE_IS;
+/** Watched, there, and not written to. Memory that is new, moved or mapped anew is not watched, so it is never among them. */
+const CLEAN: PageQuery = {
+  inverted: WRITTEN,
+  mask: WPALLOWED | WRITTEN,
+  anyOf: PRESENT | SWAPPED,
+};
+
+const WATCHED: PageQuery = { inverted: 0n, mask: WPALLOWED, anyOf: WPALLOWED };
+
+/** The watch over one address space. It ends with the last copy of its descriptor, and leaves no trace. */
+export class WriteTracker implements Disposable {
+  readonly pid: number;
+  readonly descriptor: OwnedFd;
+
+  /** @param descriptor of userfaultfd(2), made in the process itself */
+  constructor(pid: number, descriptor: OwnedFd) {
+    this.pid = pid;
+    this.descriptor = descriptor;
+  }
+
+  /**
+   * Makes a watch in a stopped process; the descriptor is in its table for some 100 us, and goes by itself if the engine dies.
+   *
+   * @returns undefined where the kernel or the process's limits deny it
+   */
+  static create(process: TracedProcess): WriteTracker | undefined {
+    const making = new RemoteBatch(process.leader);
+    const made = making.call(SYS.userfaultfd, UFFD_FLAGS);
+    making.ifOrphaned(SYS.close, made);
+    making.run();
+    if (made.value < 0n) return undefined;
+    const tracker = take(process.pid, made.number);
+    const closing = new RemoteBatch(process.leader);
+    closing.must(SYS.close, made.number);
+    closing.run();
+    return tracker;
+  }
+
+  /** Does it still watch? A program begun by exec(2) has another address space. */
+  watches(mappings: readonly Mapping[]): boolean {
+    using table = new Pagemap(this.pid);
+    return mappings.some(({ start, end }) => table.ranges(start, end, WATCHED).length > 0);
+  }
+
+  [Symbol.dispose](): void {
+    this.descriptor[Symbol.dispose]();
+  }
+
+  /** Watches areas that are not watched yet; what cannot be watched will be saved whole. */
+  watch(mappings: readonly Mapping[]): void {
+    for (const { start, end } of mappings) watchWrites(this.descriptor.fd, start, end);
+  }
+
+  /** From here on everything that is watched counts as not written to. */
+  protect(mappings: readonly Mapping[]): void {
+    using table = new Pagemap(this.pid);
+    for (const { start, end } of mappings) table.protect(start, end);
+  }
+
+  /** Pages that have not been written to since they were protected, ascending. */
+  cleanPages(areas: readonly Area[]): PageRange[] {
+    using table = new Pagemap(this.pid);
+    return areas
+      .filter(({ kind }) => ownsPages(kind))
+      .flatMap(({ mapping }) => table.ranges(mapping.start, mapping.end, CLEAN));
+  }
+}
+
+function take(pid: number, remote: number): WriteTracker | undefined {
+  using pidfd = pidfdOpen(pid);
+  const descriptor = new OwnedFd(pidfdGetfd(pidfd, remote, pid));
+  if (enableWriteWatch(descriptor.fd)) return new WriteTracker(pid, descriptor);
+  descriptor[Symbol.dispose]();
+  return undefined;
+}
+
+/** The same before it is known what the mappings are: the kernel's own are left out. */
+export const likelyWatchable = (mappings: readonly Mapping[]): Mapping[] =>
+  mappings.filter(({ shared, name }) => !shared && !name.startsWith('[v'));
+
+/** Areas whose pages a watch can tell of. */
+export const watchable = (areas: readonly Area[]): Mapping[] =>
+  areas.filter(({ kind }) => ownsPages(kind)).map(({ mapping }) => mapping);
