@@ -37,7 +37,7 @@ export function dump(task: DumpTask, reporter: Reporter): DumpResult {
   const requirements = { ...node, ...describeMoment(application.processes[0]!) };
   if (!task.dryRun) save(task, { application, dumps, requirements, reporter });
   application.letGo();
-  tracking.handOver(task.trees[0]!.rootPid);
+  tracking.handOver(task.trees[0]!.rootPid, (finding) => reporter.finding(finding));
   reporter.stage('done');
   return {
     trees: dumps.map((tree) => tree.describe()),

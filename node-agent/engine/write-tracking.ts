@@ -1,5 +1,6 @@
 // What changes between two dumps of the same processes: watched in every process, from one dump to the next. The watches outlive
 // the engine in a helper process (tracking-holder.ts); a dump that finds none saves everything.
+import type { Finding } from './finding.ts';
 import type { HeldApplication } from './held-application.ts';
 import type { PageRange } from './linux/procfs/pagemap.ts';
 import type { ProcessMemory } from './memory/mappings.ts';
@@ -25,12 +26,13 @@ export class WriteTracking implements Disposable {
    * Takes over the watches of the last dump. If there shall be a next one, processes without a watch get theirs: they stop for
    * a moment, and their memory is protected while they run, so that the freeze has little to do.
    */
-  static begin(application: HeldApplication, { tracking }: DumpTask): WriteTracking {
-    const all = new WriteTracking(tracking?.nextFile);
+  static begin(application: HeldApplication, { tracking, afterDump }: DumpTask): WriteTracking {
+    // Who does not run on has no next dump.
+    const all = new WriteTracking(afterDump === 'Resume' ? tracking?.nextFile : undefined);
     if (!tracking) return all;
     try {
       for (const tracker of takeTrackers(tracking.previousFile)) all.#take(tracker, application);
-      if (tracking.nextFile !== undefined) all.#arm(application);
+      if (all.#nextFile !== undefined) all.#arm(application);
       return all;
     } catch (error) {
       all[Symbol.dispose]();
@@ -91,10 +93,20 @@ export class WriteTracking implements Disposable {
     return this.#clean.get(pid) ?? [];
   }
 
-  /** Leaves the watches for the next dump, once this one is complete. */
-  handOver(rootPid: number): void {
+  /**
+   * Leaves the watches for the next dump, once this one is complete. Should that fail, the next one saves everything.
+   *
+   * @param rootPid with which the watches end
+   */
+  handOver(rootPid: number, report: (finding: Finding) => void): void {
     if (this.#nextFile === undefined || this.#trackers.size === 0) return;
-    leaveTrackers([...this.#trackers.values()], rootPid, this.#nextFile);
+    try {
+      leaveTrackers([...this.#trackers.values()], rootPid, this.#nextFile);
+    } catch (error) {
+      const object = error instanceof Error ? error.message : String(error);
+      const advice = 'nobody watches what changes: the next dump saves everything';
+      report({ code: 'WriteTrackingLost', severity: 'note', pid: rootPid, object, advice });
+    }
   }
 
   /** Ends the watches, unless somebody else holds them, too. */
