@@ -15,7 +15,7 @@ import type { TracedThread } from './tracee/traced-thread.ts';
 import { Tracer, UnstoppableError } from './tracee/tracer.ts';
 import { observeWaits } from './tracee/wait-observation.ts';
 import { findWayBack } from './tracee/way-back.ts';
-import { refuseCompat } from './word-size.ts';
+import { bringIn, refuseUntouchable } from './untouchable.ts';
 
 /** A vfork child execs or ends within milliseconds; a parent that still waits after so many tries is refused. */
 const FREEZE_ATTEMPTS = 20;
@@ -87,18 +87,18 @@ export class HeldApplication {
    * Stops every thread and brings the interpreter in.
    *
    * @param limitMillis longest time until {@link letGo}; 0 for none
-   * @throws RefusedError when a program is not a 64-bit one
+   * @throws RefusedError when remote calls cannot be made in a program
    * @throws UnstoppableError when some process stays in vfork(2) or in an uninterruptible call
    */
   freeze(limitMillis: number): void {
     this.#urgency = hurry();
     this.#stopAll(limitMillis);
-    refuseCompat(this.tracer, this.trees);
+    refuseUntouchable(this.tracer, this.trees);
     const { mappings } = this;
     for (const process of this.processes) {
       const threads = process.threads.size - 1;
       if (!mappings.has(process)) process.wayBack = findWayBack(process.pid, readMaps(process.pid));
-      Resident.map(process, { leader: DUMP_LEADER, thread: SMALL_SLOT, threads });
+      bringIn(process, { leader: DUMP_LEADER, thread: SMALL_SLOT, threads });
       removeLeftovers(process);
       this.checkLimit();
     }

@@ -25,6 +25,7 @@ const PTRACE = {
   SECCOMP_GET_FILTER: 0x420c,
   SECCOMP_GET_METADATA: 0x420d,
   GET_RSEQ_CONFIGURATION: 0x420f,
+  GET_SYSCALL_USER_DISPATCH_CONFIG: 0x4211,
 } as const;
 
 /** PTRACE_O_* bits. */
@@ -161,6 +162,16 @@ export function rseqConfiguration(tid: number): RseqConfiguration | undefined {
     signature: scratch.view.getUint32(12, true),
     flags: scratch.view.getUint32(16, true),
   };
+}
+
+/** struct ptrace_sud_config, include/uapi/linux/ptrace.h */
+const DISPATCH_CONFIG_BYTES = 32;
+
+/** Does it answer system calls itself, syscall user dispatch (Linux 5.11)? Before 6.4 nobody can tell. */
+export function dispatchesSystemCalls(tid: number): boolean {
+  const { address } = scratch;
+  const result = request('GET_SYSCALL_USER_DISPATCH_CONFIG', tid, DISPATCH_CONFIG_BYTES, address);
+  return result >= 0 && scratch.words[0] !== 0n;
 }
 
 /** A thread's seccomp filters, oldest first (Linux 4.4; their flags 4.16). Needs CAP_SYS_ADMIN and no filter of our own. */
