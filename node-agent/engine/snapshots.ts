@@ -1,48 +1,40 @@
-// Copy-on-write snapshots of every process of a dump, discarded at the end of the scope.
+// What the pages of the moment of the freeze are read from once the application runs on: for each process a copy-on-write
+// snapshot or, where that takes less time, a copy. Given up at the end of the scope.
 import type { Finding } from './finding.ts';
 import type { HeldApplication } from './held-application.ts';
 import type { ProcessMemory } from './memory/mappings.ts';
 import { ownsPages } from './memory/page-choice.ts';
+import { isCopyShorter, MAX_COPIED_BYTES, PageCopy } from './memory/page-copy.ts';
+import { planPages } from './memory/page-plan.ts';
+import type { PageSource } from './memory/save-pages.ts';
 import { lackOfRoom } from './memory/snapshot-room.ts';
-import {
-  discardSnapshot,
-  type Snapshot,
-  SnapshotFailedError,
-  takeSnapshot,
-} from './memory/snapshot.ts';
-import type { TreeDump } from './tree-dump.ts';
+import { discardSnapshot, SnapshotFailedError, takeSnapshot } from './memory/snapshot.ts';
+import type { LivingProcess, TreeDump } from './tree-dump.ts';
+
+/** A process that is copied although nobody knows what has changed in it. */
+const SMALL_BYTES = 4 << 20;
+
+type Report = (finding: Finding) => void;
 
 export class Snapshots {
-  readonly #taken = new Map<ProcessMemory, Snapshot>();
+  readonly #taken = new Map<ProcessMemory, PageSource>();
   readonly #application: HeldApplication;
+  #copiedBytes = 0;
 
   private constructor(application: HeldApplication) {
     this.#application = application;
   }
 
   /**
-   * All processes are stopped; the snapshots of all together are one moment. Where memory is short or the kernel denies a
-   * fork there is none, and the pages are to be copied before the thaw.
+   * All processes are stopped; what is taken of all together is one moment. Where memory is short or the kernel denies a fork
+   * there is nothing, and the pages are to be saved before the thaw.
    *
    * @param report told why
    */
-  static take(
-    application: HeldApplication,
-    trees: readonly TreeDump[],
-    report: (finding: Finding) => void,
-  ): Snapshots {
+  static take(application: HeldApplication, trees: readonly TreeDump[], report: Report): Snapshots {
     const snapshots = new Snapshots(application);
-    const memories = trees.flatMap((tree) => tree.living.map(({ memory }) => memory));
-    const cramped = lackOfRoom(memories);
-    if (cramped) {
-      report(cramped);
-      return snapshots;
-    }
     try {
-      for (const memory of memories) {
-        snapshots.#take(memory, report);
-        application.checkLimit();
-      }
+      snapshots.#takeAll(trees, report);
       return snapshots;
     } catch (error) {
       snapshots[Symbol.dispose]();
@@ -50,7 +42,38 @@ export class Snapshots {
     }
   }
 
-  #take(memory: ProcessMemory, report: (finding: Finding) => void): void {
+  #takeAll(trees: readonly TreeDump[], report: Report): void {
+    const large: ProcessMemory[] = [];
+    for (const tree of trees) {
+      for (const living of tree.living) {
+        if (!this.#copy(tree, living)) large.push(living.memory);
+        this.#application.checkLimit();
+      }
+    }
+    const cramped = lackOfRoom(large);
+    if (cramped) return report(cramped);
+    for (const memory of large) {
+      this.#fork(memory, report);
+      this.#application.checkLimit();
+    }
+  }
+
+  /** @returns false when a snapshot is the shorter way */
+  #copy(tree: TreeDump, living: LivingProcess): boolean {
+    const { memory } = living;
+    const { process, areas, anonymousBytes } = memory;
+    const unchanged = tree.unchanged(living);
+    // To look at its pages would take time for nothing.
+    if (unchanged.clean.length === 0 && anonymousBytes > SMALL_BYTES) return false;
+    const plan = planPages(process.pid, areas, unchanged);
+    if (!isCopyShorter(plan, anonymousBytes)) return false;
+    if (this.#copiedBytes + plan.bytes > MAX_COPIED_BYTES) return false;
+    this.#taken.set(memory, PageCopy.take(process.pid, plan));
+    this.#copiedBytes += plan.bytes;
+    return true;
+  }
+
+  #fork(memory: ProcessMemory, report: Report): void {
     // A copy of a reserved page takes another one; where none is left the kernel takes the page from the snapshot.
     if (memory.areas.some(({ kind, hugePageBytes }) => hugePageBytes && ownsPages(kind))) {
       report({
@@ -77,14 +100,15 @@ export class Snapshots {
     }
   }
 
-  /** The snapshot of one process, undefined when there is none. */
-  of(memory: ProcessMemory): Snapshot | undefined {
+  /** Of one process, undefined when there is nothing. */
+  of(memory: ProcessMemory): PageSource | undefined {
     return this.#taken.get(memory);
   }
 
   [Symbol.dispose](): void {
-    for (const snapshot of this.#taken.values()) {
-      discardSnapshot(this.#application.tracer, snapshot);
+    for (const source of this.#taken.values()) {
+      if (source instanceof PageCopy) source[Symbol.dispose]();
+      else discardSnapshot(this.#application.tracer, source);
     }
     this.#taken.clear();
   }

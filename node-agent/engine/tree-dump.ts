@@ -7,8 +7,8 @@ import { ImageWriter } from './image/writer.ts';
 import type { ProcessMemory } from './memory/mappings.ts';
 import { PagesIds } from './memory/pages-file.ts';
 import { ParentPages } from './memory/parent-pages.ts';
-import { savePages } from './memory/save-pages.ts';
-import type { Snapshot } from './memory/snapshot.ts';
+import type { UnchangedPages } from './memory/page-plan.ts';
+import { type PageSource, savePages } from './memory/save-pages.ts';
 import type { DumpTask, DumpTree, Requirements, TreeReport } from './protocol.ts';
 import type { Reporter } from './reporter.ts';
 import type { Snapshots } from './snapshots.ts';
@@ -75,8 +75,10 @@ export class TreeDump {
   /** Looks at the names of its files while it runs. */
   static prepare(tree: DumpTree, { application, task, tracking }: DumpPreparation): TreeDump {
     const dump = new TreeDump(tree, task, tracking);
-    for (const [{ pid }, { mappings }] of application.mappings) {
+    for (const [{ pid, nsPid }, { mappings }] of application.mappings) {
       foreseeFiles(dump.#files, pid, mappings);
+      // Read now: in the freeze it would be the application's time.
+      dump.#parent?.of(nsPid);
     }
     return dump;
   }
@@ -102,6 +104,12 @@ export class TreeDump {
     );
   }
 
+  /** What an older dump has of a process, which has not been written to since. */
+  unchanged({ memory, record }: LivingProcess): UnchangedPages {
+    const clean = this.#tracking.cleanPages(memory.process);
+    return { clean, older: clean.length > 0 ? (this.#parent?.of(record.pid) ?? []) : [] };
+  }
+
   /** Bytes of all images, once sealed. */
   get bytes(): number {
     return this.#bytes;
@@ -113,11 +121,11 @@ export class TreeDump {
     this.#collected.sharedMemory.copy(this.#images, this.#pagesIds);
   }
 
-  /** Reads what has a snapshot; the application may run. */
+  /** Reads snapshots and copies; the application may run. */
   savePages(snapshots: Snapshots, reporter: Reporter): void {
     for (const living of this.living) {
-      const snapshot = snapshots.of(living.memory);
-      if (snapshot) this.#savePages(living, snapshot, reporter);
+      const source = snapshots.of(living.memory);
+      if (source) this.#savePages(living, source, reporter);
     }
   }
 
@@ -140,18 +148,15 @@ export class TreeDump {
 
   #savePages(
     { memory, record }: LivingProcess,
-    snapshot: Snapshot | undefined,
+    source: PageSource | undefined,
     reporter: Reporter,
     checkLimit = (): void => undefined,
   ): void {
     this.#completeRecords();
-    this.#pageBytes += savePages(memory, record, snapshot, {
+    this.#pageBytes += savePages(memory, record, source, {
       images: this.#images,
       pagesIds: this.#pagesIds,
-      unchanged: {
-        clean: this.#tracking.cleanPages(memory.process),
-        older: this.#parent?.of(record.pid) ?? [],
-      },
+      unchanged: this.unchanged({ memory, record }),
       progress: (done, total) => {
         checkLimit();
         this.#progress(done, total, reporter);

@@ -6,6 +6,7 @@ import { readPagemap } from './saved-pages.ts';
 
 export class ParentPages implements Disposable {
   readonly #images: ImageReader;
+  readonly #known = new Map<number, readonly PageRange[]>();
 
   /** @throws the error of open(2) when there is no such directory */
   constructor(imagesDir: string) {
@@ -17,12 +18,18 @@ export class ParentPages implements Disposable {
   }
 
   /**
+   * Read once.
+   *
    * @param pid as the application knows it
    * @returns pages, ascending; none for a process that it does not know
    * @throws ImageError when the older images are damaged: nothing may build on them
    */
   of(pid: number): readonly PageRange[] {
+    const known = this.#known.get(pid);
+    if (known) return known;
     const image = IMAGES.pagemap(pid);
-    return this.#images.has(image) ? readPagemap(this.#images, image).runs : [];
+    const pages = this.#images.has(image) ? readPagemap(this.#images, image).runs : [];
+    this.#known.set(pid, pages);
+    return pages;
   }
 }

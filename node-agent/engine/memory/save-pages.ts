@@ -3,15 +3,16 @@ import { IMAGES } from '../image/image-files.ts';
 import { PageFlag } from '../image/messages/enums.ts';
 import type { ImageWriter } from '../image/writer.ts';
 import { type Mapping, readSmaps } from '../linux/procfs/maps.ts';
-import { PAGE_IS, Pagemap, type PageRange, scanKnows } from '../linux/procfs/pagemap.ts';
 import { readStat } from '../linux/procfs/status.ts';
 import type { ProcessRecord } from '../state/records.ts';
 import { TraceeError } from '../tracee/remote-run.ts';
 import type { TracedProcess } from '../tracee/traced-process.ts';
 import { type Area, describeMapping, guardEntry } from './area.ts';
 import type { ProcessMemory } from './mappings.ts';
-import { mergeRuns, type PlacedRun, splitByParent } from './older-pages.ts';
-import { choosePages, ownsPages } from './page-choice.ts';
+import { mergeRuns, type PlacedRun } from './older-pages.ts';
+import { ownsPages } from './page-choice.ts';
+import { PageCopy } from './page-copy.ts';
+import { type PagePlan, planPages, type UnchangedPages } from './page-plan.ts';
 import { PagePump } from './page-pump.ts';
 import { PagesFile, type PagesIds } from './pages-file.ts';
 import { watchRoom } from './snapshot-room.ts';
@@ -30,14 +31,6 @@ export interface PageSink {
    * @param doneBytes of this process
    */
   progress(doneBytes: number, totalBytes: number): void;
-}
-
-/** Pages that an older dump has: those that are in both lists. */
-export interface UnchangedPages {
-  /** not written to since then, ascending */
-  readonly clean: readonly PageRange[];
-  /** saved there, ascending */
-  readonly older: readonly PageRange[];
 }
 
 /** The snapshot ended while its pages were read: the kernel killed it for its memory, or somebody else did. */
@@ -62,23 +55,33 @@ export class StaleSnapshotError extends Error {
   }
 }
 
+/** What the pages of a moment are read from once the process runs on. */
+export type PageSource = Snapshot | PageCopy;
+
 /**
  * Saves all pages of one process and completes the areas of its `mm` message with guard pages.
  *
- * @param source the snapshot, or undefined to read the stopped process itself
+ * @param source undefined to read the stopped process itself
  * @returns bytes of pages
  * @throws PagesLostError, StaleSnapshotError: the application is unharmed, and another try may succeed
  */
 export function savePages(
   memory: ProcessMemory,
   record: ProcessRecord,
-  source: Snapshot | undefined,
+  source: PageSource | undefined,
   sink: PageSink,
 ): number {
-  const file = source
+  if (source instanceof PageCopy) return saveCopy(record, source, sink);
+  return source
     ? saveSnapshot(memory, record, source, sink)
     : save(memory, memory.process, record, sink);
-  return file.bytes;
+}
+
+function saveCopy(record: ProcessRecord, copy: PageCopy, sink: PageSink): number {
+  return write(copy.plan, record, sink, (file) => {
+    copy.appendTo(file);
+    sink.progress(file.bytes, copy.plan.bytes);
+  });
 }
 
 function saveSnapshot(
@@ -86,7 +89,7 @@ function saveSnapshot(
   record: ProcessRecord,
   source: Snapshot,
   sink: PageSink,
-): PagesFile {
+): number {
   try {
     source.settle();
     demandComplete(memory, source.child);
@@ -111,21 +114,28 @@ function save(
   process: TracedProcess,
   record: ProcessRecord,
   sink: PageSink,
-): PagesFile {
-  using table = new Pagemap(process.pid);
-  const choice = choosePages(table, memory.areas, scanKnows(PAGE_IS.GUARD));
-  const placed = splitByParent(choice.runs, sink.unchanged.clean, sink.unchanged.older);
-  const changed = placed.filter(({ inParent }) => !inParent);
-  const bytes = changed.reduce((sum, { start, end }) => sum + Number(end - start), 0);
-  const file = PagesFile.create(sink.images, sink.pagesIds, bytes);
-  sink.progress(0, bytes);
-  using pump = new PagePump(process, () => sink.progress(file.bytes, bytes));
-  pump.save(changed, file);
+): number {
+  const plan = planPages(process.pid, memory.areas, sink.unchanged);
+  return write(plan, record, sink, (file) => {
+    using pump = new PagePump(process, () => sink.progress(file.bytes, plan.bytes));
+    pump.save(plan.changed, file);
+  });
+}
+
+function write(
+  plan: PagePlan,
+  record: ProcessRecord,
+  sink: PageSink,
+  fill: (file: PagesFile) => void,
+): number {
+  const file = PagesFile.create(sink.images, sink.pagesIds, plan.bytes);
+  sink.progress(0, plan.bytes);
+  fill(file);
   file.finish();
-  writePagemap(record.pid, placed, file, sink.images);
-  const guards = choice.guards.map(({ start, end }) => guardEntry(start, end));
+  writePagemap(record.pid, plan.runs, file, sink.images);
+  const guards = plan.guards.map(({ start, end }) => guardEntry(start, end));
   record.mm.vmas = [...(record.mm.vmas ?? []), ...guards];
-  return file;
+  return file.bytes;
 }
 
 /** Between its death and the zombie a process answers ESRCH. */
