@@ -45,6 +45,7 @@ const CASES: readonly (readonly [string, Partial<CredsEntry>, Rights, RegExp | u
   ['inheritable ones', { capInh: words(1n << 20n) }, ROOT, /inheritable/],
   ['fewer bounding ones', { ...DROPPED, capBnd: words(0n) }, ROOT, undefined],
   ['the same, no CAP_SETPCAP', { ...DROPPED, capBnd: words(0n) }, without(SETPCAP), /CAP_SETPCAP/],
+  ['keeps its capabilities', { ...DROPPED, secbits: 16 }, without(SETPCAP), undefined],
   ['securebits', { ...DROPPED, secbits: 1 }, without(SETPCAP), /securebits/],
 ];
 

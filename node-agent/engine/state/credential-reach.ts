@@ -8,6 +8,8 @@ export type Rights = Pick<
   'uids' | 'gids' | 'groups' | 'capabilities' | 'noNewPrivileges'
 >;
 
+/** anybody may set it, by prctl(PR_SET_KEEPCAPS) */
+export const SECBIT_KEEP_CAPS = 1 << 4;
 const CAP = { SETGID: 6, SETUID: 7, SETPCAP: 8 } as const;
 
 /** Two 32-bit words, low first, as CRIU stores a set. */
@@ -65,7 +67,10 @@ export function obstacleTo(saved: CredsEntry, now: Rights): string | undefined {
       (capabilities.bounding & ~joinWords(saved.capBnd)) !== 0n && !holds(now, 'SETPCAP'),
       'fewer bounding capabilities, without CAP_SETPCAP',
     ],
-    [saved.secbits !== 0 && !holds(now, 'SETPCAP'), 'securebits without CAP_SETPCAP'],
+    [
+      (saved.secbits & ~SECBIT_KEEP_CAPS) !== 0 && !holds(now, 'SETPCAP'),
+      'securebits without CAP_SETPCAP',
+    ],
   ];
   return obstacles.find(([stands]) => stands)?.[1];
 }

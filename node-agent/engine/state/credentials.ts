@@ -12,6 +12,7 @@ import {
   obstacleTo,
   type Rights,
   sameRights,
+  SECBIT_KEEP_CAPS,
 } from './credential-reach.ts';
 import type { SavedTree } from './records.ts';
 import type { ThreadKind } from './state-kind.ts';
@@ -28,7 +29,6 @@ const PR = {
   CAP_AMBIENT: 47,
   CAP_AMBIENT_RAISE: 2,
 } as const;
-const SECBIT_KEEP_CAPS = 1 << 4;
 const SECBIT_NO_SETUID_FIXUP = 1 << 2;
 const CAPABILITY_VERSION_3 = 0x20080522;
 const LAST_CAPABILITY = 63;
@@ -79,10 +79,25 @@ export const credentials: ThreadKind = {
     if (!saved) return;
     restoreCredentials(saved, builder);
     const deathSignal = core.threadCore?.pdeathSig;
+    if (!deathSignal) return;
     // Changing credentials clears it, so it comes after them.
-    if (deathSignal) builder.batch.must(SYS.prctl, PR.SET_PDEATHSIG, deathSignal);
+    if (!isEngineChild(builder)) builder.batch.must(SYS.prctl, PR.SET_PDEATHSIG, deathSignal);
+    else builder.process.report(lostDeathSignal(builder, deathSignal));
   },
 };
+
+/** The root of a standalone tree: the end of the engine would send it the signal. */
+const isEngineChild = ({ process }: ThreadBuilder): boolean =>
+  process.birth === 'standalone' && process.saved.pstree.ppid === 0;
+
+const lostDeathSignal = ({ process, saved }: ThreadBuilder, signal: number): Finding => ({
+  code: 'DeathSignal',
+  severity: 'loss',
+  pid: process.saved.pid,
+  tid: saved.tid,
+  object: `signal ${signal} at the end of its parent`,
+  advice: 'the parent is not part of what was saved: let the new one end it, if it should',
+});
 
 function restoreCredentials(saved: CredsEntry, builder: ThreadBuilder): void {
   const { thread } = builder;
@@ -106,7 +121,7 @@ function restoreCredentials(saved: CredsEntry, builder: ThreadBuilder): void {
   batch.must(SYS.setresuid, saved.uid, saved.euid, saved.suid);
   batch.call(SYS.setfsuid, saved.fsuid);
   if (mayKeepAll) batch.must(SYS.prctl, PR.SET_SECUREBITS, saved.secbits);
-  else batch.must(SYS.prctl, PR.SET_KEEPCAPS, 0);
+  else batch.must(SYS.prctl, PR.SET_KEEPCAPS, saved.secbits & SECBIT_KEEP_CAPS ? 1 : 0);
   const drop = now.capabilities.bounding & ~joinWords(saved.capBnd);
   for (let capability = 0; capability <= LAST_CAPABILITY; capability++) {
     if (!((drop >> BigInt(capability)) & 1n)) continue;

@@ -3,6 +3,7 @@ import { addressSpaceFlags } from './address-space-flags.ts';
 import { alternateStack } from './alternate-stack.ts';
 import { areaNames } from './area-names.ts';
 import { areaPolicies } from './area-policies.ts';
+import { coreScheduling } from './core-scheduling.ts';
 import { credentials } from './credentials.ts';
 import { generalRegisters } from './general-registers.ts';
 import { intervalTimers } from './interval-timers.ts';
@@ -22,6 +23,7 @@ import { seccomp, sharedSeccomp } from './seccomp.ts';
 import { signalActions } from './signal-actions.ts';
 import { signalMask } from './signal-mask.ts';
 import type { ProcessKind, StateKind, ThreadKind } from './state-kind.ts';
+import { switches } from './switches.ts';
 import { taskFacts } from './task-facts.ts';
 import { threadName } from './thread-name.ts';
 import { tidAddress } from './tid-address.ts';
@@ -34,6 +36,7 @@ export const stateKinds: readonly StateKind[] = [
   areaPolicies,
   protectionKeys,
   loginuid,
+  coreScheduling,
   sharedSeccomp,
   tidAddress,
   robustList,
@@ -51,6 +54,7 @@ export const stateKinds: readonly StateKind[] = [
   addressSpaceFlags,
   seals,
   intervalTimers,
+  switches,
   seccomp,
   credentials,
   remainingWait,

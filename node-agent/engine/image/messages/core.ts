@@ -79,6 +79,13 @@ export const taskCoreEntry = message('task_core_entry', {
 });
 export type TaskCoreEntry = Infer<typeof taskCoreEntry>;
 
+/** Ours: what prctl(2) or arch_prctl(2) set for a thread, and no field of CRIU's holds. */
+export const threadSwitchEntry = message('thread_switch_entry', {
+  /** of state/switches.ts */
+  name: required(1, string),
+  value: required(2, u32),
+});
+
 export const threadCoreEntry = message('thread_core_entry', {
   /** head of the robust futex list, get_robust_list(2) */
   futexRla: required(1, u64),
@@ -117,6 +124,7 @@ export const threadCoreEntry = message('thread_core_entry', {
   schedAttributes: optional(5006, bytes),
   /** ours: set_mempolicy(2) */
   memoryPolicy: optional(5007, memoryPolicyEntry),
+  switches: repeated(5008, threadSwitchEntry),
 });
 export type ThreadCoreEntry = Infer<typeof threadCoreEntry>;
 
