@@ -6,6 +6,8 @@ const FAILURES_BEFORE_REST = 3;
 export interface EngineSource {
   /** A ready engine, for one task. @throws EngineCrashedError */
   take(): Promise<EngineProcess>;
+  /** A task has ended: the next one shall not wait for its engine. */
+  warm(): void;
 }
 
 export class EnginePool implements EngineSource, Disposable {

@@ -102,11 +102,6 @@ export class EngineProcess implements Disposable {
     return !this.#ended;
   }
 
-  /** Settles when the process is gone. */
-  get ended(): Promise<unknown> {
-    return this.#exited;
-  }
-
   /**
    * Hands over the task and follows it to its end.
    *

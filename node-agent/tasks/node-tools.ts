@@ -39,17 +39,7 @@ export function nodeTools(
     rootfs,
     podAddress,
     localSpace: new LocalSpace(join(stateFolder, 'transfer')),
-    engines: {
-      async take() {
-        const engine = await engines.take();
-        // The next task shall not wait for its engine either; two at a time would cost too much memory.
-        engine.ended.then(
-          () => engines.warm(),
-          () => engines.warm(),
-        );
-        return engine;
-      },
-    },
+    engines,
     findContainer: ({ ...wanted }, { pod, ...options }) =>
       findContainer(wanted, pod, { ...options, runtime, view: HOST_PID_VIEW }),
     exec: (request, signal) => runtime.exec(request, signal),

@@ -260,6 +260,8 @@ export class TaskAgent {
     } finally {
       metrics?.ended(task.spec.type, run.outcome);
       this.#runs.delete(uid);
+      // Not sooner: its start takes more than a second of a processor, and somebody may have stood still until now.
+      this.#tools.engines.warm();
     }
   }
 

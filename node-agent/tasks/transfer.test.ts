@@ -244,6 +244,19 @@ test('a stream keeps to its bandwidth', async () => {
   assert.ok(millis > 900 && millis < 10_000, `${millis} ms for 3 MiB at 2 MiB/s`);
 });
 
+test('no spare engine is started while the source stands still', async () => {
+  let started = 0;
+  await using pair = await startPair({ source: { onWarm: () => void started++ } });
+  const receive = giveReceive(pair);
+  const endpoint = await listening(pair, receive);
+  const dump = giveDump(pair, { ...endpoint, bandwidthBytes: 2 << 20 });
+  await introduceSource(pair, receive, dump);
+  await pair.source.untilStage(dump, 'sending');
+  assert.equal(started, 0);
+  assert.equal((await pair.source.untilEnded(dump)).state, 'Succeeded');
+  await until('one is started', () => started === 1);
+});
+
 test('a cancelled dump tells the target, and lets the source go on', async () => {
   await using pair = await startPair();
   const receive = giveReceive(pair);

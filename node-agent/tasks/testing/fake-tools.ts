@@ -26,6 +26,8 @@ export interface FakeNode {
 
 export interface FakeToolsOptions extends Partial<Pick<FoundContainer, 'root' | 'mounts'>> {
   readonly rootfs?: RootfsWorker;
+  /** told when a spare engine would be started; there is none in tests */
+  readonly onWarm?: () => void;
   /** memory of the container */
   readonly anonymousBytes?: number;
   /** the holder dies when this aborts */
@@ -49,7 +51,7 @@ export function fakeTools(
     version: 'test',
     stateFolder: node.folder,
     nodeRoot: '',
-    engines,
+    engines: { take: () => engines.take(), warm: () => options.onWarm?.() },
     podAddress: '127.0.0.1',
     localSpace: new LocalSpace(join(node.folder, 'transfer')),
     rootfs: options.rootfs ?? { run: () => Promise.reject(new Error('no rootfs in this test')) },
