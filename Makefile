@@ -71,6 +71,10 @@ bench-controller: deps ## measure the controller with 1 000 Checkpoints and 50 s
 bench-transfer: deps ## measure the stream between two agents over loopback: make bench-transfer MIB=1024
 	@node test/bench/transfer/main.ts $(if $(MIB),--mib $(MIB))
 
+.PHONY: bench-migration
+bench-migration: deps ## measure how long a redis stands still, Cold against Direct, on the booted cluster: MIB=1024 ROUNDS=2
+	@node test/bench/migration/main.ts $(if $(MIB),--mib $(MIB)) $(if $(ROUNDS),--rounds $(ROUNDS))
+
 .PHONY: format
 format: deps
 	@biome format .

@@ -1,0 +1,104 @@
+// How long a redis under load stands still for its client when it moves to the other node: through a store (Cold) and from
+// node to node (Direct), in turn, in one run. The cluster is up: `node test/bench/migration/main.ts --mib 1024 --rounds 2`.
+import process from 'node:process';
+import { parseArgs } from 'node:util';
+import type { Migration } from '../../../crds/migration.ts';
+import { pod as sketchedPod } from '../../../deploy/demo/manifests.ts';
+import { connect, type NodeName } from '../../e2e/testing/cluster.ts';
+import { isOver, migrate, untilMigration } from '../../e2e/testing/migrations.ts';
+import { Scene, verdict } from '../../e2e/testing/scene.ts';
+import { ClientProcess } from './client-process.ts';
+import type { Moved } from './redis-client.ts';
+import { stagesOf } from './stages.ts';
+
+type Strategy = 'Cold' | 'Direct';
+const KEYS_OF_THE_LOAD = 2;
+
+const { values } = parseArgs({
+  options: { mib: { type: 'string', default: '256' }, rounds: { type: 'string', default: '2' } },
+});
+const mib = Number(values.mib);
+const rounds = Number(values.rounds);
+const cluster = connect();
+const gaps: Record<Strategy, number[]> = { Cold: [], Direct: [] };
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+await main();
+
+async function main(): Promise<void> {
+  await using scene = await Scene.create(cluster, 'bench-migration');
+  const readinessProbe = { tcpSocket: { port: 6379 }, periodSeconds: 1 };
+  const sketch = { name: 'redis', image: 'demo/redis:dev', nodeName: 'node-a', readinessProbe };
+  const [pod] = await scene.run(sketchedPod(sketch) as Parameters<Scene['run']>[0]);
+  using client = ClientProcess.start('node-a');
+  const address = pod?.status?.podIP ?? '';
+  const { filledKeys } = await client.ask({ do: 'fill', address, mib });
+  await client.ask({ do: 'follow', address });
+  say(`redis holds ${mib} MiB in ${filledKeys} keys, a client writes without rest`);
+  let name = 'redis';
+  for (let trip = 0; trip < 2 * rounds; trip++) {
+    // Who begins alternates: Cold, Direct, Direct, Cold.
+    const strategy: Strategy = trip % 4 === 0 || trip % 4 === 3 ? 'Cold' : 'Direct';
+    const journey = { name: `trip-${trip}`, strategy, podName: name, filledKeys };
+    name = await move(scene, client, { ...journey, to: trip % 2 === 0 ? 'node-b' : 'node-a' });
+  }
+  await scene.leave();
+  const [cold, direct] = [median(gaps.Cold), median(gaps.Direct)];
+  say(`${mib} MiB, medians of ${rounds}: Cold ${cold} ms, Direct ${direct} ms`);
+  say(`Direct / Cold: ${(direct / cold).toFixed(2)}`);
+}
+
+interface Journey {
+  readonly name: string;
+  readonly strategy: Strategy;
+  readonly podName: string;
+  readonly to: NodeName;
+  readonly filledKeys: number;
+}
+
+/** @returns the name of the pod that redis lives in now */
+async function move(scene: Scene, client: ClientProcess, journey: Journey): Promise<string> {
+  const { name, strategy, podName, to } = journey;
+  const since = new Date();
+  await migrate(scene, name, { podRef: { name: podName }, target: { nodeName: to }, strategy });
+  const placed = await untilMigration(scene, name, 'has a pod', ({ status }) => {
+    return status?.target?.podUID !== undefined;
+  });
+  const newName = placed.status?.target?.podName ?? '';
+  const moved = client.ask({ do: 'expect', address: await addressOf(scene, newName) });
+  const over = await untilMigration(scene, name, 'ends', isOver);
+  if (!verdict(over).startsWith('Completed: ')) {
+    throw new Error(`${name}: ${verdict(over)}`);
+  }
+  tell(journey, over, await moved);
+  for (const line of await stagesOf(scene, since)) {
+    say(`    ${line}`);
+  }
+  return newName;
+}
+
+async function addressOf(scene: Scene, podName: string): Promise<string> {
+  const wait = ['wait', '--for=jsonpath={.status.podIP}', `pod/${podName}`, '--timeout=60s'];
+  await scene.kubectl.run(wait);
+  return (await scene.pod(podName)).status?.podIP ?? '';
+}
+
+/** @throws Error when redis does not know what its client does */
+function tell({ name, strategy, filledKeys }: Journey, { status }: Migration, moved: Moved): void {
+  const { gapMillis, requests, before, after, keys } = moved;
+  if (after < before + 1 || keys !== filledKeys + KEYS_OF_THE_LOAD) {
+    throw new Error(`${name}: count ${before} became ${after}, ${keys} keys`);
+  }
+  gaps[strategy].push(gapMillis);
+  const told = `by status.downtimeMillis ${status?.downtimeMillis} ms`;
+  say(`${strategy}: ${gapMillis.toFixed(0)} ms seen by the client, ${told}; ${requests} requests`);
+}
+
+function median(numbers: readonly number[]): number {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  const middle = (sorted.length - 1) / 2;
+  return Math.round(((sorted[Math.floor(middle)] ?? 0) + (sorted[Math.ceil(middle)] ?? 0)) / 2);
+}
