@@ -64,8 +64,9 @@ export function releaseTogether(
 ): void {
   for (const { saved, process } of processes) {
     for (const thread of process.threads.values()) thread.writeBack();
+    // Those that were stopped are so already (stopped.ts).
     const stopped = saved.core.tc?.taskState === TASK_STATE.STOPPED;
-    if (stopped || leaveStopped) sendSignal(process.pid, SIGNAL.SIGSTOP);
+    if (leaveStopped && !stopped) sendSignal(process.pid, SIGNAL.SIGSTOP);
   }
   for (const { process } of processes) tracer.release(process);
 }

@@ -19,6 +19,7 @@ import type { Birth } from './builder.ts';
 import { LastPid, type PidSource, SetTid } from './pid-source.ts';
 import { finishProcess } from './release.ts';
 import type { OpenedTree } from './saved-images.ts';
+import { stopAsSaved } from './stopped.ts';
 import { bearThreads } from './threads.ts';
 import { ProcessUnderConstruction } from './under-construction.ts';
 import { drainChildSignals, endAs } from './zombie.ts';
@@ -172,6 +173,7 @@ export class TreeConstruction {
   /** What must come last; afterwards nothing of ours is left in the processes but the trace. */
   finish(): void {
     this.#files.finish(this.processes);
+    stopAsSaved(this.processes);
     for (const builder of this.processes) {
       builder.makeRoom(1, 64);
       drainChildSignals(builder.batch);

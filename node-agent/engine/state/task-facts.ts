@@ -1,9 +1,10 @@
 // Small facts of a process: state, name, personality, coredump filter, OOM score, subreaper, creation mask.
 import { writeFileSync } from 'node:fs';
 import { SYS } from '../arch/x86-64.ts';
+import type { TaskCoreEntry } from '../image/messages/core.ts';
 import { readSmallProc, tryReadSmallProc } from '../linux/procfs/read.ts';
 import { parseStatus, readStat, STAT } from '../linux/procfs/status.ts';
-import { SIGNAL } from '../linux/signals.ts';
+import { SIGNAL, STOP_SIGNALS } from '../linux/signals.ts';
 import type { ProcessBuilder } from '../restore/builder.ts';
 import type { ProcessKind } from './state-kind.ts';
 
@@ -36,7 +37,7 @@ export const taskFacts: ProcessKind = {
       const personality = number(personalityText, 16) ?? 0;
       const coredumpFilter = number(coredumpText, 16);
       task.taskState = stopped ? TASK_STATE.STOPPED : TASK_STATE.ALIVE;
-      if (stopped) task.stopSigno = SIGNAL.SIGSTOP;
+      if (stopped) Object.assign(task, stopOf(Number(stat(STAT.exitCode))));
       task.exitCode = 0;
       // CRIU reads the hexadecimal file as decimal; the exact value has a field of its own.
       task.personality = Number.parseInt(personality.toString(16), 10) || 0;
@@ -68,6 +69,15 @@ export const taskFacts: ProcessKind = {
     }
   },
 };
+
+/**
+ * @param code what the parent would be told, 0 when it was (Linux 5.17); older kernels tell of our own stop, and then it
+ *   is told anew, of a SIGSTOP
+ */
+function stopOf(code: number): Pick<TaskCoreEntry, 'stopSigno' | 'stopHeard'> {
+  const stopSigno = STOP_SIGNALS.has(code) ? code : SIGNAL.SIGSTOP;
+  return code === 0 ? { stopSigno, stopHeard: true } : { stopSigno };
+}
 
 /** What the kernel does not let us write is told, and no behaviour of the application; CRIU is silent about it. */
 function write(code: string, path: string, value: string, builder: ProcessBuilder): void {

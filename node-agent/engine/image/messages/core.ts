@@ -76,6 +76,8 @@ export const taskCoreEntry = message('task_core_entry', {
   coredumpFilter: optional(5001, u32),
   /** ours: the personality as personality(2) knows it */
   personalityExact: optional(5002, u32),
+  /** ours, with STOPPED: its parent has asked for the stop already */
+  stopHeard: optional(5003, bool),
 });
 export type TaskCoreEntry = Infer<typeof taskCoreEntry>;
 
