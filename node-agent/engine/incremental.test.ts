@@ -13,7 +13,10 @@ import type { AfterDump } from './protocol.ts';
 
 enterPrivateNamespaces();
 
-const ROUNDS = 4;
+/** Odd: with the last one pages of a file were given back just before the end. */
+const ROUNDS = 5;
+/** Of 16 GiB, of which one page is there, each page of a table would cost 32 MiB. */
+const MOST_GROWTH_KIB = 1024;
 const skip = canWatchWrites() ? false : 'this kernel cannot watch writes (Linux 6.7)';
 const base = mkdtempSync(join(tmpdir(), 'diapause-incremental-'));
 after(() => rmSync(base, { recursive: true, force: true }));
@@ -89,9 +92,22 @@ test('a chain of dumps is restored as its last moment', { skip }, async () => {
     () => {},
     () => chain.restore(),
   );
-  await changed(restored, ROUNDS + 2);
-  await mustBeRight(restored, ROUNDS + 2);
+  await mustBeRight(restored, ROUNDS + 1);
 });
+
+test('memory that is only reserved costs nothing', { skip }, async () => {
+  const chain = new Chain();
+  using victim = await startVictim(buildVictim('changing'));
+  const before = pageTableKib(victim.pid);
+  await chain.dump(victim);
+  await chain.dump(victim);
+  const grown = pageTableKib(victim.pid) - before;
+  assert.ok(grown < MOST_GROWTH_KIB, `page tables have grown by ${grown} KiB`);
+});
+
+function pageTableKib(pid: number): number {
+  return Number(/^VmPTE:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+}
 
 test('without the watch everything is saved', { skip }, async () => {
   const chain = new Chain();

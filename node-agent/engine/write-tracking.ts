@@ -50,15 +50,18 @@ export class WriteTracking implements Disposable {
   }
 
   #arm(application: HeldApplication): void {
-    const without = application.processes.filter(({ pid }) => !this.#trackers.has(pid));
-    if (without.length === 0) return;
+    const isWithout = ({ pid }: TracedProcess): boolean => !this.#trackers.has(pid);
+    if (!application.processes.some(isWithout)) return;
+    const armed: TracedProcess[] = [];
     application.pause(() => {
-      for (const process of without) {
+      for (const process of application.processes.filter(isWithout)) {
         const tracker = WriteTracker.create(process);
-        if (tracker) this.#trackers.set(process.pid, tracker);
+        if (!tracker) continue;
+        this.#trackers.set(process.pid, tracker);
+        armed.push(process);
       }
     });
-    for (const process of without) {
+    for (const process of armed) {
       const prepared = application.mappings.get(process);
       this.#watch(this.#trackers.get(process.pid), likelyWatchable(prepared?.mappings ?? []));
     }

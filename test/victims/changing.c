@@ -14,13 +14,15 @@
 #define PAGE 4096
 #define PAGES 4096
 #define SPARE 64
+#define SPARSE (16ul << 30)
 
 typedef struct {
     uint64_t number, version;
     char rest[PAGE - 16];
 } page;
 
-static page *memory, *moving, *file, *fresh;
+static page *memory, *moving, *file, *fresh, *given, *shrunk;
+static int shrinking;
 static uint64_t versions[PAGES], moving_version, file_version, fresh_version, emptied;
 static int is_child, wrong, rounds;
 static uint64_t seed = 88172645463325252ull;
@@ -79,6 +81,17 @@ static void change(void) {
     if (mmap(fresh, SPARE * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != fresh) exit(1);
     fresh_version++;
     for (int i = 0; i < SPARE; i += 3) set(&fresh[i], (uint64_t)i, fresh_version);
+    // Pages of a file that was changed in memory, given back: they are the file's again.
+    set(&given[1], 1, (uint64_t)rounds);
+    if (rounds % 2 == 0) madvise(&given[1], PAGE, MADV_DONTNEED);
+    // A page of an object that loses it and gets another in its place, never written to through this mapping.
+    if (!is_child) {
+        page content;
+        set(&content, 1, (uint64_t)rounds);
+        if (ftruncate(shrinking, PAGE) || ftruncate(shrinking, 2 * PAGE)) exit(1);
+        if (rounds % 2 == 0 && pwrite(shrinking, &content, PAGE, PAGE) != PAGE) exit(1);
+        if (rounds % 2 == 0) seed += shrunk[1].version;
+    }
     // Pages given back: they are zero.
     for (uint64_t n = 0; n < 8; n++) {
         const uint64_t at = (emptied + n) % PAGES;
@@ -97,6 +110,13 @@ static void verdict(void) {
         expect("fresh", &fresh[n], n % 3 == 0 ? n : 0, n % 3 == 0 ? fresh_version : 0);
     }
     expect("file", &file[1], 1, file_version);
+    if (!is_child) expect("shrunk", &shrunk[1], rounds > 0 && rounds % 2 == 0, rounds % 2 ? 0 : (uint64_t)rounds);
+    char original[PAGE];
+    const int fd = open("/proc/self/exe", O_RDONLY);
+    if (pread(fd, original, PAGE, PAGE) != PAGE) exit(1);
+    close(fd);
+    if (rounds % 2) expect("given", &given[1], 1, (uint64_t)rounds);
+    else if (memcmp(original, &given[1], PAGE)) wrong++, printf("WRONG page of a file\n");
     printf("%s verdict wrong %d after %d rounds\n", is_child ? "child" : "parent", wrong, rounds);
     fflush(stdout);
 }
@@ -108,6 +128,9 @@ int main(void) {
     sigaddset(&set_of, SIGTERM);
     sigprocmask(SIG_BLOCK, &set_of, NULL);
     memory = map(PAGES * PAGE, -1);
+    char *const sparse = mmap(NULL, SPARSE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (sparse == MAP_FAILED) return 1;
+    sparse[SPARSE / 2] = 1;
     for (uint64_t n = 0; n < PAGES; n++) set(&memory[n], n, versions[n] = 1);
     moving = map(SPARE * PAGE, -1);
     fresh = map(SPARE * PAGE, -1);
@@ -115,6 +138,11 @@ int main(void) {
     for (int i = 0; i < SPARE; i += 3) set(&fresh[i], (uint64_t)i, 0);
     const int fd = open("/proc/self/exe", O_RDONLY);
     file = map(2 * PAGE, fd);
+    given = map(2 * PAGE, fd);
+    shrinking = memfd_create("shrinking", 0);
+    if (ftruncate(shrinking, 2 * PAGE)) return 1;
+    shrunk = map(2 * PAGE, shrinking);
+    seed += shrunk[1].version;
     close(fd);
     set(&file[1], 1, file_version);
     const pid_t child = fork();

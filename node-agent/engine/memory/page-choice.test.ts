@@ -14,6 +14,7 @@ const { PRESENT, SWAPPED, PFNZERO, FILE, GUARD, HUGE } = PAGE_IS;
 /** One category word for each page from address 0x10000 on. */
 function table(...categories: bigint[]): PageTable {
   return {
+    markers: () => [],
     ranges(start, end, query) {
       const found: PageRange[] = [];
       for (let at = start; at < end; at += PAGE) {

@@ -1,5 +1,6 @@
 // Which pages of a process must be saved. Pure but for the pagemap that answers the questions.
 import { PAGE_IS, type PageQuery, type PageRange } from '../linux/procfs/pagemap.ts';
+import { subtract } from './address-space.ts';
 import type { Area, AreaKind } from './area.ts';
 
 /** A run of pages of one area. */
@@ -23,6 +24,8 @@ export interface PageChoice {
 /** Answers {@link PageQuery}: `Pagemap`, or a table in tests. */
 export interface PageTable {
   ranges(start: bigint, end: bigint, query: PageQuery): PageRange[];
+  /** pages that only seem to be there */
+  markers(start: bigint, end: bigint): PageRange[];
 }
 
 const { PRESENT, SWAPPED, PFNZERO, FILE, GUARD } = PAGE_IS;
@@ -63,9 +66,9 @@ export function choosePages(
     // MAP_DROPPABLE memory may vanish at any time, so nobody relies on what it holds
     if (!ownsPages(kind) || mapping.flags.has('dp')) continue;
     const query = wanted(kind, guardsKnown ? GUARD : 0n);
-    for (const { start, end } of table.ranges(mapping.start, mapping.end, query)) {
-      runs.push(run(start, end, area));
-    }
+    const found = table.ranges(mapping.start, mapping.end, query);
+    const nothing = table.markers(mapping.start, mapping.end);
+    for (const { start, end } of subtract(found, nothing)) runs.push(run(start, end, area));
     if (guardsKnown) guards.push(...table.ranges(mapping.start, mapping.end, GUARDED));
   }
   const bytes = runs.reduce((sum, { start, end }) => sum + Number(end - start), 0);

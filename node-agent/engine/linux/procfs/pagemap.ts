@@ -32,7 +32,12 @@ export interface PageQuery {
 
 const PAGEMAP_SCAN = 0xc0606610;
 const SCAN_WP_MATCHING = 1n;
-const WATCHED = PAGE_IS.WPALLOWED | PAGE_IS.WRITTEN;
+/** Only what is there: a page that is not counts as written to when it comes, and to mark it would cost a page table. */
+const TO_BE_PROTECTED: PageQuery = {
+  inverted: 0n,
+  mask: PAGE_IS.WPALLOWED | PAGE_IS.WRITTEN,
+  anyOf: PAGE_IS.PRESENT | PAGE_IS.SWAPPED,
+};
 const ARGUMENT_BYTES = 96;
 const REGION_WORDS = 3;
 const MAX_REGIONS = 40_000;
@@ -44,6 +49,26 @@ const regions = allocate(MAX_REGIONS * REGION_WORDS * 8);
 const PFN_PRESENT = 1n << 63n;
 const PFN_SWAPPED = 1n << 62n;
 const PFN_FILE = 1n << 61n;
+
+const SWAP_TYPE = 0x1fn;
+/** Numbers of swap files are below; those above are marks of several kinds. include/linux/swap.h, MAX_SWAPFILES */
+const MAX_SWAP_FILES = 23n;
+const MAYBE_MARKER: PageQuery = {
+  inverted: PAGE_IS.WRITTEN,
+  mask: PAGE_IS.WPALLOWED | PAGE_IS.WRITTEN | PAGE_IS.SWAPPED,
+  anyOf: PAGE_IS.SWAPPED,
+};
+
+const isMarker = (entry: bigint): boolean =>
+  (entry & PFN_SWAPPED) !== 0n && (entry & SWAP_TYPE) >= MAX_SWAP_FILES;
+
+function categoryOf(entry: bigint): bigint {
+  let category = 0n;
+  if (entry & PFN_PRESENT) category |= PAGE_IS.PRESENT;
+  if (entry & PFN_SWAPPED) category |= PAGE_IS.SWAPPED;
+  if (entry & PFN_FILE) category |= PAGE_IS.FILE;
+  return category;
+}
 
 /** An open /proc/PID/pagemap: pins the address space, so it may outlive its process. */
 export class Pagemap {
@@ -67,7 +92,7 @@ export class Pagemap {
       if (found) return found;
       this.#scans = false;
     }
-    return this.#readTable(start, end, query);
+    return this.#readTable(start, end, (entry) => matches(categoryOf(entry), query));
   }
 
   /**
@@ -77,7 +102,16 @@ export class Pagemap {
    * @throws LinuxError ENOTTY before Linux 6.7
    */
   protect(start: bigint, end: bigint): void {
-    this.#scan(start, end, { inverted: 0n, mask: WATCHED, anyOf: WATCHED }, SCAN_WP_MATCHING);
+    this.#scan(start, end, TO_BE_PROTECTED, SCAN_WP_MATCHING);
+  }
+
+  /**
+   * Pages that are only marks in the page table, ascending: where a protected page of a file was taken away, the kernel
+   * remembers the protection in its place. To PAGEMAP_SCAN they look like swapped pages.
+   */
+  markers(start: bigint, end: bigint): PageRange[] {
+    const suspects = this.#scans ? this.ranges(start, end, MAYBE_MARKER) : [];
+    return suspects.flatMap((range) => this.#readTable(range.start, range.end, isMarker));
   }
 
   #scan(start: bigint, end: bigint, query: PageQuery, flags = 0n): PageRange[] | undefined {
@@ -114,7 +148,7 @@ export class Pagemap {
     return found;
   }
 
-  #readTable(start: bigint, end: bigint, query: PageQuery): PageRange[] {
+  #readTable(start: bigint, end: bigint, wanted: (entry: bigint) => boolean): PageRange[] {
     const found: PageRange[] = [];
     const entries = Buffer.alloc(8 * 65536);
     for (let from = start; from < end; ) {
@@ -123,12 +157,8 @@ export class Pagemap {
       if (got === 0) break;
       for (let k = 0; k < got; k += 8) {
         const entry = entries.readBigUInt64LE(k);
-        let category = 0n;
-        if (entry & PFN_PRESENT) category |= PAGE_IS.PRESENT;
-        if (entry & PFN_SWAPPED) category |= PAGE_IS.SWAPPED;
-        if (entry & PFN_FILE) category |= PAGE_IS.FILE;
         const page = from + BigInt(k / 8) * PAGE;
-        if (matches(category, query)) append(found, page, page + PAGE);
+        if (wanted(entry)) append(found, page, page + PAGE);
       }
       from += BigInt(got / 8) * PAGE;
     }
