@@ -5,7 +5,9 @@ import { innermost, readStatus } from '../linux/procfs/status.ts';
 import { tryReadProc } from '../linux/procfs/read.ts';
 import type { ProcessBuilder } from '../restore/builder.ts';
 import type { TracedProcess } from '../tracee/traced-process.ts';
+import type { SavedProcess } from './records.ts';
 import type { ProcessKind } from './state-kind.ts';
+import { armFromPast, timerOf, unknownOverruns } from './timer-overruns.ts';
 
 const SIGEV_NONE = 1;
 const SIGEV_THREAD_ID = 4;
@@ -58,8 +60,10 @@ export const posixTimers: ProcessKind = {
   scope: 'process',
   stage: 'final',
 
-  collect({ process }, remote) {
+  collect({ process, report }, remote) {
     const listed = parseTimers(tryReadProc(`/proc/${process.pid}/timers`) ?? '');
+    const ids = listed.map(({ id }) => id);
+    if (ids.length > 0) unknownOverruns(process, ids).forEach(report);
     const asked = listed.map((timer) => {
       const spec = remote.space(ITIMERSPEC_BYTES);
       remote.must(SYS.timer_gettime, timer.id, spec);
@@ -71,7 +75,8 @@ export const posixTimers: ProcessKind = {
       const posix = asked.map(
         ({ timer, spec, overrun, notifyThreadId }): PosixTimerEntry => ({
           itId: timer.id,
-          clockId: timer.clock,
+          // Clocks of processes and threads have negative numbers.
+          clockId: timer.clock >>> 0,
           siSigno: timer.signal,
           itSigevNotify: timer.notify,
           sivalPtr: timer.value,
@@ -93,11 +98,22 @@ export const posixTimers: ProcessKind = {
     builder.flush();
     const exact = chooseIds(builder, RESTORE_IDS_ON);
     for (const timer of timers) create(timer, builder, exact);
-    for (const timer of timers) arm(timer, builder);
+    const waiting = waitingTimers(saved);
+    for (const timer of timers) {
+      if (!armFromPast(timer, waiting.has(timer.itId), builder)) arm(timer, builder);
+    }
     builder.flush();
     if (exact) chooseIds(builder, RESTORE_IDS_OFF);
   },
 };
+
+/** Ids of those whose signal is in a queue. */
+function waitingTimers({ core, threads }: SavedProcess): ReadonlySet<number | undefined> {
+  const queues = [core.tc?.signalsS, ...threads.map((thread) => thread.core.threadCore?.signalsP)];
+  return new Set(
+    queues.flatMap((queue) => queue?.signals ?? []).map((one) => timerOf(one.siginfo)),
+  );
+}
 
 /** A thread as the application knows it. */
 const innerTid = (process: TracedProcess, tid: number): number =>
@@ -122,7 +138,7 @@ function create(timer: PosixTimerEntry, builder: ProcessBuilder, exact: boolean)
     const id = Buffer.alloc(4);
     id.writeInt32LE(timer.itId, 0);
     const answer = batch.bytes(id);
-    batch.must(SYS.timer_create, timer.clockId, batch.bytes(event), answer);
+    batch.must(SYS.timer_create, timer.clockId | 0, batch.bytes(event), answer);
     builder.flush();
     const got = answer.int32(0);
     if (got === timer.itId) return;

@@ -65,8 +65,6 @@ export const posixTimerEntry = message('posix_timer_entry', {
   vsec: required(9, u64),
   vnsec: required(10, u64),
   notifyThreadId: optional(11, i32),
-  /** ours: expirations that the queued signal still has to tell */
-  overrunPending: optional(5000, u32),
 });
 export type PosixTimerEntry = Infer<typeof posixTimerEntry>;
 
