@@ -140,8 +140,10 @@ export interface Requirements {
   /** XCR0 of the source: extended CPU state that the restored registers need */
   readonly xstateFeatures: string;
   readonly cpuFlags: readonly string[];
-  /** CLOCK_MONOTONIC at the freeze, nanoseconds (decimal): the target's must not be earlier */
+  /** CLOCK_MONOTONIC of the application at the freeze, nanoseconds (decimal): the target's must not be earlier */
   readonly monotonicNanos: string;
+  /** the same of CLOCK_BOOTTIME */
+  readonly boottimeNanos: string;
   readonly memoryBytes: number;
   readonly threads: number;
 }

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { arch, release } from 'node:os';
-import { hrtime } from 'node:process';
+import { CLOCK, clockOf } from './linux/clocks.ts';
 import { readMemory } from './linux/process-memory.ts';
 import { readMaps } from './linux/procfs/maps.ts';
 import { getXstate } from './linux/ptrace.ts';
@@ -40,12 +40,13 @@ export function describeNode(pid: number): Omit<Requirements, keyof Moment> {
   };
 }
 
-type Moment = Pick<Requirements, 'xstateFeatures' | 'monotonicNanos'>;
+type Moment = Pick<Requirements, 'xstateFeatures' | 'monotonicNanos' | 'boottimeNanos'>;
 
 /** @param process any stopped process of the application */
 export function describeMoment(process: TracedProcess): Moment {
   return {
     xstateFeatures: `0x${getXstate(process.leader.tid).readBigUInt64LE(XCR0_AT).toString(16)}`,
-    monotonicNanos: String(hrtime.bigint()),
+    monotonicNanos: String(clockOf(process.pid, CLOCK.MONOTONIC)),
+    boottimeNanos: String(clockOf(process.pid, CLOCK.BOOTTIME)),
   };
 }

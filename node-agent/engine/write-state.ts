@@ -62,6 +62,7 @@ export function writeState(
     engine: ENGINE,
     requirementsJson: JSON.stringify(requirements),
     monotonicNs: BigInt(requirements.monotonicNanos),
+    boottimeNs: BigInt(requirements.boottimeNanos),
   });
   images.append(IMAGES.statsDump, {
     dump: {

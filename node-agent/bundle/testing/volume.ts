@@ -34,6 +34,7 @@ export const TEST_REQUIREMENTS: Requirements = {
   xstateFeatures: '0x7',
   cpuFlags: [],
   monotonicNanos: '0',
+  boottimeNanos: '0',
   memoryBytes: 4096,
   threads: 1,
 };

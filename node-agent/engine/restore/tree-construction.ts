@@ -6,7 +6,6 @@ import { type PageSet, PageSets } from '../memory/page-set.ts';
 import { rebuildMemory, sameFileAs } from '../memory/rebuild.ts';
 import type { Reporter } from '../reporter.ts';
 import type { TreeReport } from '../protocol.ts';
-import { spawnProgram, openInitProgram } from '../linux/spawn.ts';
 import { innermost, readStatus } from '../linux/procfs/status.ts';
 import type { SavedProcess } from '../state/records.ts';
 import { targetOf } from '../state/files/check.ts';
@@ -18,7 +17,9 @@ import { type BornProcess, TreeBirth } from './birth.ts';
 import type { Birth } from './builder.ts';
 import { LastPid, type PidSource, SetTid } from './pid-source.ts';
 import { finishProcess } from './release.ts';
+import { readClocks } from './saved-clocks.ts';
 import type { OpenedTree } from './saved-images.ts';
+import { spawnRoot } from './spawn-root.ts';
 import { stopAsSaved } from './stopped.ts';
 import { bearThreads } from './threads.ts';
 import { ProcessUnderConstruction } from './under-construction.ts';
@@ -58,7 +59,8 @@ export class TreeConstruction {
   /** Every process that shares no memory with its parent exists, as a stopped copy of the placeholder. */
   bear(): void {
     const { tree, placeholderPid } = this.#saved;
-    const rootPid = placeholderPid ?? spawnRoot(tree.processes[0]!.pid);
+    const rootPid =
+      placeholderPid ?? spawnRoot(tree.processes[0]!.pid, readClocks(this.#saved.images));
     this.#root = this.#tracer.seizeTree(rootPid);
     this.#tracer.freeze(FREEZE_MILLIS);
     const taken = new Set(tree.processes.flatMap((p) => [p.pid, ...p.pstree.threads]));
@@ -211,10 +213,4 @@ export class TreeConstruction {
     const threads = tree.processes.reduce((sum, p) => sum + p.threads.length, 0);
     return { name, processes: tree.processes.length, threads, memoryBytes };
   }
-}
-
-/** The root of a standalone tree: the placeholder's program under the saved pid, child of the engine. */
-function spawnRoot(pid: number): number {
-  using program = openInitProgram();
-  return spawnProgram({ executable: program.fd, argv: ['diapause-init', 'stand'], pid });
 }

@@ -56,6 +56,8 @@ export const inventoryEntry = message('inventory_entry', {
   requirementsJson: optional(5001, string),
   /** ours: CLOCK_MONOTONIC of the application at the freeze */
   monotonicNs: optional(5002, u64),
+  /** ours: CLOCK_BOOTTIME of the application at the freeze */
+  boottimeNs: optional(5003, u64),
 });
 export type InventoryEntry = Infer<typeof inventoryEntry>;
 
