@@ -19,6 +19,8 @@ type Report = (finding: Finding) => void;
 export class Snapshots {
   readonly #taken = new Map<ProcessMemory, PageSource>();
   readonly #application: HeldApplication;
+  /** every process that is saved */
+  readonly #family = new Set<number>();
   #copiedBytes = 0;
 
   private constructor(application: HeldApplication) {
@@ -46,6 +48,7 @@ export class Snapshots {
     const large: ProcessMemory[] = [];
     for (const tree of trees) {
       for (const living of tree.living) {
+        this.#family.add(living.memory.process.pid);
         if (!this.#copy(tree, living)) large.push(living.memory);
         this.#application.checkLimit();
       }
@@ -108,7 +111,7 @@ export class Snapshots {
   [Symbol.dispose](): void {
     for (const source of this.#taken.values()) {
       if (source instanceof PageCopy) source[Symbol.dispose]();
-      else discardSnapshot(this.#application.tracer, source);
+      else discardSnapshot(this.#application.tracer, source, this.#family);
     }
     this.#taken.clear();
   }

@@ -36,27 +36,67 @@ export interface DeadChild {
   readonly childNsPid: number;
 }
 
-/** Makes one thread of the parent, running or stopped by this tracer, call `wait4` for the child. */
-export function reapInParent(tracer: Tracer, child: DeadChild): ReapResult {
-  if (!isParent(child)) return 'gone';
+/** A child whose parent has ended goes to another process of the application, which hears of its end as of any child's. */
+export interface Orphan extends DeadChild {
+  readonly isOrphan?: boolean;
+}
+
+/**
+ * Whose child the snapshot is by now. Its parent may have ended:
+ *  1. the kernel hands its children to the nearest reaper of orphans, in a pod to the first process;
+ *  2. it also gives them the exit signal SIGCHLD, so that wait(2) sees them from then on.
+ *
+ * @param family processes of the application; what is outside of it is left alone
+ */
+export function withParentOfNow(child: DeadChild, family: ReadonlySet<number>): Orphan {
+  try {
+    const parentPid = Number(readStat(child.childPid)(STAT.ppid));
+    if (parentPid === child.parentPid || !family.has(parentPid)) return child;
+    const parentStartTime = readStat(parentPid)(STAT.startTime);
+    return { ...child, parentPid, parentStartTime, isOrphan: true };
+  } catch {
+    return child;
+  }
+}
+
+/**
+ * Makes one thread of the parent, running or stopped by this tracer, call `wait4` for the child. Who has got an orphan is
+ * stopped with all its threads meanwhile, for any of them may be waiting for a child.
+ *
+ * @param release lets the parent have its zombie: while it is traced, only its tracer can wait for it
+ */
+export function reapInParent(
+  tracer: Tracer,
+  child: Orphan,
+  release: () => void = () => undefined,
+): ReapResult {
   const traced = tracer.processes.get(child.parentPid);
-  if (traced)
-    return reapWith(
-      [...traced.threads.values()].find((t) => t.stopped),
-      child,
-    );
-  const process = new TracedProcess(child.parentPid);
-  process.wayBack = findWayBack(process.pid, readMaps(process.pid));
-  for (const tid of candidates(child.parentPid)) {
-    const thread = borrow(process, tid);
-    if (!thread) continue;
-    try {
-      return reapWith(thread, child);
-    } finally {
-      giveBack(thread);
-    }
+  if (traced || !isParent(child)) {
+    release();
+    const stopped = [...(traced?.threads.values() ?? [])].find((t) => t.stopped);
+    return isParent(child) ? reapWith(stopped, child) : 'gone';
+  }
+  const threads: TracedThread[] = [];
+  try {
+    borrowSome(threads, child);
+    release();
+    if (threads[0]) return reapWith(threads[0], child);
+  } finally {
+    threads.forEach(giveBack);
   }
   return isParent(child) ? 'zombie' : 'gone';
+}
+
+/** One thread that stops or, where the parent must hear of nothing, all of them. */
+function borrowSome(threads: TracedThread[], { parentPid, isOrphan = false }: Orphan): void {
+  const process = new TracedProcess(parentPid);
+  process.wayBack = findWayBack(process.pid, readMaps(process.pid));
+  for (const tid of isOrphan ? threadIds(parentPid) : candidates(parentPid)) {
+    const thread = borrow(process, tid);
+    if (thread) threads.push(thread);
+    // One that does not stop costs the deadline.
+    if (isOrphan ? !thread : thread) return;
+  }
 }
 
 /** Snapshots that an engine left behind when it was killed, by the pids that their parent knows. */

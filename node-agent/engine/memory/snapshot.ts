@@ -1,16 +1,19 @@
 // A copy-on-write snapshot of a stopped process: its memory in a forked child that nobody sees and that never runs on.
 import { writeFileSync } from 'node:fs';
-import { SYS } from '../arch/x86-64.ts';
+import { REG, SYS, unsigned } from '../arch/x86-64.ts';
 import { readMemory, writeMemory } from '../linux/process-memory.ts';
 import { readStat, STAT } from '../linux/procfs/status.ts';
 import * as ptrace from '../linux/ptrace.ts';
+import { ALL_SIGNALS, SIGNAL, sendSignal } from '../linux/signals.ts';
+import { isGone } from '../tracee/attach.ts';
+import { waitFor } from '../tracee/deadline.ts';
 import { RemoteBatch } from '../tracee/remote-batch.ts';
 import type { TracedProcess } from '../tracee/traced-process.ts';
 import { FOLLOW, type Tracer } from '../tracee/tracer.ts';
 import { type Area, MADV } from './area.ts';
 import type { ProcessMemory } from './mappings.ts';
 import { ownsPages } from './page-choice.ts';
-import { type DeadChild, type ReapResult, reapInParent } from './reap.ts';
+import { type DeadChild, type ReapResult, reapInParent, withParentOfNow } from './reap.ts';
 
 /** Shares the descriptor table instead of copying it: a copy would keep sockets open that the application closes. */
 const CLONE_FILES = 0x400;
@@ -19,6 +22,8 @@ const LAST_DESCRIPTOR = 0xffffffff;
 const RSEQ_FLAG_UNREGISTER = 1;
 /** The kernel's out-of-memory killer takes the snapshot first, not the application. */
 const FIRST_TO_KILL = '1000';
+/** A large one takes a moment to give back its memory. */
+const EXIT_MILLIS = 10_000;
 
 /** Why there is no snapshot; the pages can still be saved while the process is stopped. */
 export class SnapshotFailedError extends Error {
@@ -89,6 +94,7 @@ export function takeSnapshot(tracer: Tracer, memory: ProcessMemory): Snapshot {
     ptrace.setOptions(child.pid, FOLLOW | ptrace.TRACE_OPTION.EXITKILL);
     writeFileSync(`/proc/${child.pid}/oom_score_adj`, FIRST_TO_KILL);
     child.resident = parent.resident!.forSnapshot();
+    child.bootstrapAddress = parent.bootstrapAddress;
     return { memory, child, settle: startChild(parent, child), dead };
   } catch (error) {
     tracer.release(child);
@@ -152,8 +158,39 @@ function startChild(parent: TracedProcess, child: TracedProcess): () => void {
 /**
  * Ends the child and lets its parent forget it; the application may run or have ended. What cannot be reaped now (the
  * parent is traced by somebody else, or does not stop) stays as a zombie that its parent cannot see.
+ *
+ * @param family processes of the application, one of which may be the child's parent by now
  */
-export function discardSnapshot(tracer: Tracer, snapshot: Snapshot): ReapResult {
-  if (snapshot.child.threads.size > 0) tracer.release(snapshot.child);
-  return reapInParent(tracer, snapshot.dead);
+export function discardSnapshot(
+  tracer: Tracer,
+  { child, dead }: Snapshot,
+  family: ReadonlySet<number> = new Set(),
+): ReapResult {
+  if (child.threads.size === 0) return reapInParent(tracer, dead);
+  exit(child);
+  return reapInParent(tracer, withParentOfNow(dead, family), () => tracer.awaitEnd(child));
+}
+
+/** It becomes a zombie that nobody but this tracer can see. Should all else fail, its end at least looks like a good one. */
+function exit(child: TracedProcess): void {
+  try {
+    if (!callExit(child)) sendSignal(child.pid, SIGNAL.SIGKILL);
+  } catch (error) {
+    // Somebody else has killed it, the kernel for its memory perhaps.
+    if (!isGone(error)) throw error;
+  }
+  const isZombie = () => readStat(child.pid)(STAT.state) === 'Z' || undefined;
+  waitFor(`the end of snapshot ${child.pid}`, EXIT_MILLIS, isZombie);
+}
+
+/** @returns false when it cannot be told to */
+function callExit({ pid, leader, bootstrapAddress }: TracedProcess): boolean {
+  if (!leader.stopped || bootstrapAddress === undefined) return false;
+  const registers = BigUint64Array.from(ptrace.getRegisters(pid));
+  registers[REG.rax] = BigInt(SYS.exit_group);
+  registers[REG.rdi] = 0n;
+  registers[REG.origRax] = unsigned(-1);
+  registers[REG.rip] = bootstrapAddress;
+  leader.sendTo(registers, ALL_SIGNALS);
+  return ptrace.resume(pid);
 }
