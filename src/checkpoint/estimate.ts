@@ -59,7 +59,7 @@ function judgeNode(
     return no('no ready agent runs on the node');
   }
   if (typeof kernel === 'string' && kernelVersion !== kernel) {
-    const message = `the node runs Linux ${kernelVersion}, the pod ran on ${kernel}: their vDSO must be equal`;
+    const message = `the node runs Linux ${kernelVersion}, the pod ran on ${kernel}: a Restore says what of that matters`;
     return { name, suitable: 'Unknown', message };
   }
   const message = 'same architecture and kernel; CPU features and clock are compared by a Restore';

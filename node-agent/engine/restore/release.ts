@@ -12,12 +12,15 @@ import { Resident } from '../tracee/resident.ts';
 import type { Tracer } from '../tracee/tracer.ts';
 import { findWayBack } from '../tracee/way-back.ts';
 import { rearm } from './rearm.ts';
+import { buildBridge } from './vdso-bridge.ts';
 import type { ProcessUnderConstruction, ThreadUnderConstruction } from './under-construction.ts';
 
 /** Makes one process ready to go: nothing of ours is left in it but the trace. */
 export function finishProcess(process: ProcessUnderConstruction): void {
   const { leader, resident } = process.process;
-  leaveOutVdso(process);
+  const { bridge } = process.saved;
+  if (bridge) buildBridge(process.process.pid, bridge);
+  else leaveOutVdso(process);
   const others = process.threads.filter((t) => t.thread !== leader);
   for (const thread of others) finishThread(thread, resident!);
   const first = process.threads.find((t) => t.thread === leader);

@@ -11,6 +11,7 @@ import { checkFiles, targetOf } from '../state/files/check.ts';
 import { IpcRestore } from '../state/ipc/ipc-namespace.ts';
 import { lostSessions } from './birth-order.ts';
 import { readTree } from './read-tree.ts';
+import { bridgeTree } from './vdso-bridge.ts';
 
 export interface OpenedTree {
   readonly name: string;
@@ -34,7 +35,7 @@ export function openSavedTree({
 }: RestoreTree): OpenedTree {
   const images = new ImageReader(imagesDir, parents);
   try {
-    const tree = readTree(images);
+    const { tree, findings: bridged } = bridgeTree(readTree(images), images);
     const memory = checkMemory(tree, images);
     const ipc = new IpcRestore(images);
     return {
@@ -48,6 +49,7 @@ export function openSavedTree({
         placeholderPid === undefined ? [] : checkCredentials(tree, readStatus(placeholderPid)),
       check: () => [
         ...leaders(tree),
+        ...bridged,
         ...memory.findings,
         ...ipc.check(placeholderPid),
         ...checkFiles(tree, images, targetOf(placeholderPid)),

@@ -4,6 +4,7 @@ import type { ThreadInfoX86 } from '../image/messages/core-x86.ts';
 import type { FdinfoEntry, FsEntry } from '../image/messages/files.ts';
 import type { InventoryEntry, PstreeEntry, TaskKobjIdsEntry } from '../image/messages/inventory.ts';
 import type { MmEntry } from '../image/messages/memory.ts';
+import type { VdsoBridge } from '../restore/vdso-bridge.ts';
 import type { FilterChain } from './seccomp.ts';
 
 /** A message under construction: every field may still be missing; the writer refuses what stays so. */
@@ -55,6 +56,8 @@ export interface SavedProcess {
   readonly mm?: MmEntry;
   readonly fs?: FsEntry;
   readonly fdinfo: readonly FdinfoEntry[];
+  /** its vDSO was another kernel's, and is ordinary memory now */
+  readonly bridge?: VdsoBridge;
 }
 
 export interface SavedThread {
