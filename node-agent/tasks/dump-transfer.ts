@@ -42,14 +42,14 @@ export async function dumpToPeer(
   const { signal } = follower;
   const saved = await saveProcesses(context, containers, staging, signal);
   try {
-    const rest = byteCounter(context.progress, 'sending');
-    rest.onStart(saved.result.bytes);
-    const followedBytes = await follower.finish(rest.onBytes);
+    const { onStart, onBytes } = byteCounter(context.progress, 'sending');
+    // Pages go on while the small files are made.
+    const followed = follower.finish(onBytes);
+    followed.catch(() => undefined);
     const digests = async (bytesTotal: number): Promise<ManifestFile[]> => {
-      const counter = byteCounter(context.progress, 'sending');
-      counter.onStart(bytesTotal);
-      counter.onBytes(followedBytes);
-      return await sender.sendTree(directory, counter.onBytes);
+      onStart(bytesTotal);
+      await followed;
+      return await sender.sendTree(directory, onBytes);
     };
     await finishBundle(context, { containers, staging, saved, signal, digests });
     await sender.finish(await directory.readFile(MANIFEST_FILE, MAX_MANIFEST_BYTES));

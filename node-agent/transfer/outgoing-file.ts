@@ -54,14 +54,16 @@ export class OutgoingFile implements AsyncDisposable {
   }
 
   /** Nobody writes to it any more: sends the rest. @param onBytes is told of what was sent before, too */
-  async finish(onBytes: OnBytes): Promise<ManifestFile> {
+  async finish(onBytes: OnBytes, unwanted?: AbortSignal): Promise<ManifestFile> {
     const { size: sizeBytes } = await this.#folder.on(() => this.#handle.stat());
     if (sizeBytes < this.#sentBytes) {
       throw shortened(this.path);
     }
     onBytes(this.#sentBytes);
-    await this.#send(sizeBytes, this.#sender.signal, onBytes);
-    this.#sender.signal.throwIfAborted();
+    const { signal } = this.#sender;
+    const ended = unwanted === undefined ? signal : AbortSignal.any([signal, unwanted]);
+    await this.#send(sizeBytes, ended, onBytes);
+    ended.throwIfAborted();
     return { path: this.path, sizeBytes, ...this.#sum.end() };
   }
 

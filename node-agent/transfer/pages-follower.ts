@@ -28,7 +28,9 @@ export class PagesFollower implements AsyncDisposable {
   readonly #root: string;
   readonly #failed = new AbortController();
   readonly #done = new AbortController();
+  readonly #closed = new AbortController();
   readonly #following: Promise<void>;
+  #finishing: Promise<void> | undefined;
   #file: OutgoingFile | undefined;
   /** aborts when it cannot go on, and with the sender */
   readonly signal: AbortSignal;
@@ -40,22 +42,25 @@ export class PagesFollower implements AsyncDisposable {
     this.#following = this.#follow();
   }
 
-  /** The engine is done: sends the rest of the file. @returns bytes of it, all sent */
-  async finish(onBytes: OnBytes): Promise<number> {
+  /** The engine is done: sends the rest of the file. @param onBytes is told of all bytes of it */
+  async finish(onBytes: OnBytes): Promise<void> {
+    this.#finishing = this.#finish(onBytes);
+    await this.#finishing;
+  }
+
+  async #finish(onBytes: OnBytes): Promise<void> {
     this.#done.abort();
     await this.#following;
     this.signal.throwIfAborted();
-    if (this.#file === undefined) {
-      return 0;
+    if (this.#file !== undefined) {
+      this.#options.sender.noteSent(await this.#file.finish(onBytes, this.#closed.signal));
     }
-    const sent = await this.#file.finish(onBytes);
-    this.#options.sender.noteSent(sent);
-    return sent.sizeBytes;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#done.abort();
-    await this.#following;
+    this.#closed.abort(new Error('the pages are not wanted any more'));
+    await Promise.allSettled([this.#following, this.#finishing]);
     await this.#file?.[Symbol.asyncDispose]();
   }
 

@@ -153,7 +153,7 @@ test('pages are sent while they are written', async () => {
   writeSync(fd, content.subarray(2 * MIB + 4096));
   closeSync(fd);
   const reported: number[] = [];
-  assert.equal(await follower.finish((bytes) => reported.push(bytes)), content.length);
+  await follower.finish((bytes) => reported.push(bytes));
   assert.equal(
     reported.reduce((sum, bytes) => sum + bytes, 0),
     content.length,
@@ -172,6 +172,31 @@ test('pages are sent while they are written', async () => {
   await using received = await space.open('received');
   const arrived = join(received.directory.externalPath, 'app', 'pages-1.img');
   assert.ok(readFileSync(arrived).equals(content));
+});
+
+test('pages that nobody wants any more are not sent to their end', async () => {
+  await using peers = await startPeers();
+  const { source, space, signal } = peers;
+  const receiving = await receive(peers);
+  await using sender = new Sender({ socket: source, signal, bytesPerSecond: 4 * MIB });
+  await sender.offer(8 * MIB);
+  await using folder = await space.create('dump');
+  const { directory } = folder;
+  await directory.makeDirectory('app');
+  const enginePid = (): number => process.pid;
+  const follower = new PagesFollower({ directory, sender, enginePid, worthBytes: MIB });
+  const fd = openSync(join(directory.externalPath, 'app', 'pages-1.img'), 'w');
+  writeSync(fd, randomBytes(8 * MIB));
+  await until('some of them arrived', () => receiving.progress.bytes >= MIB);
+  const finished = assert.rejects(
+    follower.finish(() => undefined),
+    /not wanted any more/,
+  );
+  closeSync(fd);
+  await follower[Symbol.asyncDispose]();
+  await finished;
+  assert.ok(receiving.progress.bytes < 6 * MIB, `${receiving.progress.bytes} bytes`);
+  receiving.bundle.catch(() => undefined);
 });
 
 test('a large file arrives as it was, its last odd bytes too, and nothing is sent out of memory that is used again', async () => {
