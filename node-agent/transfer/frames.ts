@@ -74,7 +74,8 @@ export class FrameParser {
   }
 
   /** @throws TaskFailure TransferFailed for anything that no agent of ours says */
-  *take(bytes: Buffer): Generator<Frame> {
+  take(bytes: Buffer): Frame[] {
+    const frames: Frame[] = [];
     let at = 0;
     while (at < bytes.length) {
       if (!this.#inside) {
@@ -83,12 +84,13 @@ export class FrameParser {
         const piece = bytes.subarray(at, at + this.#left);
         at += piece.length;
         this.#left -= piece.length;
-        yield* this.#takeContent(piece);
+        this.#takeContent(piece, frames);
       }
       if (this.#inside && this.#left === 0) {
-        yield* this.#end();
+        this.#end(frames);
       }
     }
+    return frames;
   }
 
   #takeHeader(bytes: Buffer): number {
@@ -111,20 +113,20 @@ export class FrameParser {
     return wanted;
   }
 
-  *#takeContent(piece: Buffer): Generator<Frame> {
+  #takeContent(piece: Buffer, frames: Frame[]): void {
     if (this.#kind === FRAME.data) {
-      yield { kind: FRAME.data, content: piece };
+      frames.push({ kind: FRAME.data, content: piece });
     } else {
       this.#pieces.push(piece);
     }
   }
 
-  *#end(): Generator<Frame> {
+  #end(frames: Frame[]): void {
     this.#inside = false;
     if (this.#kind !== FRAME.data) {
       const content = Buffer.concat(this.#pieces);
       this.#pieces = [];
-      yield { kind: this.#kind, content };
+      frames.push({ kind: this.#kind, content });
     }
   }
 }

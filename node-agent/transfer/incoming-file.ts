@@ -17,7 +17,7 @@ export class IncomingFile {
   readonly #folder: Directory;
   readonly #handle: FileHandle;
   readonly #sum: Summing = summing('crc32');
-  readonly #writes: Promise<void>[] = [];
+  readonly #writes: Promise<undefined>[] = [];
   #pieces: Buffer[] = [];
   #pendingBytes = 0;
   #sizeBytes = 0;
@@ -40,8 +40,8 @@ export class IncomingFile {
     return new IncomingFile(path, root, folder, handle);
   }
 
-  /** Resolves when there is room for more. @param piece is kept until it is written */
-  async write(piece: Buffer): Promise<void> {
+  /** @param piece is kept until it is written. @returns what to wait for when there is no room for more */
+  write(piece: Buffer): Promise<undefined> | undefined {
     this.#sum.update(piece);
     this.#pieces.push(piece);
     this.#pendingBytes += piece.length;
@@ -49,9 +49,7 @@ export class IncomingFile {
     if (this.#pendingBytes >= WRITE_BYTES) {
       this.#flush();
     }
-    if (this.#writes.length > MAX_WRITES) {
-      await this.#writes.shift();
-    }
+    return this.#writes.length > MAX_WRITES ? this.#writes.shift() : undefined;
   }
 
   async finish(): Promise<ManifestFile> {
@@ -76,7 +74,7 @@ export class IncomingFile {
     this.#pendingBytes = 0;
   }
 
-  async #writeAll(pieces: readonly Buffer[], at: number): Promise<void> {
+  async #writeAll(pieces: readonly Buffer[], at: number): Promise<undefined> {
     let [left, offset] = [pieces, at];
     while (left.length > 0) {
       const write = async () => await this.#handle.writev(left, offset);
@@ -84,6 +82,7 @@ export class IncomingFile {
       offset += bytesWritten;
       left = withoutFirst(left, bytesWritten);
     }
+    return undefined;
   }
 }
 

@@ -63,8 +63,12 @@ export class PeerStream implements AsyncDisposable {
     }
   }
 
-  /** What the other side says, until it ends. @throws TaskFailure TransferFailed when it ends in the middle */
-  async *frames(): AsyncGenerator<Frame> {
+  /**
+   * What the other side says, as much as comes at a time, until it ends.
+   *
+   * @throws TaskFailure TransferFailed when it ends in the middle
+   */
+  async *frames(): AsyncGenerator<readonly Frame[]> {
     const parser = new FrameParser();
     const chunks = this.#socket[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
     for (;;) {
@@ -72,11 +76,7 @@ export class PeerStream implements AsyncDisposable {
       if (done === true) {
         break;
       }
-      for (const frame of parser.take(value)) {
-        if (frame.kind !== FRAME.alive) {
-          yield frame;
-        }
-      }
+      yield parser.take(value);
     }
     if (parser.incomplete) {
       throw cutOff('it was closed in the middle');

@@ -61,10 +61,14 @@ class Receiver {
   }
 
   async receive(): Promise<ReceivedBundle> {
-    for await (const frame of this.#options.stream.frames()) {
-      const received = await this.#take(frame);
-      if (received !== undefined) {
-        return received;
+    for await (const frames of this.#options.stream.frames()) {
+      for (const frame of frames) {
+        // Nearly all are pieces of a file, and nearly always there is room for them.
+        const taking = this.#take(frame);
+        const received = taking && (await taking);
+        if (received !== undefined) {
+          return received;
+        }
       }
     }
     const facts = 'the other agent hung up before it had sent everything';
@@ -75,21 +79,17 @@ class Receiver {
     await this.#current?.close();
   }
 
-  async #take({ kind, content }: Frame): Promise<ReceivedBundle | undefined> {
+  #take({ kind, content }: Frame): Promise<ReceivedBundle | undefined> | undefined {
     switch (kind) {
       case FRAME.offer:
-        return await this.#offered(content);
+        return this.#offered(content);
       case FRAME.file:
-        await this.#endFile();
-        this.#current = await this.#beginFile(content.toString());
-        return undefined;
+        return this.#beginFile(content.toString());
       case FRAME.data:
         this.#options.onBytes(content.length);
-        await this.#open.write(content);
-        return undefined;
+        return this.#open.write(content);
       case FRAME.manifest:
-        await this.#endFile();
-        return await this.#complete(content);
+        return this.#complete(content);
       case FRAME.failed:
         throw refusal(content);
       case FRAME.ready:
@@ -117,11 +117,12 @@ class Receiver {
     return this.#current;
   }
 
-  async #beginFile(path: string): Promise<IncomingFile> {
+  async #beginFile(path: string): Promise<undefined> {
+    await this.#endFile();
     if (this.#files.size >= MAX_FILES || path === MANIFEST_FILE) {
       throw new TaskFailure('BundleInvalid', `the bundle cannot have another file ${path}`);
     }
-    return await IncomingFile.create(this.#options.directory, path);
+    this.#current = await IncomingFile.create(this.#options.directory, path);
   }
 
   async #endFile(): Promise<void> {
@@ -133,6 +134,7 @@ class Receiver {
   }
 
   async #complete(text: Buffer): Promise<ReceivedBundle> {
+    await this.#endFile();
     const manifest = decodeManifest(text.toString(), 'crc32');
     compare(manifest, this.#files);
     await this.#options.directory.writeFile(MANIFEST_FILE, text);

@@ -8,7 +8,7 @@ import { listFiles } from '../bundle/tree.ts';
 import { TASK_ERROR_CODES } from '../../crds/conditions.ts';
 import { messageOf, TaskFailure } from '../task-failure.ts';
 import { Bandwidth } from './bandwidth.ts';
-import { FRAME, type Offer, OFFER_VERSION, type Refusal } from './frames.ts';
+import { FRAME, type Frame, type Offer, OFFER_VERSION, type Refusal } from './frames.ts';
 import { localFailure } from './local-space.ts';
 import { OutgoingFile } from './outgoing-file.ts';
 import { PeerStream, type PeerStreamOptions } from './peer-stream.ts';
@@ -102,20 +102,24 @@ export class Sender implements AsyncDisposable {
 
   async #listen(): Promise<void> {
     try {
-      for await (const { kind, content } of this.#stream.frames()) {
-        if (kind === FRAME.ready) {
-          this.#ready.resolve();
-        } else if (kind === FRAME.stored) {
-          this.#stored.resolve();
-        } else if (kind === FRAME.failed) {
-          throw refusal(content);
-        }
+      for await (const frames of this.#stream.frames()) {
+        frames.forEach((frame) => this.#hear(frame));
       }
       throw new TaskFailure('TransferFailed', 'the other agent hung up before it had everything');
     } catch (error) {
       this.#broken.abort(error);
       this.#ready.reject(error);
       this.#stored.reject(error);
+    }
+  }
+
+  #hear({ kind, content }: Frame): void {
+    if (kind === FRAME.ready) {
+      this.#ready.resolve();
+    } else if (kind === FRAME.stored) {
+      this.#stored.resolve();
+    } else if (kind === FRAME.failed) {
+      throw refusal(content);
     }
   }
 
