@@ -1,9 +1,11 @@
 // Staging, sealing, verifying and deleting against real files.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import { mkdir, readFile, symlink, truncate, writeFile } from 'node:fs/promises';
 import { test } from 'node:test';
+import { isReadable, summing } from './checksum.ts';
 import { parseBundlePath } from './bundle-path.ts';
 import { Directory, Lease } from './directory.ts';
 import { ORIGIN_FILE } from './layout.ts';
@@ -105,13 +107,34 @@ test('a manifest that names paths outside is refused', () => {
   }
 });
 
+for (const kind of ['sha256', 'gmac'] as const) {
+  test(`${kind} is the same however a file comes, and another for any other content`, () => {
+    const sumOf = (...pieces: readonly Uint8Array[]): string => {
+      const sum = summing(kind);
+      pieces.forEach((piece) => sum.update(piece));
+      const checksum = sum.end();
+      assert.ok(isReadable(checksum, kind));
+      return checksum[kind] ?? '';
+    };
+    const content = randomBytes(100_003);
+    const [head, tail] = [content.subarray(0, 4099), content.subarray(4099)];
+    const whole = sumOf(content);
+    assert.equal(sumOf(head, tail), whole);
+    assert.equal(sumOf(head, Buffer.alloc(0), tail.subarray(0, 1), tail.subarray(1)), whole);
+    const flipped = Buffer.from(content);
+    flipped[50_000] = flipped[50_000]! ^ 1;
+    const others = [sumOf(flipped), sumOf(tail, head), sumOf(content, Buffer.alloc(1)), sumOf()];
+    assert.equal(new Set([whole, ...others]).size, 5);
+  });
+}
+
 test('files that others could have changed are compared by sha256, never by less', () => {
-  const weak = JSON.stringify(testManifest([{ path: 'x', sizeBytes: 1, crc32: '0'.repeat(8) }]));
+  const weak = JSON.stringify(testManifest([{ path: 'x', sizeBytes: 1, gmac: '0'.repeat(32) }]));
   assert.throws(() => decodeManifest(weak), { code: 'BundleInvalid', message: /sha256 of x/ });
-  assert.equal(decodeManifest(weak, 'crc32').files.length, 1);
+  assert.equal(decodeManifest(weak, 'gmac').files.length, 1);
   const strong = testManifest([{ path: 'x', sizeBytes: 1, sha256: '0'.repeat(64) }]);
   const text = JSON.stringify(strong);
-  assert.throws(() => decodeManifest(text, 'crc32'), { message: /crc32 of x/ });
+  assert.throws(() => decodeManifest(text, 'gmac'), { message: /gmac of x/ });
 });
 
 test('a newer schema is refused by name', () => {

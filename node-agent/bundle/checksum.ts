@@ -1,10 +1,9 @@
 // What the content of a file is compared by. On a store, where others can write: a sha256. What only passes through two
-// nodes is kept from everybody else by TLS and by the rights of a folder, so crc32 has to find only what we or a disk
-// spoil, for a tenth of the processor time.
-import { createHash } from 'node:crypto';
-import { crc32 } from 'node:zlib';
+// nodes is kept from everybody else by TLS and by the rights of a folder, so a checksum has to find only what we or a disk
+// spoil. The authentication code of AES-GCM under a key that is no secret is one of 128 bits, and twenty times faster here.
+import { createCipheriv, createHash } from 'node:crypto';
 
-export type ChecksumKind = 'sha256' | 'crc32';
+export type ChecksumKind = 'sha256' | 'gmac';
 /** One of them, in hexadecimal digits. */
 export type Checksum = { readonly [Kind in ChecksumKind]?: string };
 
@@ -16,8 +15,10 @@ export interface Summing {
 
 const FORMATS: Readonly<Record<ChecksumKind, RegExp>> = {
   sha256: /^[0-9a-f]{64}$/,
-  crc32: /^[0-9a-f]{8}$/,
+  gmac: /^[0-9a-f]{32}$/,
 };
+const GMAC_KEY = Buffer.alloc(16);
+const GMAC_NONCE = Buffer.alloc(12);
 
 export function summing(kind: ChecksumKind): Summing {
   if (kind === 'sha256') {
@@ -27,10 +28,13 @@ export function summing(kind: ChecksumKind): Summing {
       end: () => ({ sha256: hash.digest('hex') }),
     };
   }
-  let sum = 0;
+  const cipher = createCipheriv('aes-128-gcm', GMAC_KEY, GMAC_NONCE);
   return {
-    update: (bytes) => void (sum = crc32(bytes, sum)),
-    end: () => ({ crc32: sum.toString(16).padStart(8, '0') }),
+    update: (bytes) => void cipher.setAAD(bytes),
+    end: () => {
+      cipher.final();
+      return { gmac: cipher.getAuthTag().toString('hex') };
+    },
   };
 }
 

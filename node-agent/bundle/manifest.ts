@@ -70,7 +70,7 @@ export function bundleBytes(manifest: Manifest): number {
 /**
  * Reads a manifest whose digest has been compared already: it is what we (or a newer version) wrote.
  *
- * @param kind what the files must have: `crc32` only where nobody else can write
+ * @param kind what the files must have: `gmac` only where nobody else can write
  * @throws TaskFailure BundleInvalid for another format, a newer schema or a path that leads outside
  */
 export function decodeManifest(text: string, kind: ChecksumKind = 'sha256'): Manifest {

@@ -172,9 +172,9 @@ async function verify(
   const { received, bundleDigest } = spec.restore;
   if (received !== undefined && tools.localSpace.isWhole(received.taskUid, bundleDigest)) {
     // Every byte was compared as it came in, by this very process, and nobody else can write there.
-    return await readManifest(bundle, bundleDigest, 'crc32');
+    return await readManifest(bundle, bundleDigest, 'gmac');
   }
-  const checksum = received === undefined ? 'sha256' : 'crc32';
+  const checksum = received === undefined ? 'sha256' : 'gmac';
   const counter = byteCounter(progress, 'verifying');
   return await verifyBundle(bundle, { digest: bundleDigest, checksum, signal, ...counter });
 }

@@ -16,7 +16,7 @@ export class IncomingFile {
   readonly #root: Directory;
   readonly #folder: Directory;
   readonly #handle: FileHandle;
-  readonly #sum: Summing = summing('crc32');
+  readonly #sum: Summing = summing('gmac');
   readonly #writes: Promise<undefined>[] = [];
   #pieces: Buffer[] = [];
   #pendingBytes = 0;

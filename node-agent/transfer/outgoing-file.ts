@@ -19,7 +19,7 @@ export class OutgoingFile implements AsyncDisposable {
   readonly #folder: Directory;
   readonly #handle: FileHandle;
   readonly #sender: Sender;
-  readonly #sum: Summing = summing('crc32');
+  readonly #sum: Summing = summing('gmac');
   #sentBytes = 0;
 
   private constructor(path: string, place: Place, handle: FileHandle, sender: Sender) {

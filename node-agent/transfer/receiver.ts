@@ -135,7 +135,7 @@ class Receiver {
 
   async #complete(text: Buffer): Promise<ReceivedBundle> {
     await this.#endFile();
-    const manifest = decodeManifest(text.toString(), 'crc32');
+    const manifest = decodeManifest(text.toString(), 'gmac');
     compare(manifest, this.#files);
     await this.#options.directory.writeFile(MANIFEST_FILE, text);
     return { digest: manifestDigest(text), bytes: bundleBytes(manifest) + text.length };
@@ -144,10 +144,10 @@ class Receiver {
 
 /** As verifyBundle does it with a bundle on a store. @throws TaskFailure BundleCorrupt */
 function compare({ files }: Manifest, received: ReadonlyMap<string, ManifestFile>): void {
-  for (const { path, sizeBytes, crc32 } of files) {
+  for (const { path, sizeBytes, gmac } of files) {
     const found = received.get(path);
-    if (found?.sizeBytes !== sizeBytes || found.crc32 !== crc32) {
-      const facts = `${path} did not arrive as it was sent: ${found?.sizeBytes ?? 'no'} bytes instead of ${sizeBytes}, crc32 ${found?.crc32} instead of ${crc32}`;
+    if (found?.sizeBytes !== sizeBytes || found.gmac !== gmac) {
+      const facts = `${path} did not arrive as it was sent: ${found?.sizeBytes ?? 'no'} bytes instead of ${sizeBytes}, gmac ${found?.gmac} instead of ${gmac}`;
       throw new TaskFailure('BundleCorrupt', facts);
     }
   }

@@ -3,8 +3,8 @@ import { randomBytes, X509Certificate } from 'node:crypto';
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { crc32 } from 'node:zlib';
 import { until } from '../../kube/testing/until.ts';
+import { summing } from '../bundle/checksum.ts';
 import { encodeManifest, type Manifest, type ManifestFile } from '../bundle/manifest.ts';
 import { TEST_REQUIREMENTS } from '../bundle/testing/volume.ts';
 import { TaskFailure } from '../task-failure.ts';
@@ -160,8 +160,9 @@ test('pages are sent while they are written', async () => {
   );
   await follower[Symbol.asyncDispose]();
   const files = await sender.sendTree(directory, () => undefined);
-  const sum = crc32(content).toString(16).padStart(8, '0');
-  const whole = { path: 'app/pages-1.img', sizeBytes: content.length, crc32: sum };
+  const sum = summing('gmac');
+  sum.update(content);
+  const whole = { path: 'app/pages-1.img', sizeBytes: content.length, ...sum.end() };
   assert.deepEqual(files[0], whole);
   assert.deepEqual(
     files.map(({ path }) => path),
@@ -242,7 +243,7 @@ test('a file that is not what the manifest says is no bundle, and the source is 
   await sender.offer(1);
   await sender.file('app/x');
   await sender.data(Buffer.from('wrong'));
-  const file = { path: 'app/x', sizeBytes: 5, crc32: '0'.repeat(8) };
+  const file = { path: 'app/x', sizeBytes: 5, gmac: '0'.repeat(32) };
   const told = fails('BundleCorrupt', /the other agent: app\/x did not arrive as it was sent/);
   await assert.rejects(sender.finish(manifestOf([file])), told);
   await assert.rejects(receiving.bundle, fails('BundleCorrupt', /app\/x/));
