@@ -60,7 +60,7 @@ test: needs programs ## everything: the checks, then unit, engine, shim, interop
 	@node test/run.ts unit shim engine interop e2e
 
 .PHONY: bench
-bench: needs ## measure side by side with CRIU: make bench CRIU=path/to/criu EXTENT=quick|common|full (root)
+bench: needs ## measure side by side with CRIU: make bench CRIU=path/to/criu EXTENT=quick|common|descriptors|full (root)
 	@node test/bench/main.ts $(if $(CRIU),--criu $(CRIU)) $(if $(EXTENT),--extent $(EXTENT)) $(if $(DOCUMENT),--document)
 
 .PHONY: bench-controller

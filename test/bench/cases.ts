@@ -5,6 +5,10 @@ export interface BenchCase {
   readonly mebibytes: number;
   readonly threads: number;
   readonly processes: number;
+  /** that its first process has open */
+  readonly files?: number;
+  /** of these that are connected unix sockets: in pairs */
+  readonly sockets?: number;
 }
 
 const program = (mebibytes: number, threads: number, processes = 1): BenchCase => ({
@@ -23,17 +27,24 @@ const COMMON = [
   program(1024, 100),
 ];
 const LARGE = [program(4096, 5), program(1, 1000), program(1, 1, 200)];
+/** Tenfold each, so that growth is seen. */
+const DESCRIPTORS = [1000, 10_000].map((files) => ({ ...program(1, 1), files }));
+const SOCKETS = [200, 2000].map((sockets) => ({ ...program(1, 1), sockets }));
 const FEW = [program(64, 5), program(1024, 5), program(1, 100)];
 
-export type Extent = 'quick' | 'common' | 'full';
+export type Extent = 'quick' | 'common' | 'descriptors' | 'full';
 
 export const CASES: Readonly<Record<Extent, readonly BenchCase[]>> = {
   quick: FEW,
   common: COMMON,
-  full: [...COMMON, ...LARGE],
+  descriptors: [...DESCRIPTORS, ...SOCKETS],
+  full: [...COMMON, ...LARGE, ...DESCRIPTORS, ...SOCKETS],
 };
 
-export const describeCase = ({ mebibytes, threads, processes }: BenchCase): string => {
+export const describeCase = (subject: BenchCase): string => {
+  const { mebibytes, threads, processes, files, sockets } = subject;
+  if (files) return `${files} open files`;
+  if (sockets) return `${sockets} connected sockets`;
   const size = mebibytes >= 1024 ? `${mebibytes / 1024} GiB` : `${mebibytes} MiB`;
   const tasks = processes > 1 ? `${processes} processes` : plural(threads, 'thread');
   return `${size}, ${tasks}`;
@@ -64,7 +75,13 @@ const BARS: readonly Bar[] = [
   { measure: 'warmAnswer', subject: program(1, 1, 200), ratio: 0.7 },
 ];
 
+/** Descriptors must not take longer than CRIU's. */
+const AS_CRIU = 1;
+
 export function barOf(measure: Measure, subject: BenchCase): number | undefined {
   const key = describeCase(subject);
+  const isDescriptors = (subject.files ?? 0) + (subject.sockets ?? 0) > 0;
+  const isCompared = measure === 'gap' || measure === 'coldAnswer' || measure === 'warmAnswer';
+  if (isDescriptors) return isCompared ? AS_CRIU : undefined;
   return BARS.find((bar) => bar.measure === measure && describeCase(bar.subject) === key)?.ratio;
 }

@@ -13,8 +13,11 @@ const ANSWER_MILLIS = 60_000;
 const pause = (millis: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, millis));
 
-const startLoad = ({ mebibytes, threads, processes }: BenchCase): Promise<Victim> =>
-  startVictim(buildVictim('load'), [mebibytes, threads, processes].map(String));
+function startLoad(subject: BenchCase): Promise<Victim> {
+  const { mebibytes, threads, processes, files = 0, sockets = 0 } = subject;
+  const args = [mebibytes, threads, processes, files, sockets];
+  return startVictim(buildVictim('load'), args.map(String));
+}
 
 /** Gives `use` an empty directory for images and takes it away again. */
 async function withImages<T>(parent: string, use: (imagesDir: string) => Promise<T>): Promise<T> {

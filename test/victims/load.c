@@ -1,9 +1,10 @@
 // Memory and threads for the benchmark. It tells the longest time that it stood still as it saw it itself, and when it
 // first ran again after standing still, on CLOCK_REALTIME: CRIU gives restored programs a monotonic clock that has not moved.
-// usage: load MEBIBYTES THREADS [PROCESSES]
+// usage: load MEBIBYTES THREADS [PROCESSES [FILES SOCKETS]]: so many open files, and connected unix sockets
 // SIGUSR1 prints the longest gap since the last time, SIGUSR2 checks the memory, SIGTERM ends it.
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -72,6 +74,14 @@ static void start_processes(int count) {
     }
 }
 
+static void open_files(const char *program, int files, int sockets) {
+    int ends[2];
+    for (int i = 0; i < files; i++)
+        if (open(program, O_RDONLY) < 0) exit(1);
+    for (int i = 0; i < sockets; i += 2)
+        if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends)) exit(1);
+}
+
 int main(int argc, char **argv) {
     if (argc < 3) return 2;
     const size_t words = ((size_t)atoi(argv[1]) << 20) / 8;
@@ -90,6 +100,7 @@ int main(int argc, char **argv) {
     sigaddset(&set, SIGTERM);
     sigprocmask(SIG_BLOCK, &set, NULL);
     start_processes(argc > 3 ? atoi(argv[3]) : 1);
+    if (argc > 5) open_files(argv[0], atoi(argv[4]), atoi(argv[5]));
     start_threads(atoi(argv[2]));
     printf("ready\n");
     fflush(stdout);
