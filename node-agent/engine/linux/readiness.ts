@@ -6,6 +6,8 @@ import { allocate, syscall } from './ffi.ts';
 export const POLL = { IN: 1, OUT: 4, ERR: 8, HUP: 16, RDHUP: 0x2000 } as const;
 
 const FIONREAD = 0x541b;
+const EINTR = 4;
+const MAX_TRIES = 1000;
 const scratch = allocate(4096);
 
 /** Events of a descriptor of this process right now. */
@@ -13,7 +15,11 @@ export function pollNow(fd: number, events: number): number {
   scratch.view.setInt32(0, fd, true);
   scratch.view.setInt16(4, events, true);
   scratch.view.setInt16(6, 0, true);
-  check(syscall(SYS.poll, scratch.address, 1, 0), 'poll', { object: `fd ${fd}` });
+  const poll = (): number => syscall(SYS.poll, scratch.address, 1, 0);
+  let result = poll();
+  // Signals that a runtime catches for itself (a child has stopped) end even a call that does not wait.
+  for (let tries = 0; result === -EINTR && tries < MAX_TRIES; tries++) result = poll();
+  check(result, 'poll', { object: `fd ${fd}` });
   return scratch.view.getUint16(6, true);
 }
 
