@@ -2,10 +2,12 @@
 // and what the address space as a whole has of that. SIGUSR1 prints it as "report N NAME VALUE" lines and "report N end",
 // SIGTERM the verdict. Two reports must be equal, line by line.
 //
-// usage: marks [future]: new mappings are locked at once
+// usage: marks [future|fault [confined]]: new mappings are locked, at once or when they are touched; as user 1000, without
+// capabilities
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -17,6 +19,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define USER 1000
 #define PAGE 4096ul
 #define BYTES (4 * PAGE)
 #define MAX_AREAS 32
@@ -223,6 +226,8 @@ int main(int argc, char **argv) {
     unsigned long node = 1;
     may("policy", syscall(SYS_set_mempolicy, MPOL_INTERLEAVE, &node, 64));
     if (argc > 1) may("lock what comes", mlockall(MCL_FUTURE | (strcmp(argv[1], "fault") ? 0 : MCL_ONFAULT)));
+    if (argc > 2 && (setgroups(0, NULL) || setresgid(USER, USER, USER) || setresuid(USER, USER, USER))) return 1;
+    if (argc > 2) prctl(PR_SET_DUMPABLE, 1);
     printf("ready\n");
     fflush(stdout);
     for (int signal; !sigwait(&set, &signal);) {

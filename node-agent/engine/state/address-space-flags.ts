@@ -92,7 +92,7 @@ const LOSSES = {
   merge: {
     code: 'MemoryMerge',
     object: 'PR_SET_MEMORY_MERGE',
-    advice: 'it wants CAP_SYS_RESOURCE, Linux 6.4 and CONFIG_KSM; new memory is not merged',
+    advice: 'it needs Linux 6.4 and CONFIG_KSM on the target; new memory is not merged',
   },
   locked: {
     code: 'MemoryLock',

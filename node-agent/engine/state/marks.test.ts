@@ -5,6 +5,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
+import { startContained, startPlaceholder } from '../../../test/victims/confined.ts';
+import { dumpTask, startEngine } from '../../../test/victims/engine-process.ts';
 import { complaints, nextLine } from '../../../test/victims/health.ts';
 import { type Ordeal, through } from '../../../test/victims/ordeals.ts';
 import { enterPrivateNamespaces } from '../../../test/victims/private-namespaces.ts';
@@ -61,6 +63,26 @@ for (const [what, args] of [
     }
   });
 }
+
+test('marked memory, restored into a pod without any rights', async (t) => {
+  const contained = await startContained(buildVictim('marks'), ['future', 'confined']);
+  using victim = contained.victim;
+  const before = await report(victim);
+  const imagesDir = mkdtempSync(join(tmpdir(), 'diapause-images-'));
+  t.after(() => rmSync(imagesDir, { recursive: true, force: true }));
+  const dumped = await startEngine(dumpTask(victim.pid, imagesDir, { afterDump: 'Kill' })).ended;
+  assert.ok(dumped.result, JSON.stringify(dumped.failure));
+  using placeholder = await startPlaceholder(contained);
+  const trees = [{ name: 'victim', imagesDir, placeholderPid: placeholder.pid }];
+  const end = await startEngine({ type: 'restore', trees, leaveStopped: false }).ended;
+  assert.ok(end.restored, JSON.stringify(end.failure));
+  // Its bounding set is empty.
+  assert.deepEqual(
+    end.restored.findings.map(({ code }) => code),
+    ['BoundingSet'],
+  );
+  assert.deepEqual(await report(placeholder), before);
+});
 
 test('a name of memory is there after a restore, or told', async () => {
   using victim = await startVictim(buildVictim('marks'));
