@@ -1,9 +1,8 @@
 // The address space of one process as CRIU's mm message: read while it runs, checked again in the freeze.
-import { lstatSync } from 'node:fs';
 import { SYS } from '../arch/x86-64.ts';
 import { type Finding, refusal } from '../finding.ts';
 import type { VmaEntry } from '../image/messages/memory.ts';
-import { type Mapping, readMaps, sameMapping } from '../linux/procfs/maps.ts';
+import { type Mapping, readMaps } from '../linux/procfs/maps.ts';
 import { readProc, readProcBytes } from '../linux/procfs/read.ts';
 import { readStat, STAT } from '../linux/procfs/status.ts';
 import type { ProcessRecord } from '../state/records.ts';
@@ -11,37 +10,30 @@ import type { ProcessSubject } from '../state/state-kind.ts';
 import type { RemoteBatch } from '../tracee/remote-batch.ts';
 import type { TracedProcess } from '../tracee/traced-process.ts';
 import { collectRings } from './aio-ring.ts';
-import {
-  type Area,
-  type AreaFile,
-  classify,
-  describeMapping,
-  hasFile,
-  vmaEntryOf,
-} from './area.ts';
+import { type Area, classify, describeMapping, hasFile, vmaEntryOf } from './area.ts';
 import { HeadroomGauge } from './headroom.ts';
 import { reapLeftBehind, snapshotsLeftBehind } from './reap.ts';
 import { type InternalDevices, internalDevices } from './internal-devices.ts';
-import type { SharedMemoryDump } from './shared-memory.ts';
+import {
+  type EarlierMappings,
+  fileIds,
+  knownFlags,
+  type MappingRegistry,
+  openFlagsOfAll,
+  unchanged,
+} from './mapped-files.ts';
 import { readMappings } from './watched-mappings.ts';
 
 const PR_GET_DUMPABLE = 3;
 const PR_GET_THP_DISABLE = 42;
-const WRITABLE_LINK = 0o200;
-const O_RDONLY = 0;
-const O_RDWR = 2;
 /** More than an engine that is killed again and again leaves; the rest waits for the next session. */
 const MAX_REAPED = 20;
 const PAGE_BYTES = 4096;
 
 /** What was read of a process while it ran. */
-export interface PreparedMappings {
+export interface PreparedMappings extends EarlierMappings {
   readonly pid: number;
-  /** with VmFlags, ascending */
-  readonly mappings: readonly Mapping[];
   readonly devices: InternalDevices;
-  /** flags to open the files of mappings with, by start address */
-  readonly openFlags: ReadonlyMap<bigint, number>;
   /** CRIU's mm_saved_auxv: does not change while the program is the same */
   readonly auxv: readonly bigint[];
   /** pids of snapshots that a killed engine left, as the process knows them */
@@ -52,27 +44,6 @@ export interface PreparedMappings {
   readonly gauge: HeadroomGauge;
   /** below the tightest limit, undefined for none */
   readonly roomBytes: number | undefined;
-}
-
-/** What the register of files does for mappings and the executable. */
-export interface MappedFiles {
-  /** File id of the file that a magic link below /proc/PID leads to. */
-  pathFile(
-    process: TracedProcess,
-    magicLink: string,
-    openFlags: number,
-    report: (finding: Finding) => void,
-  ): number;
-  /** File id of what a descriptor with this link text leads to; `broken` is called when there turns out to be none. */
-  promise(link: string, broken: () => void): number;
-}
-
-/** Where the files and shared objects behind mappings are registered: one for all processes of a tree. */
-export interface MappingRegistry {
-  readonly files: MappedFiles;
-  readonly sharedMemory: SharedMemoryDump;
-  /** is System V IPC of the tree saved, too? */
-  readonly hasIpc: boolean;
 }
 
 /** The memory of one stopped process: what the snapshot and the pages are made from. */
@@ -95,9 +66,7 @@ export function prepareMappings(process: TracedProcess): PreparedMappings {
   return {
     pid,
     mappings,
-    openFlags: new Map(
-      mappings.filter(({ inode }) => inode !== 0n).map((m) => [m.start, openFlagsOf(pid, m)]),
-    ),
+    openFlags: openFlagsOfAll(pid, mappings),
     devices: internalDevices(),
     auxv: auxiliaryVector(pid),
     leftBehind: snapshotsLeftBehind(pid).slice(0, MAX_REAPED),
@@ -180,13 +149,6 @@ const withMarks = (now: Mapping, { flags, protectionKey }: Mapping): Mapping => 
   ...(protectionKey === undefined ? {} : { protectionKey }),
 });
 
-const GROWING = /^\[(heap|stack)\]$/;
-
-function unchanged(old: Mapping, now: Mapping): boolean {
-  if (!sameMapping(old, now)) return false;
-  return old.end === now.end || GROWING.test(now.name);
-}
-
 function ownRange(process: TracedProcess): { start: bigint; end: bigint } {
   const { resident } = process;
   if (!resident) return { start: 0n, end: 0n };
@@ -203,63 +165,6 @@ export function withoutRange(mappings: readonly Mapping[], start: bigint, end: b
       mapping.end > end ? [{ ...mapping, start: end, offset: mapping.offset + skipped }] : [];
     return [...below, ...above];
   });
-}
-
-/** Open flags of before, where the mapping is still the same one. */
-function knownFlags(
-  { mappings, openFlags }: PreparedMappings,
-  now: readonly Mapping[],
-): ReadonlyMap<bigint, number> {
-  const before = new Map(mappings.map((mapping) => [mapping.start, mapping]));
-  const same = now.filter((mapping) => {
-    const old = before.get(mapping.start);
-    return old !== undefined && unchanged(old, mapping);
-  });
-  return new Map(same.map(({ start }) => [start, openFlags.get(start) ?? O_RDONLY]));
-}
-
-const mapLink = (pid: number, { start, end }: Mapping): string =>
-  `/proc/${pid}/map_files/${start.toString(16)}-${end.toString(16)}`;
-
-/** The link's own mode tells how the file was opened. A mapping that vanished meanwhile is read again in the freeze. */
-function openFlagsOf(pid: number, mapping: Mapping): number {
-  const stat = lstatSync(mapLink(pid, mapping), { throwIfNoEntry: false });
-  return stat && (stat.mode & WRITABLE_LINK) !== 0 ? O_RDWR : O_RDONLY;
-}
-
-/** File ids of one process's mappings; mappings of one file have one id, as CRIU's have. */
-function fileIds(
-  subject: ProcessSubject,
-  { files, sharedMemory }: MappingRegistry,
-  knownOpenFlags: ReadonlyMap<bigint, number>,
-) {
-  const ids = new Map<string, number>();
-  const { process } = subject;
-  const report = (finding: Finding): void => subject.report(finding);
-  const { pid } = process;
-  const cached = (key: string, find: () => number): number => {
-    const id = ids.get(key) ?? find();
-    ids.set(key, id);
-    return id;
-  };
-  const ringOf = (mapping: Mapping): number =>
-    files.promise(mapping.name, () => {
-      const advice = 'its socket is closed, and only the mapping is left: keep it open';
-      report(refusal('PacketRing', process.nsPid, describeMapping(mapping), advice));
-    });
-  return {
-    ofExe: (): number => files.pathFile(process, `/proc/${pid}/exe`, O_RDONLY, report),
-    ofArea: ({ mapping, kind }: Area): AreaFile => {
-      const link = mapLink(pid, mapping);
-      const openFlags = knownOpenFlags.get(mapping.start) ?? openFlagsOf(pid, mapping);
-      const shared = kind === 'shared-memory' || kind === 'shared-memory-private';
-      if (kind === 'packet-ring') return { id: ringOf(mapping), openFlags: O_RDWR };
-      const id = cached(`${mapping.device} ${mapping.inode}`, () =>
-        shared ? sharedMemory.mappedFileId(link) : files.pathFile(process, link, O_RDONLY, report),
-      );
-      return { id, openFlags };
-    },
-  };
 }
 
 function entriesOf(areas: readonly Area[], ids: ReturnType<typeof fileIds>): VmaEntry[] {
