@@ -30,7 +30,7 @@ const SECONDS = Number(process.env['CRASH_SECONDS'] ?? 60);
 const SEED = Number(process.env['CRASH_SEED'] ?? 1);
 const MAX_HURT = 5;
 /** for one subject; two at a time */
-const SHARE_SECONDS = (SECONDS * 2) / 7;
+const SHARE_SECONDS = (SECONDS * 2) / 8;
 const STAGES: readonly Stage[] = [
   'seizing',
   'preparing',
@@ -60,6 +60,12 @@ const SUBJECTS: readonly Subject[] = [
   steady('caught'),
   steady('ignored'),
   steady('blocked'),
+  {
+    name: 'no memory writable and executable',
+    program: 'forbids',
+    args: ['write-execute'],
+    stopped: 0,
+  },
   { name: 'process tree', program: 'tree', args: [], stopped: 1 },
   { name: 'fork and exec storm', program: 'storm', args: [], stopped: 0 },
 ];

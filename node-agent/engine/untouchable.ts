@@ -58,8 +58,8 @@ function judge({ nsPid, threads }: TracedProcess): Finding | undefined {
 /** Why the kernel may give no memory for the interpreter. */
 const DENIALS: Readonly<Record<string, { readonly code: string; readonly advice: string }>> = {
   EACCES: {
-    code: 'WriteExecuteDenied',
-    advice: 'it must be allowed memory that is both: not prctl(PR_SET_MDWE), nor SELinux execmem',
+    code: 'ExecutableMemoryDenied',
+    advice: 'it may have no executable memory of its own: allow it (SELinux: execmem)',
   },
   EAGAIN: {
     code: 'MemoryLockLimit',

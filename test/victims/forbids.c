@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define SET_MDWE 65
+#define GET_MDWE 66
 #define MDWE_REFUSE_EXEC_GAIN 1
 #define SET_SYSCALL_USER_DISPATCH 59
 #define DISPATCH_ON 1
@@ -89,6 +90,7 @@ int main(int argc, char **argv) {
     printf("ready %d %s\n", result, result < 0 ? strerror(errno) : "");
     fflush(stdout);
     for (int signal, reports = 1; !sigwait(&set, &signal); reports++) {
+        if (!strcmp(argv[1], "write-execute") && prctl(GET_MDWE, 0, 0, 0, 0) != MDWE_REFUSE_EXEC_GAIN) wrong++;
         printf("report %d wrong %d ticks %lu\n", reports, wrong, ticks);
         fflush(stdout);
         if (signal == SIGTERM) return wrong != 0;

@@ -69,11 +69,11 @@ function taskState(pid: number, tid: number): TaskState {
   };
 }
 
-/** Anonymous memory that is both writable and executable: nothing but our interpreter is, in these victims. */
+/** Anonymous memory that is executable: nothing but our interpreter is, in these victims. */
 export function foreignMappings(pid: number): string[] {
   return readFileSync(`/proc/${pid}/maps`, 'latin1')
     .split('\n')
-    .filter((line) => /^\S+ rwxp 00000000 00:00 0 *$/.test(line));
+    .filter((line) => /^\S+ r[w-]xp 00000000 00:00 0 *$/.test(line));
 }
 
 /** The next line that matches and was not there before `action`. */

@@ -1,11 +1,11 @@
 // A program that has addresses of another kernel's vDSO: the old code stays as ordinary memory, and each of its functions
 // leads to the one of this kernel, or makes the system call that it stands for.
-import { writeSync, openSync, closeSync } from 'node:fs';
 import { type Finding, refusal } from '../finding.ts';
 import { VmaStatus } from '../image/messages/enums.ts';
 import { IMAGES } from '../image/image-files.ts';
 import type { MmEntry, VmaEntry } from '../image/messages/memory.ts';
 import type { ImageReader } from '../image/reader.ts';
+import { writeMemory } from '../linux/process-memory.ts';
 import { readMaps } from '../linux/procfs/maps.ts';
 import { sizeOf } from '../memory/address-space.ts';
 import { MAP } from '../memory/area.ts';
@@ -155,14 +155,7 @@ function ordinary(area: VmaEntry): VmaEntry {
 export function buildBridge(pid: number, { start, detours }: VdsoBridge): void {
   const vdso = findVdso(readMaps(pid));
   if (!vdso) throw new Error(`process ${pid} has no vDSO to lead the saved one to`);
-  // The kernel lets a tracer write where the program itself may not.
-  const memory = openSync(`/proc/${pid}/mem`, 'r+');
-  try {
-    for (const [offset, detour] of detours) {
-      const code = codeOf(detour, vdso.code.start);
-      writeSync(memory, code, 0, code.length, Number(start) + offset);
-    }
-  } finally {
-    closeSync(memory);
+  for (const [offset, detour] of detours) {
+    writeMemory(pid, start + BigInt(offset), codeOf(detour, vdso.code.start));
   }
 }

@@ -1,4 +1,5 @@
-// What holds for all mappings of a process that are still to come: merging (KSM), no transparent huge pages, locking.
+// What holds for all mappings of a process that are still to come: merging (KSM), no transparent huge pages, locking, no
+// memory that is both writable and executable.
 import { SYS } from '../arch/x86-64.ts';
 import type { Finding } from '../finding.ts';
 import type { MmEntry, VmaEntry } from '../image/messages/memory.ts';
@@ -12,6 +13,8 @@ import type { ProcessKind } from './state-kind.ts';
 
 const PR_SET_THP_DISABLE = 41;
 const PR_GET_THP_DISABLE = 42;
+const PR_SET_MDWE = 65;
+const PR_GET_MDWE = 66;
 const PR_SET_MEMORY_MERGE = 67;
 const PR_GET_MEMORY_MERGE = 68;
 const MADV_UNMERGEABLE = 13;
@@ -33,12 +36,14 @@ export const addressSpaceFlags: ProcessKind = {
   collect({ process, statusText }, remote) {
     const merge = remote.call(SYS.prctl, PR_GET_MEMORY_MERGE, 0, 0, 0, 0);
     const hugePages = remote.call(SYS.prctl, PR_GET_THP_DISABLE, 0, 0, 0, 0);
+    const denied = remote.call(SYS.prctl, PR_GET_MDWE, 0, 0, 0, 0);
     const text = statusText();
     const { base, bytes } = process.resident!;
     const looked = Math.min(bytes, LEADER_PAGES * PAGE_BYTES);
     const present = remote.space(LEADER_PAGES);
     remote.must(SYS.mincore, base, looked, present);
     return ({ mm }) => {
+      if (denied.value > 0n) mm.writeExecuteDenied = denied.number;
       if (merge.value === 1n) mm.memoryMerge = true;
       if (hugePages.value > THP_DISABLED)
         mm.thpDisableFlags = Number(hugePages.value & ~THP_DISABLED);
@@ -52,8 +57,8 @@ export const addressSpaceFlags: ProcessKind = {
   restore(saved, builder) {
     const { mm } = saved;
     if (!mm) return;
-    const { thpDisableFlags, memoryMerge, lockedToCome: locked } = mm;
-    builder.makeRoom(3, 0);
+    const { thpDisableFlags, memoryMerge, writeExecuteDenied, lockedToCome: locked } = mm;
+    builder.makeRoom(4, 0);
     const { batch } = builder;
     const asked: Asked[] = [];
     if (thpDisableFlags !== undefined) {
@@ -63,6 +68,10 @@ export const addressSpaceFlags: ProcessKind = {
     if (memoryMerge) {
       const result = batch.call(SYS.prctl, PR_SET_MEMORY_MERGE, 1, 0, 0, 0);
       asked.push({ loss: LOSSES.merge, result });
+    }
+    if (writeExecuteDenied !== undefined) {
+      const result = batch.call(SYS.prctl, PR_SET_MDWE, writeExecuteDenied, 0, 0, 0);
+      asked.push({ loss: LOSSES.writeExecute, result });
     }
     if (locked !== undefined) {
       asked.push({ loss: LOSSES.locked, result: batch.call(SYS.mlockall, locked) });
@@ -93,6 +102,11 @@ const LOSSES = {
     code: 'MemoryMerge',
     object: 'PR_SET_MEMORY_MERGE',
     advice: 'it needs Linux 6.4 and CONFIG_KSM on the target; new memory is not merged',
+  },
+  writeExecute: {
+    code: 'WriteExecute',
+    object: 'PR_SET_MDWE',
+    advice: 'the kernel here does not know it (Linux 6.3): memory may be writable and executable',
   },
   locked: {
     code: 'MemoryLock',

@@ -14,25 +14,36 @@ const MAX_STACK_BYTES = 1 << 20;
 const code = Buffer.from(interpreter.bytesBase64, 'base64');
 
 /**
- * Looks while the application runs: anonymous, everything allowed, and either the interpreter's own bytes in front or, if
+ * Looks while the application runs: anonymous, executable, and either the interpreter's own bytes in front or, if
  * the engine was killed before it wrote them, nothing at all at a place that only we ask for.
  */
 export function findLeftovers(pid: number, mappings: readonly Mapping[]): Mapping[] {
-  return mappings.filter((mapping) => isAnonymousCode(mapping) && isOurs(pid, mapping.start));
+  return mappings.flatMap((mapping, i) => {
+    if (!isAnonymousCode(mapping) || !isOurs(pid, mapping.start)) return [];
+    return [mapping.writable ? mapping : withSlots(mapping, mappings[i + 1])];
+  });
 }
 
-function isAnonymousCode(m: Mapping): boolean {
-  const allowed = m.readable && m.writable && m.executable;
-  return allowed && !m.shared && m.inode === 0n && m.name === '';
+const isAnonymous = (m: Mapping): boolean => !m.shared && m.inode === 0n && m.name === '';
+const isAnonymousCode = (m: Mapping): boolean => isAnonymous(m) && m.readable && m.executable;
+
+/** In a program that may have no memory that is both, the slots are apart: at our place nothing else is beside them. */
+function withSlots(code: Mapping, next: Mapping | undefined): Mapping {
+  const slots =
+    next?.start === code.end && isAnonymous(next) && next.writable && isHome(code.start);
+  return slots ? { ...code, end: next.end } : code;
 }
 
 function isOurs(pid: number, start: bigint): boolean {
   const front = tryRead(pid, start, code.length);
   if (!front) return false;
   if (front.equals(code)) return true;
+  return isHome(start) && front.every((byte) => byte === 0);
+}
+
+function isHome(start: bigint): boolean {
   const offset = start - HOME.first;
-  const home = offset >= 0n && offset < HOME.count * HOME.step && offset % HOME.step === 0n;
-  return home && front.every((byte) => byte === 0);
+  return offset >= 0n && offset < HOME.count * HOME.step && offset % HOME.step === 0n;
 }
 
 /** A running program may unmap it at any moment. */

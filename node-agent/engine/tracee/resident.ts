@@ -1,10 +1,11 @@
 // The interpreter's mapping in a tracee: code page, then one slot per thread with control block, calls, data and stack.
 import { CONTROL, CONTROL_SIZE, interpreter, OP_SIZE } from '../../../shim/shim.generated.ts';
 import { REG, SYS } from '../arch/x86-64.ts';
+import { LinuxError } from '../linux/error.ts';
 import { type TraceeAddress, writeMemory } from '../linux/process-memory.ts';
 import { readStatus } from '../linux/procfs/status.ts';
 import { ALL_SIGNALS, SIGNAL, signalBit } from '../linux/signals.ts';
-import { mustBootstrap } from './bootstrap-call.ts';
+import { bootstrapCall, mustBootstrap } from './bootstrap-call.ts';
 import { resumableInPlace } from './restart.ts';
 import type { TracedProcess } from './traced-process.ts';
 import type { TracedThread } from './traced-thread.ts';
@@ -13,6 +14,9 @@ const PAGE = 4096;
 const STACK_BYTES = 4096;
 const CODE_BYTES = PAGE;
 const PROT_ALL = 7;
+const PROT_CODE = 5;
+const PROT_SLOTS = 3;
+const EACCES = 13n;
 const MAP_PRIVATE_ANONYMOUS = 0x22;
 const MAP_FIXED_NOREPLACE = 0x100000;
 
@@ -89,10 +93,8 @@ export class Resident {
     // Without a fixed place a wish: there a later engine finds what this one leaves behind if it is killed at once.
     const flags = MAP_PRIVATE_ANONYMOUS | (at === undefined ? 0 : MAP_FIXED_NOREPLACE);
     const endSignal = freeEndSignal(process);
-    const args = [at ?? nextHome(process), residentBytes(plan), PROT_ALL, flags, -1, 0];
-    const base = mustBootstrap(process.leader, SYS.mmap, args);
+    const base = mapRoom(process, at ?? nextHome(process), residentBytes(plan), flags);
     const resident = new Resident(base, plan, endSignal);
-    writeMemory(process.pid, base, Buffer.from(interpreter.bytesBase64, 'base64'));
     process.resident = resident;
     return resident;
   }
@@ -176,12 +178,46 @@ export class Resident {
   }
 }
 
+/**
+ * One mapping for code and slots, with the code, by which a later engine knows it. Where a program may have no memory that is both writable and executable, prctl(PR_SET_MDWE),
+ * its first page is for the code, which only a tracer can write, and the rest for the slots.
+ */
+function mapRoom(
+  process: TracedProcess,
+  place: TraceeAddress,
+  bytes: number,
+  flags: number,
+): TraceeAddress {
+  const { leader } = process;
+  const args = [place, bytes, PROT_ALL, flags, -1, 0];
+  const code = Buffer.from(interpreter.bytesBase64, 'base64');
+  const answer = bootstrapCall(leader, SYS.mmap, args);
+  if (answer !== -EACCES) {
+    writeMemory(process.pid, mustBe(answer, process), code);
+    return answer;
+  }
+  args[2] = PROT_CODE;
+  const base = mustBootstrap(leader, SYS.mmap, args);
+  writeMemory(process.pid, base, code);
+  const slots = [base + BigInt(CODE_BYTES), bytes - CODE_BYTES, PROT_SLOTS];
+  mustBootstrap(leader, SYS.mprotect, slots);
+  return base;
+}
+
+function mustBe(address: bigint, { pid }: TracedProcess): TraceeAddress {
+  if (address < 0n) throw new LinuxError('remote mmap', Number(-address), { pid });
+  return address;
+}
+
 /** Places that we ask for, one after the other: no program maps there by itself. */
 export const HOME = { first: 0x2d1a00000000n, step: 1n << 24n, count: 64n } as const;
 
-/** The kernel takes another place where the wish is taken. */
-function nextHome(process: TracedProcess): TraceeAddress {
-  return HOME.first + BigInt(process.leftovers.length) * HOME.step;
+/** The first that no engine before us has left taken: elsewhere nobody knows ours before its code is there. */
+export function nextHome({ leftovers }: Pick<TracedProcess, 'leftovers'>): TraceeAddress {
+  const taken = new Set(leftovers.map(({ start }) => start));
+  let place: TraceeAddress = HOME.first;
+  while (taken.has(place)) place += HOME.step;
+  return place;
 }
 
 /** Registers in the control block, by their names there. */

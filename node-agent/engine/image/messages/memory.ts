@@ -94,6 +94,8 @@ export const mmEntry = message('mm_entry', {
   lockedToCome: optional(5002, u32),
   /** ours: bit n stands for pkey_alloc(2) n */
   protectionKeys: optional(5003, u32),
+  /** ours: prctl(PR_SET_MDWE) */
+  writeExecuteDenied: optional(5004, u32),
 });
 export type MmEntry = Infer<typeof mmEntry>;
 
