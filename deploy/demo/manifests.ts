@@ -3,9 +3,11 @@ import { stringify } from 'yaml';
 import type { PodOverrides } from '../../crds/restore.ts';
 import { NAMESPACE } from './target.ts';
 
-/** Several objects as one YAML file. */
+/** Several objects as one YAML file, as kubectl reads it: there an unquoted `yes` is no text. */
 export function toYaml(...objects: readonly object[]): string {
-  return objects.map((object) => stringify(object, { lineWidth: 110 })).join('---\n');
+  return objects
+    .map((object) => stringify(object, { lineWidth: 110, version: '1.1' }))
+    .join('---\n');
 }
 
 /** Restored pods must pass the strictest Pod Security level, so the namespace enforces it. */
