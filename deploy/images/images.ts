@@ -15,10 +15,10 @@ export interface ImageDefinition {
   readonly layers: () => Promise<readonly FileTree[]>;
 }
 
-const PATH = 'PATH=/usr/bin:/usr/sbin';
+export const PATH = 'PATH=/usr/bin:/usr/sbin';
 
-/** The lowest layer of both programs: Node and the libraries it needs. */
-async function nodeLayer(): Promise<FileTree> {
+/** The lowest layer of whatever Node runs: itself and the libraries it needs. */
+export async function nodeLayer(): Promise<FileTree> {
   const layer = baseFiles();
   await addNode(layer);
   await addPackages(layer, {
@@ -109,7 +109,7 @@ const demoRedis: ImageDefinition = {
 };
 
 /** Parts of Python's library that no program of ours imports. */
-const PYTHON_EXTRAS =
+export const PYTHON_EXTRAS =
   /^\/usr\/lib\/python3[^/]*\/(test|tests|idlelib|lib2to3|ensurepip|turtledemo|pydoc_data|distutils|tkinter|unittest)\//;
 
 const demoPython: ImageDefinition = {

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 
-/** Places in the checkout that something in an image comes from; the lock file stands for all of node_modules. */
+/** Places in the checkout that something in the project's images comes from; the lock file stands for all of node_modules. */
 const SOURCES = [
   'crds',
   'kube',
@@ -18,9 +18,9 @@ const SOURCES = [
 /** Debian packages are chosen from these indexes. */
 const APT_LISTS = '/var/lib/apt/lists';
 
-export function inputsDigest(checkout: string): string {
+export function inputsDigest(checkout: string, sources: readonly string[] = SOURCES): string {
   const hash = createHash('sha256').update(process.version);
-  for (const source of SOURCES) {
+  for (const source of sources) {
     for (const file of filesBelow(join(checkout, source))) {
       hash.update(`${file}\0`).update(readFileSync(file)).update('\0');
     }

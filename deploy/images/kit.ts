@@ -26,6 +26,8 @@ export interface PackageChoice {
   readonly roots: readonly string[];
   /** further packages whose files are all wanted, not only needed libraries */
   readonly whole?: RegExp;
+  /** packages that are not even looked into, though others depend on them */
+  readonly without?: RegExp;
   /** which files of those packages */
   readonly keep?: (path: string) => boolean;
   /** layers below this one: what they hold is not repeated */
@@ -53,11 +55,13 @@ export function baseFiles(): FileTree {
 
 /** Takes files from Debian packages and completes `layer` with the libraries that its programs need. */
 export async function addPackages(layer: FileTree, choice: PackageChoice): Promise<void> {
-  const { roots, whole, keep = () => true, below = [] } = choice;
+  const { roots, whole, without, keep = () => true, below = [] } = choice;
   const follow =
     whole === undefined ? LIBRARIES : new RegExp(`${LIBRARIES.source}|${whole.source}`);
   const cache = join(cacheDirectory(), 'debs');
-  const packages = await fetchPackages(await resolvePackages(roots, follow, cache), cache);
+  const found = await resolvePackages(roots, follow, cache);
+  const wanted = found.filter((name) => without?.test(name) !== true);
+  const packages = await fetchPackages(wanted, cache);
   const sources = new Map<string, FileTree>();
   for (const { name, file } of packages) {
     const content = (await readPackage(file)).filter((path) => !USELESS.test(path));

@@ -70,3 +70,20 @@ test('a library that no package has is named, with the program that needs it', (
     (error) => error instanceof MissingLibraryError && error.neededBy === '/app',
   );
 });
+
+test('a library that a program keeps elsewhere is not looked for', () => {
+  const [first = '', ...rest] = readLinkage(program)?.libraries ?? [];
+  const layer = new FileTree();
+  layer.addFile('/app', program);
+  layer.addFile(`/usr/lib/app/own/${first}`, '');
+  const linker = new FileTree();
+  linker.addFile(readLinkage(program)?.interpreter ?? '', '');
+  layer.addFile(`/usr/lib/app/own${readLinkage(program)?.interpreter}`, '');
+  const sources = [linker, ...rest.map((name) => library(name))];
+  addLibraries(layer, sources, [], triplet);
+  assert.equal(layer.get(`/usr/lib/${triplet}/${first}`), undefined);
+  assert.ok(layer.get(readLinkage(program)?.interpreter ?? ''), 'the kernel looks in one place');
+  const without = new FileTree();
+  without.addFile('/app', program);
+  assert.throws(() => addLibraries(without, sources, [], triplet), MissingLibraryError);
+});

@@ -33,15 +33,17 @@ export function addLibraries(
   triplet: string,
 ): void {
   const open = [...layer.sorted()];
+  // Also in a directory that the linker does not search: a program that brings a library has its own way to it.
+  const own = new Set(open.map(([path]) => path.slice(path.lastIndexOf('/') + 1)));
   for (let item = open.pop(); item !== undefined; item = open.pop()) {
     const [path, entry] = item;
     const linkage = entry.type === 'file' ? readLinkage(entry.data) : undefined;
     if (linkage === undefined) {
       continue;
     }
-    const wanted = linkage.libraries.map((name) =>
-      searchPath(triplet).map((dir) => `${dir}/${name}`),
-    );
+    const wanted = linkage.libraries
+      .filter((name) => !own.has(name))
+      .map((name) => searchPath(triplet).map((dir) => `${dir}/${name}`));
     if (linkage.interpreter !== undefined) {
       wanted.push([canonicalPath(linkage.interpreter)]);
     }

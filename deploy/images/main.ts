@@ -2,29 +2,13 @@
 import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
-import { writeArchive } from './archive.ts';
-import { debianArchitecture } from './debian.ts';
-import { type ImageDefinition, images } from './images.ts';
+import { buildImage } from './build-image.ts';
+import { images } from './images.ts';
 import { inputsDigest } from './inputs.ts';
 import { repository } from './kit.ts';
-import { type Layer, writeLayer } from './layer.ts';
 
 function say(line: string): void {
   process.stderr.write(`${line}\n`);
-}
-
-async function buildImage(image: ImageDefinition, directory: string): Promise<void> {
-  const began = performance.now();
-  const layers: Layer[] = [];
-  for (const [index, tree] of (await image.layers()).entries()) {
-    layers.push(await writeLayer(tree, join(directory, `.${image.name}-layer-${index}`)));
-  }
-  const file = join(directory, `${image.name}.tar`);
-  await writeArchive(file, image.reference, layers, image.config, debianArchitecture().name);
-  await Promise.all(layers.map((layer) => rm(layer.file)));
-  const megabytes = ((await stat(file)).size / 1e6).toFixed(1).padStart(6);
-  const seconds = ((performance.now() - began) / 1e3).toFixed(1);
-  say(`${image.name.padEnd(12)} ${megabytes} MB  ${image.reference.padEnd(28)} ${seconds} s`);
 }
 
 /** Beside each archive lies the digest of what it was made from. */
@@ -61,7 +45,7 @@ async function main(names: readonly string[]): Promise<number> {
     }
     try {
       await rm(inputsFile(archive), { force: true });
-      await buildImage(image, directory);
+      say(await buildImage(image, directory));
       await writeFile(inputsFile(archive), inputs);
     } catch (error) {
       failures += 1;
