@@ -166,6 +166,8 @@ export const remapFilePathEntry = message('remap_file_path_entry', {
   remapId: required(2, u32),
   /** RemapType */
   remapType: optional(3, enumeration),
+  /** of a ghost: its name stays after the restore */
+  keepsName: optional(5000, bool),
 });
 export type RemapFilePathEntry = Infer<typeof remapFilePathEntry>;
 

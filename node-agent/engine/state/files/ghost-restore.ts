@@ -1,4 +1,5 @@
-// Unlinked files get a name and their content for as long as somebody has to open them; then the name goes again.
+// Unlinked files get a name and their content for as long as somebody has to open them; then the name goes again, but for
+// those in shared memory that had one.
 import {
   chmodSync,
   chownSync,
@@ -31,10 +32,16 @@ export interface LivingGhost {
   readonly fd: number;
 }
 
+interface MadeFile {
+  readonly base: string;
+  readonly fd: number;
+}
+
 interface Undo {
   /** `/proc/self/fd/N/name`: not to be led astray by a rename or link above it */
   readonly at: Buffer;
   readonly directory: boolean;
+  readonly keepsName: boolean;
 }
 
 /** The unlinked files of one restored tree. */
@@ -53,15 +60,18 @@ export class GhostFiles {
    * Makes the file, once.
    *
    * @param name where it was opened once; taken by another file meanwhile, it stands beside that one
+   * @param keepsName what is there by that name is the file, and gets its content back
    */
-  materialise(ghostId: number, name: string): LivingGhost {
+  materialise(ghostId: number, name: string, keepsName = false): LivingGhost {
     const known = this.#living.get(ghostId);
     if (known) return known;
     const head = this.#images.head(IMAGES.ghostFile(ghostId));
     const { directory, base } = splitPath(name);
     const parent = this.#directories.open(directory);
     const other = `${base}.diapause-${ghostId}`;
-    const made = this.#make(parent, base, head) ?? this.#make(parent, other, head);
+    const made =
+      this.#make(parent, base, head, keepsName) ??
+      (keepsName ? this.#take(parent, base) : this.#make(parent, other, head, false));
     if (!made) throw new Error(`${name}: ${other} exists too; remove what a failed restore left`);
     const path = `${directory === '/' ? '' : directory}/${made.base}`;
     if ((head.mode & S.IFMT) === S.IFREG) this.#fill(ghostId, head, made.fd);
@@ -81,16 +91,25 @@ export class GhostFiles {
     parent: OwnedFd,
     base: string,
     head: GhostFileEntry,
-  ): { readonly base: string; readonly fd: number } | undefined {
+    keepsName: boolean,
+  ): MadeFile | undefined {
     const at = pathIn(parent, base);
     try {
       const fd = makeObject(at, head);
-      this.#undo.push({ at, directory: (head.mode & S.IFMT) === S.IFDIR });
+      this.#undo.push({ at, directory: (head.mode & S.IFMT) === S.IFDIR, keepsName });
       return { base, fd };
     } catch (error) {
       if (isTaken(error)) return undefined;
       throw error;
     }
+  }
+
+  /** Another container of the pod has brought it back, or it was never away. */
+  #take(parent: OwnedFd, base: string): MadeFile {
+    const { O_RDWR, O_NOFOLLOW } = constants;
+    const fd = openSync(pathIn(parent, base), O_RDWR | O_NOFOLLOW);
+    ftruncateSync(fd);
+    return { base, fd };
   }
 
   #fill(ghostId: number, head: GhostFileEntry, fd: number): void {
@@ -114,6 +133,8 @@ export class GhostFiles {
       chmodSync(link, head.mode & PERMISSIONS);
       if (head.atim && head.mtim) utimesSync(link, seconds(head.atim), seconds(head.mtim));
     }
+    const gone = this.#undo.filter(({ keepsName }) => !keepsName);
+    this.#undo.splice(0, this.#undo.length, ...gone);
     this.#remove();
   }
 

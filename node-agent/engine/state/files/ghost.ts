@@ -39,7 +39,11 @@ const CHUNK_BYTES = 1 << 20;
 export class GhostStore {
   readonly #maxBytes: number;
   readonly #ghosts = new Map<string, Ghost>();
-  readonly #uses: { readonly fileId: number; readonly ghostId: number }[] = [];
+  readonly #uses: {
+    readonly fileId: number;
+    readonly ghostId: number;
+    readonly keepsName: boolean;
+  }[] = [];
   readonly #ended: { readonly fileId: number; readonly pid: number }[] = [];
 
   constructor(maxBytes: number) {
@@ -49,9 +53,10 @@ export class GhostStore {
   /**
    * Notes a file; {@link copy} reads it.
    *
+   * @param keepsName it has a name, and no other way than this to where it is restored
    * @returns why not, when it cannot be kept
    */
-  keep(fileId: number, source: GhostSource): GhostRefusal | undefined {
+  keep(fileId: number, source: GhostSource, keepsName = false): GhostRefusal | undefined {
     const { stat, magicLink } = source;
     const key = `${stat.dev}:${stat.ino}`;
     let ghost = this.#ghosts.get(key);
@@ -64,7 +69,7 @@ export class GhostStore {
       ghost = { id: this.#ghosts.size + 1, stat, target, fd };
       this.#ghosts.set(key, ghost);
     }
-    this.#uses.push({ fileId, ghostId: ghost.id });
+    this.#uses.push({ fileId, ghostId: ghost.id, keepsName });
     return undefined;
   }
 
@@ -81,7 +86,7 @@ export class GhostStore {
     if (bytes <= BigInt(this.#maxBytes)) return undefined;
     return {
       code: 'GhostTooLarge',
-      advice: `the file is unlinked and holds ${bytes} bytes, more than the limit of ${this.#maxBytes}: raise the limit or let the application close it`,
+      advice: `the file is unlinked or in shared memory and holds ${bytes} bytes, more than the limit of ${this.#maxBytes}: raise the limit or let the application close it`,
     };
   }
 
@@ -111,10 +116,11 @@ export class GhostStore {
   save(images: ImageWriter): void {
     images.write(
       IMAGES.remapFpath,
-      this.#uses.map(({ fileId, ghostId }) => ({
+      this.#uses.map(({ fileId, ghostId, keepsName }) => ({
         origId: fileId,
         remapId: ghostId,
         remapType: RemapType.GHOST,
+        ...(keepsName && { keepsName }),
       })),
     );
     images.write(

@@ -27,6 +27,11 @@ export interface Location {
 /** What d_path of the kernel appends to the name of an unlinked file; a file may also truly be called so. */
 const DELETED = ' (deleted)';
 
+/** What shm_open(3) and sem_open(3) make. */
+export function isSharedMemoryFile(path: string): boolean {
+  return /^\/dev\/shm\/[^/]+$/.test(path);
+}
+
 /** Directories with more names are not searched. */
 const MAX_NAMES = 4096;
 
@@ -54,6 +59,11 @@ export function locate(
 export class NamespaceRoots {
   readonly #own = readLink('/proc/self/ns/mnt');
   readonly #roots = new Map<string, OwnedFd>();
+
+  /** Does the process live in the engine's own mount namespace? */
+  isOwn(pid: number): boolean {
+    return readLink(`/proc/${pid}/ns/mnt`) === this.#own;
+  }
 
   of(pid: number): OwnedFd {
     const namespace = readLink(`/proc/${pid}/ns/mnt`);

@@ -11,7 +11,7 @@ import type { TracedProcess } from '../../tracee/traced-process.ts';
 import { endedProcessOf } from './ended-process.ts';
 import type { FileOptions } from './file-dump.ts';
 import { type GhostRefusal, GhostStore } from './ghost.ts';
-import { type Location, NamespaceRoots } from './location.ts';
+import { isSharedMemoryFile, type Location, NamespaceRoots } from './location.ts';
 import { NO_OWNER } from './owner.ts';
 
 /** What is known of a file that has, or had, a path. */
@@ -163,8 +163,9 @@ export class FileRegistry {
     }
     const location =
       this.#foreseen.get(placeKey(pid, link, stat)) ?? this.roots.locate(pid, link, stat);
-    if (location.state === 'unlinked') {
-      const refused = this.#keepGhost(id, facts);
+    const goesWithPod = location.state === 'present' && this.#goesWithPod(location.name, facts);
+    if (location.state === 'unlinked' || goesWithPod) {
+      const refused = this.#keepGhost(id, facts, goesWithPod);
       if (refused) return facts.refuse(refused.code, refused.advice);
     } else if (location.state !== 'present') {
       const { code, advice } = UNREACHABLE[location.state];
@@ -173,11 +174,17 @@ export class FileRegistry {
     return { type: FdType.REG, id, reg: regEntry(id, location, facts) };
   }
 
-  #keepGhost(id: number, facts: PathFacts) {
+  /** Other pods have a /dev/shm of their own, and nobody but the pod's processes writes what is in it. */
+  #goesWithPod(name: string, { pid, stat }: PathFacts): boolean {
+    const isRegular = (stat.mode & S.IFMT) === S.IFREG;
+    return isRegular && isSharedMemoryFile(name) && !this.roots.isOwn(pid);
+  }
+
+  #keepGhost(id: number, facts: PathFacts, keepsName: boolean) {
     if (facts.link.startsWith('/memfd:')) {
       return { code: 'MemfdPath', advice: 'run the program from a file that has a name' };
     }
-    return this.#ghosts.keep(id, facts);
+    return this.#ghosts.keep(id, facts, keepsName);
   }
 
   /** Copies the content of unlinked files; in the freeze. */

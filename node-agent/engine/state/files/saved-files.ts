@@ -6,6 +6,7 @@ import type { SkPacketEntry, TcpStreamEntry } from '../../image/messages/sockets
 import type { ImageReader } from '../../image/reader.ts';
 import type { BpfMapContent } from '../../linux/bpf.ts';
 import type { PipeContent } from './pipe-content.ts';
+import { isSharedMemoryFile } from './location.ts';
 
 /** A datagram or piece of a stream that was queued. */
 export interface QueuedPacket {
@@ -23,6 +24,7 @@ export class SavedFiles {
   readonly images: ImageReader;
   readonly entries: ReadonlyMap<number, FileEntry>;
   readonly #ghosts: ReadonlyMap<number, number>;
+  readonly #named: ReadonlySet<number>;
   readonly #ended: ReadonlySet<number>;
   #pipes: ReadonlyMap<number, PipeContent> | undefined;
   #fifos: ReadonlyMap<number, PipeContent> | undefined;
@@ -40,6 +42,14 @@ export class SavedFiles {
         .filter(({ remapType }) => remapType === RemapType.GHOST)
         .map(({ origId, remapId }) => [origId, remapId]),
     );
+    // Nothing else is overwritten, whatever the images say.
+    const isShared = (id: number): boolean =>
+      isSharedMemoryFile(this.entries.get(id)?.reg?.name ?? '');
+    this.#named = new Set(
+      remaps
+        .filter(({ keepsName, origId }) => keepsName === true && isShared(origId))
+        .map(({ origId }) => origId),
+    );
   }
 
   /** @throws Error when the images do not have it */
@@ -49,7 +59,12 @@ export class SavedFiles {
     return entry;
   }
 
-  /** Ghost id of a file that was unlinked. */
+  /** Does a ghost's name stay after the restore? */
+  keepsName(id: number): boolean {
+    return this.#named.has(id);
+  }
+
+  /** Ghost id of a file that was unlinked, or whose content travels with the images though it has a name. */
   ghostOf(id: number): number | undefined {
     return this.#ghosts.get(id);
   }

@@ -40,7 +40,7 @@ export function pathOf(id: number, place: FilePlace): string | undefined {
   const exists = (path: string): boolean => statBelow(target, path) !== undefined;
   return ghost === undefined
     ? pathHere(reg.name, exists)
-    : ghosts.materialise(ghost, reg.name).path;
+    : ghosts.materialise(ghost, reg.name, saved.keepsName(id)).path;
 }
 
 /** The opening of all files of one tree. */
