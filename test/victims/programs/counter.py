@@ -1,5 +1,5 @@
 # Counts in two threads; what it prints depends on everything it holds. An interpreter with locks, a child and a pipe.
-import os, sys, threading, time, hashlib
+import os, sys, threading, time, hashlib, itertools
 
 data = {i: str(i) * 3 for i in range(20000)}
 digest = hashlib.sha256(repr(sorted(data.items())).encode()).hexdigest()[:8]
@@ -19,8 +19,9 @@ def worker():
             turn.notify()
 
 threading.Thread(target=worker, daemon=True).start()
-while True:
+for printed in itertools.count(1):
     with turn:
-        turn.wait()
+        # The other thread may have counted twice before this one had its turn.
+        turn.wait_for(lambda: count >= printed)
         os.write(writer, b"x")
-        print("count", count, digest, flush=True)
+        print("count", printed, digest, flush=True)
