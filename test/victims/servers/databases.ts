@@ -4,7 +4,7 @@ import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildVictim } from '../victim.ts';
 import { programLine } from './line.ts';
-import { mariadb as askMariadb, postgres as askPostgres } from './protocols.ts';
+import * as protocols from './protocols.ts';
 import type { Server, ServerPlace } from './server.ts';
 
 const AS_NOBODY = ['setpriv', '--reuid=nobody', '--regid=nogroup', '--clear-groups'];
@@ -32,7 +32,7 @@ export const mariadb: Server = {
   name: 'MariaDB',
   needs: ['mariadbd', 'mariadb'],
   readyLine: /ready for connections/,
-  protocol: askMariadb,
+  protocol: protocols.mariadb,
   complaint: /\[ERROR\]|corrupt/i,
   prepare(place) {
     run([...AS_NOBODY, 'mkdir', data(place)]);
@@ -73,11 +73,6 @@ const to = ({ port }: ServerPlace): readonly string[] => [
   'postgres',
 ];
 
-/** Every transaction of pgbench adds the same amount to all four. */
-const DIFFERENT_SUMS = `select count(*) - 1 from (
-  select sum(abalance) from pgbench_accounts union select sum(tbalance) from pgbench_tellers union
-  select sum(bbalance) from pgbench_branches union select sum(delta) from pgbench_history) sums`;
-
 function psql(place: ServerPlace, statement: string): string {
   return run(['psql', '-qAt', ...to(place), '-c', statement]);
 }
@@ -86,7 +81,7 @@ export const postgresql: Server = {
   name: 'PostgreSQL',
   needs: ['pgbench', 'psql'],
   readyLine: /ready to accept connections/,
-  protocol: askPostgres,
+  protocol: protocols.postgres,
   reload: { signal: 'SIGHUP', done: /received SIGHUP/ },
   complaint: /\b(PANIC|ERROR):/,
   prepare: (place) =>
@@ -119,7 +114,7 @@ export const postgresql: Server = {
   load: (place) => programLine(['pgbench', ...to(place), '-n', '-c', '3', '-T', '600']),
   check(place) {
     run([bin('pg_amcheck'), ...to(place), '--heapallindexed', '--parent-check']);
-    const different = psql(place, DIFFERENT_SUMS);
+    const different = psql(place, protocols.PGBENCH_DIFFERENT_SUMS);
     if (different !== '0') throw new Error('pgbench: the sums of its tables differ');
   },
 };

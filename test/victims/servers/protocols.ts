@@ -68,3 +68,8 @@ export const postgres: Protocol = {
     `insert into counts values ('${name}', 1) on conflict (name) do update set n = counts.n + 1 returning n;\n`,
   read: line(/^(\d+)$/m),
 };
+
+/** 0: every transaction of pgbench adds the same amount to all four. */
+export const PGBENCH_DIFFERENT_SUMS = `select count(*) - 1 from (
+  select sum(abalance) from pgbench_accounts union select sum(tbalance) from pgbench_tellers union
+  select sum(bbalance) from pgbench_branches union select sum(delta) from pgbench_history) sums`;
