@@ -16,6 +16,8 @@ import { foreseeFiles } from './state/files/foresight.ts';
 import { FileRegistry } from './state/files/registry.ts';
 import { savesIpc } from './state/ipc/ipc-namespace.ts';
 import type { ProcessRecord } from './state/records.ts';
+import { isGone } from './tracee/attach.ts';
+import type { TracedProcess } from './tracee/traced-process.ts';
 import { writeState } from './write-state.ts';
 import type { WriteTracking } from './write-tracking.ts';
 
@@ -75,12 +77,25 @@ export class TreeDump {
   /** Looks at the names of its files while it runs. */
   static prepare(tree: DumpTree, { application, task, tracking }: DumpPreparation): TreeDump {
     const dump = new TreeDump(tree, task, tracking);
-    for (const [{ pid, nsPid }, { mappings }] of application.mappings) {
-      foreseeFiles(dump.#files, pid, mappings);
+    for (const [process, { mappings }] of application.mappings) {
+      foreseeFiles(dump.#files, process.pid, mappings);
       // Read now: in the freeze it would be the application's time.
-      dump.#parent?.of(nsPid);
+      dump.#readOlder(process);
     }
     return dump;
+  }
+
+  #readOlder(process: TracedProcess): void {
+    if (!this.#parent) return;
+    let nsPid: number;
+    try {
+      ({ nsPid } = process);
+    } catch (error) {
+      // It has ended, and the tracer has not heard of it yet.
+      if (isGone(error)) return;
+      throw error;
+    }
+    this.#parent.of(nsPid);
   }
 
   /** In the freeze, once. */
