@@ -65,8 +65,19 @@ export class HeldApplication {
         if (!isGone(error)) throw error;
       }
     }
+    this.#seizeLateComers();
     // Last, so that few threads have run again by the time they are stopped.
     observeWaits(this.processes);
+  }
+
+  /**
+   * A process may have been born past us:
+   *  1. its parent was in fork(2), which takes milliseconds for much memory, when we seized it;
+   *  2. so the child did not attach itself, and was not there yet when we looked for children.
+   * By now it is there, and whoever forks from here on was seized before.
+   */
+  #seizeLateComers(): void {
+    for (const tree of this.trees) this.tracer.seizeTree(tree.rootPid);
   }
 
   #prepare(process: TracedProcess): void {

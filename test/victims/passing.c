@@ -1,3 +1,4 @@
+// usage: passing [CHILDREN LIFE_MILLIS CHILD_KIB PARENT_MIB]
 // A parent whose children come and go, each with memory that is worth a snapshot. Orphans become its children, too, so
 // it would see whatever else ends below it: it prints every child that it did not make, and every one that was killed.
 #include <signal.h>
@@ -9,17 +10,17 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CHILDREN 6
-#define LIFE_NANOS (40 * 1000 * 1000)
-#define CHILD_BYTES (8 << 20)
-#define PARENT_BYTES (96 << 20)
+#define MAX_CHILDREN 64
 #define ROUND 25
 
-static pid_t children[CHILDREN];
+static pid_t children[MAX_CHILDREN];
+static long count = 6, life_millis = 40, child_kib = 8 << 10, parent_mib = 96;
+
+static void fill(long bytes) { memset(malloc((size_t)bytes), 1, (size_t)bytes); }
 
 static void live(void) {
-    memset(malloc(CHILD_BYTES), 1, CHILD_BYTES);
-    nanosleep(&(struct timespec){.tv_nsec = LIFE_NANOS}, NULL);
+    fill(child_kib << 10);
+    nanosleep(&(struct timespec){life_millis / 1000, life_millis % 1000 * 1000000}, NULL);
     _exit(0);
 }
 
@@ -30,17 +31,20 @@ static void make(int place) {
 }
 
 static int place_of(pid_t pid) {
-    for (int place = 0; place < CHILDREN; place++) {
+    for (int place = 0; place < count; place++) {
         if (children[place] == pid) return place;
     }
     return -1;
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    long *numbers[] = {&count, &life_millis, &child_kib, &parent_mib};
+    for (int i = 1; i < argc && i <= 4; i++) *numbers[i - 1] = atol(argv[i]);
+    if (count > MAX_CHILDREN) return 2;
     if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)) return 3;
-    memset(malloc(PARENT_BYTES), 1, PARENT_BYTES);
+    fill(parent_mib << 20);
     setvbuf(stdout, NULL, _IOLBF, 0);
-    for (int place = 0; place < CHILDREN; place++) make(place);
+    for (int place = 0; place < count; place++) make(place);
     puts("ready");
     for (int ended = 1;; ended++) {
         int status;
