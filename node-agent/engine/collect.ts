@@ -68,17 +68,21 @@ export function collectTree(tracer: Tracer, root: number, options: CollectOption
   findings.push(...checkMembers(listed.map((m) => m.member)));
   const { files } = options;
   const report = (finding: Finding): void => void findings.push(finding);
+  const steps: (() => void)[] = [];
+  const afterwards = (step: () => void): void => void steps.push(step);
   // Before other shared memory: segments have their numbers already.
   const ipc = options.savesIpc ? collectIpc(root, files.sharedMemory, report) : undefined;
   const registry = { files, sharedMemory: files.sharedMemory, hasIpc: hasOwnIpc(root) };
   const living = listed.flatMap(({ member, record }) => {
     if (!member.process) return [];
     const { process } = member;
-    const subject = { process, report, statusText: statusReader(`/proc/${process.pid}/status`) };
+    const statusText = statusReader(`/proc/${process.pid}/status`);
+    const subject = { process, report, statusText, afterwards };
     return [{ subject, record, pending: queue(subject, record, registry, options) }];
   });
   for (const { pending } of living) for (const batch of pending.batches) batch.start();
   for (const { pending } of living) for (const batch of pending.batches) batch.finish();
+  for (const step of steps) step();
   for (const { member, record } of listed) if (!member.process) fillZombie(record, member);
   const descriptors = collectDescriptors(
     living.map(({ subject }) => subject),

@@ -12,7 +12,12 @@ function findingsOf({ collect }: Pick<ProcessKind, 'collect'>): Finding[] {
   process.nsPid = 7;
   for (const tid of [70, 71, 72]) process.addThread(tid);
   const findings: Finding[] = [];
-  const subject = { process, report: (one: Finding) => findings.push(one), statusText: () => '' };
+  const subject = {
+    process,
+    report: (one: Finding) => findings.push(one),
+    statusText: () => '',
+    afterwards: () => {},
+  };
   // It asks nothing through the process.
   collect(subject, undefined as unknown as RemoteBatch);
   return findings;

@@ -23,7 +23,7 @@ import { seccomp, sharedSeccomp } from './seccomp.ts';
 import { signalActions } from './signal-actions.ts';
 import { signalMask } from './signal-mask.ts';
 import type { ProcessKind, StateKind, ThreadKind } from './state-kind.ts';
-import { switches } from './switches.ts';
+import { hiddenSwitches, switches } from './switches.ts';
 import { taskFacts } from './task-facts.ts';
 import { threadName } from './thread-name.ts';
 import { tidAddress } from './tid-address.ts';
@@ -54,6 +54,7 @@ export const stateKinds: readonly StateKind[] = [
   addressSpaceFlags,
   seals,
   intervalTimers,
+  hiddenSwitches,
   switches,
   seccomp,
   credentials,

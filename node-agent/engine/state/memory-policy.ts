@@ -2,6 +2,7 @@
 import { SYS } from '../arch/x86-64.ts';
 import type { MemoryPolicyEntry } from '../image/messages/memory.ts';
 import { errnoName } from '../linux/ffi.ts';
+import { hasSeveralNodes } from '../linux/procfs/numa-maps.ts';
 import type { RemoteBatch, RemoteResult, RemoteWord } from '../tracee/remote-batch.ts';
 import type { ThreadKind } from './state-kind.ts';
 
@@ -54,12 +55,15 @@ export const POLICY_LOSS = {
 export const describeAnswer = (what: string, { value }: RemoteResult): string =>
   `${what}: ${errnoName(Number(-value))}`;
 
+const severalNodes = hasSeveralNodes();
+
 export const memoryPolicy: ThreadKind = {
   name: 'memory-policy',
   scope: 'thread',
   stage: 'threads',
 
   collect(_subject, remote) {
+    if (!severalNodes) return () => {};
     const asked = askPolicy(remote, 0, 0);
     return ({ threadCore }) => {
       const policy = asked();

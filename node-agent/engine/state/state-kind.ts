@@ -23,6 +23,8 @@ export interface ProcessSubject {
   readonly report: (finding: Finding) => void;
   /** text of its /proc/PID/status as the freeze found it: read once for all kinds, to be parsed after the thaw */
   readonly statusText: () => string;
+  /** a step for later in the freeze, when all batches are answered: for what is seldom worth asking */
+  readonly afterwards: (step: () => void) => void;
 }
 
 export interface ThreadSubject {

@@ -1,9 +1,13 @@
-// What a thread set for itself by prctl(2) and arch_prctl(2), one line of the table each; most threads have none of it.
+// What a thread set for itself by prctl(2) and arch_prctl(2), one line of the table each; most threads have none of it, and a
+// call more in each of thousands would lengthen every freeze.
 import { SYS } from '../arch/x86-64.ts';
+import type { ThreadCoreEntry } from '../image/messages/core.ts';
 import { errnoName, syscall } from '../linux/ffi.ts';
+import { readSmallProc } from '../linux/procfs/read.ts';
 import type { ThreadBuilder } from '../restore/builder.ts';
-import type { RemoteBatch, RemoteResult } from '../tracee/remote-batch.ts';
-import type { ThreadKind } from './state-kind.ts';
+import { RemoteBatch, type RemoteResult } from '../tracee/remote-batch.ts';
+import type { CoreDraft, Draft } from './records.ts';
+import type { ProcessKind, ThreadKind } from './state-kind.ts';
 
 const PR_GET_TSC = 25;
 const PR_SET_TSC = 26;
@@ -55,7 +59,8 @@ function speculation(name: string, which: number, changed: number): Switch {
   };
 }
 
-const SWITCHES: readonly Switch[] = [
+/** Nothing but the thread itself tells them. */
+const HIDDEN: readonly Switch[] = [
   {
     name: 'tsc',
     exists: everywhere,
@@ -88,26 +93,82 @@ const SWITCHES: readonly Switch[] = [
     isSet: (value) => value === 1,
     set: (value) => [SYS.prctl, PR_SET_IO_FLUSHER, value, 0, 0, 0],
   },
-  speculation('store-bypass', 0, PR_SPEC_DISABLED),
-  speculation('indirect-branch', 1, PR_SPEC_DISABLED),
-  speculation('l1d-flush', 2, PR_SPEC_ENABLE),
 ];
 
-const existing = SWITCHES.filter(({ exists }) => exists());
+const SPECULATION: readonly Switch[] = [
+  speculation('store-bypass', 0, PR_SPEC_DISABLED),
+  speculation('indirect-branch', 1, PR_SPEC_DISABLED),
+];
+
+const CACHE_FLUSH = speculation('l1d-flush', 2, PR_SPEC_ENABLE);
+const SWITCHES: readonly Switch[] = [...HIDDEN, ...SPECULATION, CACHE_FLUSH];
+
+const existing = (some: readonly Switch[]): Switch[] => some.filter(({ exists }) => exists());
+const hidden = existing([...HIDDEN, CACHE_FLUSH]);
+const told = existing(SPECULATION);
+
+/** Lines of /proc/PID/status on speculation; those of the engine are the ordinary ones. */
+export const speculationOf = (status: string): string =>
+  (status.match(/^Speculation.*$/gm) ?? []).join('\n');
+const ordinary = speculationOf(readSmallProc('/proc/self/status'));
+
+type Saved = NonNullable<Draft<ThreadCoreEntry>['switches']>;
+
+/** Queues the questions. @returns what of it is set */
+function ask(some: readonly Switch[], remote: RemoteBatch): () => Saved {
+  const asked = some.map((one) => ({ one, answer: one.ask(remote) }));
+  return () =>
+    asked.flatMap(({ one: { name, isSet }, answer }) => {
+      const value = answer();
+      return isSet(value) ? [{ name, value }] : [];
+    });
+}
+
+function add({ threadCore }: CoreDraft, set: Saved): void {
+  if (set.length > 0) threadCore.switches = [...(threadCore.switches ?? []), ...set];
+}
+
+/**
+ * What nobody tells from outside: asked of the leader and, when that has any of it, of all others. Threads are born with what
+ * their creator has.
+ */
+export const hiddenSwitches: ProcessKind = {
+  name: 'hidden-switches',
+  scope: 'process',
+  stage: 'final',
+
+  collect({ process, afterwards }, remote) {
+    const leader = ask(hidden, remote);
+    const others: (() => Saved)[] = [];
+    afterwards(() => {
+      if (leader().length === 0) return;
+      for (const thread of process.orderedThreads.slice(1)) {
+        const batch = new RemoteBatch(thread);
+        others.push(ask(hidden, batch));
+        batch.run();
+      }
+    });
+    return ({ threads }) => {
+      [leader, ...others].forEach((answer, i) => {
+        add(threads[i]!.core, answer());
+      });
+    };
+  },
+
+  /** By `switches`, with all others of a thread. */
+  restore() {},
+};
 
 export const switches: ThreadKind = {
   name: 'switches',
   scope: 'thread',
   stage: 'final',
 
-  collect(_subject, remote) {
-    const asked = existing.map((one) => ({ one, answer: one.ask(remote) }));
-    return ({ threadCore }) => {
-      const set = asked.flatMap(({ one: { name, isSet }, answer }) => {
-        const value = answer();
-        return isSet(value) ? [{ name, value }] : [];
-      });
-      if (set.length > 0) threadCore.switches = set;
+  collect({ statusText }, remote) {
+    if (speculationOf(statusText()) === ordinary) return () => {};
+    const set = ask(told, remote);
+    return (core) => {
+      add(core, set());
     };
   },
 

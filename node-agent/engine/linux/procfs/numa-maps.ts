@@ -6,13 +6,16 @@ const NODES_WITH_MEMORY = '/sys/devices/system/node/has_memory';
 /** `0`, `0-1`, `0,2-3`: more than one? Kernels without CONFIG_NUMA have no such file. */
 const isMoreThanOne = (list: string): boolean => /[-,]/.test(list);
 
+/** Is there anything to choose between? On most machines no policy changes anything. */
+export const hasSeveralNodes = (): boolean => isMoreThanOne(tryReadProc(NODES_WITH_MEMORY) ?? '');
+
 /**
  * Start addresses of the areas whose pages do not lie where they would by default; what an area has of its thread's policy
  * cannot be told apart here. It walks all page tables, so read it while the application runs, and on a machine with one
  * node, where no policy changes anything, not at all.
  */
 export function areasWithPolicy(pid: number): bigint[] {
-  if (!isMoreThanOne(tryReadProc(NODES_WITH_MEMORY) ?? '')) return [];
+  if (!hasSeveralNodes()) return [];
   return parseNumaMaps(readProc(`/proc/${pid}/numa_maps`));
 }
 

@@ -44,6 +44,7 @@ export class Session {
         process: this.process,
         report: (finding) => this.findings.push(finding),
         statusText: () => '',
+        afterwards: () => {},
       },
       prepared,
       { files: this.registry, sharedMemory: this.sharedMemory, hasIpc: false },

@@ -36,7 +36,7 @@ function look(pid: number, options: FileOptions = OPTIONS): Seen {
   try {
     const members = [...tracer.processes.values()].sort((a, b) => a.pid - b.pid);
     const { fdinfo } = collectDescriptors(
-      members.map((process) => ({ process, report, statusText: () => '' })),
+      members.map((process) => ({ process, report, statusText: () => '', afterwards: () => {} })),
       registry,
     );
     const tables = members.map(
