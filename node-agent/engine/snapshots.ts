@@ -11,9 +11,6 @@ import { lackOfRoom } from './memory/snapshot-room.ts';
 import { discardSnapshot, SnapshotFailedError, takeSnapshot } from './memory/snapshot.ts';
 import type { LivingProcess, TreeDump } from './tree-dump.ts';
 
-/** A process that is copied although nobody knows what has changed in it. */
-const SMALL_BYTES = 4 << 20;
-
 type Report = (finding: Finding) => void;
 
 export class Snapshots {
@@ -66,8 +63,8 @@ export class Snapshots {
     const { memory } = living;
     const { process, areas, anonymousBytes } = memory;
     const unchanged = tree.unchanged(living);
-    // To look at its pages would take time for nothing.
-    if (unchanged.clean.length === 0 && anonymousBytes > SMALL_BYTES) return false;
+    // All of a process is not copied faster, however small it is: each of its areas would have to be looked at.
+    if (unchanged.clean.length === 0) return false;
     const plan = planPages(process.pid, areas, unchanged);
     if (!isCopyShorter(plan, anonymousBytes)) return false;
     if (this.#copiedBytes + plan.bytes > MAX_COPIED_BYTES) return false;
