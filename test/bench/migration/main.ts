@@ -8,6 +8,7 @@ import { connect, type NodeName } from '../../e2e/testing/cluster.ts';
 import { isOver, migrate, untilMigration } from '../../e2e/testing/migrations.ts';
 import { Scene, verdict } from '../../e2e/testing/scene.ts';
 import { ClientProcess } from './client-process.ts';
+import { Processors } from './processors.ts';
 import type { Moved } from './redis-client.ts';
 import { stagesOf } from './stages.ts';
 
@@ -21,6 +22,8 @@ const mib = Number(values.mib);
 const rounds = Number(values.rounds);
 const cluster = connect();
 const gaps: Record<Strategy, number[]> = { Cold: [], Direct: [] };
+/** of both nodes, in the gaps */
+const used: Record<Strategy, number[]> = { Cold: [], Direct: [] };
 
 function say(text: string): void {
   process.stdout.write(`${text}\n`);
@@ -37,18 +40,33 @@ async function main(): Promise<void> {
   const address = pod?.status?.podIP ?? '';
   const { filledKeys } = await client.ask({ do: 'fill', address, mib });
   await client.ask({ do: 'follow', address });
+  using processors = await Processors.watch(cluster);
   say(`redis holds ${mib} MiB in ${filledKeys} keys, a client writes without rest`);
   let name = 'redis';
   for (let trip = 0; trip < 2 * rounds; trip++) {
     // Who begins alternates: Cold, Direct, Direct, Cold.
     const strategy: Strategy = trip % 4 === 0 || trip % 4 === 3 ? 'Cold' : 'Direct';
     const journey = { name: `trip-${trip}`, strategy, podName: name, filledKeys };
-    name = await move(scene, client, { ...journey, to: trip % 2 === 0 ? 'node-b' : 'node-a' });
+    name = await move(
+      { scene, client, processors },
+      { ...journey, to: trip % 2 === 0 ? 'node-b' : 'node-a' },
+    );
   }
   await scene.leave();
-  const [cold, direct] = [median(gaps.Cold), median(gaps.Direct)];
-  say(`${mib} MiB, medians of ${rounds}: Cold ${cold} ms, Direct ${direct} ms`);
-  say(`Direct / Cold: ${(direct / cold).toFixed(2)}`);
+  compare('seen by the client', gaps);
+  compare('of processors in that time', used);
+}
+
+function compare(what: string, measured: Readonly<Record<Strategy, readonly number[]>>): void {
+  const [cold, direct] = [median(measured.Cold), median(measured.Direct)];
+  const ratio = (direct / cold).toFixed(2);
+  say(`${mib} MiB, ${what}: Cold ${cold} ms, Direct ${direct} ms, Direct / Cold ${ratio}`);
+}
+
+interface Stage {
+  readonly scene: Scene;
+  readonly client: ClientProcess;
+  readonly processors: Processors;
 }
 
 interface Journey {
@@ -60,7 +78,8 @@ interface Journey {
 }
 
 /** @returns the name of the pod that redis lives in now */
-async function move(scene: Scene, client: ClientProcess, journey: Journey): Promise<string> {
+async function move(stage: Stage, journey: Journey): Promise<string> {
+  const { scene, client, processors } = stage;
   const { name, strategy, podName, to } = journey;
   const since = new Date();
   await migrate(scene, name, { podRef: { name: podName }, target: { nodeName: to }, strategy });
@@ -68,7 +87,12 @@ async function move(scene: Scene, client: ClientProcess, journey: Journey): Prom
     return status?.target?.podUID !== undefined;
   });
   const newName = placed.status?.target?.podName ?? '';
-  const moved = client.ask({ do: 'expect', address: await addressOf(scene, newName) });
+  const arrival = client.ask({ do: 'expect', address: await addressOf(scene, newName) });
+  const moved = arrival.then((seen) => {
+    used[strategy].push(processors.usedInLast(seen.gapMillis));
+    return seen;
+  });
+  moved.catch(() => undefined);
   const over = await untilMigration(scene, name, 'ends', isOver);
   if (!verdict(over).startsWith('Completed: ')) {
     throw new Error(`${name}: ${verdict(over)}`);
@@ -95,6 +119,7 @@ function tell({ name, strategy, filledKeys }: Journey, { status }: Migration, mo
   gaps[strategy].push(gapMillis);
   const told = `by status.downtimeMillis ${status?.downtimeMillis} ms`;
   say(`${strategy}: ${gapMillis.toFixed(0)} ms seen by the client, ${told}; ${requests} requests`);
+  say(`    ${used[strategy].at(-1)?.toFixed(0)} ms of processors on both nodes in that time`);
 }
 
 function median(numbers: readonly number[]): number {
