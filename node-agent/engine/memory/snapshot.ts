@@ -4,7 +4,7 @@ import { REG, SYS, unsigned } from '../arch/x86-64.ts';
 import { readMemory, writeMemory } from '../linux/process-memory.ts';
 import { readStat, STAT } from '../linux/procfs/status.ts';
 import * as ptrace from '../linux/ptrace.ts';
-import { ALL_SIGNALS, SIGNAL, sendSignal } from '../linux/signals.ts';
+import { SIGNAL, sendSignal } from '../linux/signals.ts';
 import { isGone } from '../tracee/attach.ts';
 import { waitFor } from '../tracee/deadline.ts';
 import { RemoteBatch } from '../tracee/remote-batch.ts';
@@ -183,14 +183,18 @@ function exit(child: TracedProcess): void {
   waitFor(`the end of snapshot ${child.pid}`, EXIT_MILLIS, isZombie);
 }
 
-/** @returns false when it cannot be told to */
-function callExit({ pid, leader, bootstrapAddress }: TracedProcess): boolean {
-  if (!leader.stopped || bootstrapAddress === undefined) return false;
+/**
+ * With the signals blocked by which a later engine knows its zombie, should this one die before it is collected.
+ *
+ * @returns false when it cannot be told to
+ */
+function callExit({ pid, leader, bootstrapAddress, resident }: TracedProcess): boolean {
+  if (!leader.stopped || bootstrapAddress === undefined || !resident) return false;
   const registers = BigUint64Array.from(ptrace.getRegisters(pid));
   registers[REG.rax] = BigInt(SYS.exit_group);
   registers[REG.rdi] = 0n;
   registers[REG.origRax] = unsigned(-1);
   registers[REG.rip] = bootstrapAddress;
-  leader.sendTo(registers, ALL_SIGNALS);
+  leader.sendTo(registers, resident.quietMask);
   return ptrace.resume(pid);
 }
