@@ -163,7 +163,7 @@ export class Resident {
     slot: Slot,
     counts: { readonly calls: number; readonly will: number },
   ): void {
-    const registers = resumableInPlace(thread.registers);
+    const registers = resumableInPlace(thread.namedRegisters);
     // `done`, the upper half, is 0
     block[CONTROL.n / 8] = BigInt(counts.calls);
     block[CONTROL.pid / 8] = BigInt(thread.process.nsPid);

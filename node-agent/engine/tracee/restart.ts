@@ -100,27 +100,21 @@ function reexecute(registers: Registers, call: number): Registers {
 }
 
 /**
- * Registers with which the thread may go on without the kernel's help, in the process where it was interrupted
- * (the engine has died): a restart block still exists there, so restart_syscall(2) continues it.
+ * Registers with which the thread may go on without the kernel's help, in the process where it was interrupted (the engine
+ * has died): the call is made again as it was. A relative wait then lasts longer, which is no wrong answer. With
+ * restart_syscall(2) it would last as long as it should, but often enough end with EINTR: the way back leads through
+ * rt_sigreturn(2), by which the kernel forgets a restart block, if not that of this engine, then that of the next one.
+ *
+ * @param registers that name the call (seen-call.ts)
  */
 export function resumableInPlace(registers: Registers): Registers {
   const state = interruption(registers);
-  if (state.kind === 'restart') return reexecute(registers, state.call);
-  if (state.kind === 'restart-block') return reexecute(registers, SYS.restart_syscall);
+  if (state.kind === 'restart' || state.kind === 'restart-block') {
+    return reexecute(registers, state.call);
+  }
   const out = BigUint64Array.from(registers);
   out[REG.origRax] = NOT_IN_SYSCALL;
   return out;
-}
-
-/**
- * The same for a thread that comes back by rt_sigreturn(2), which makes the kernel forget a restart block: the call is made
- * again as it was. A relative wait then lasts longer, which is no wrong answer; EINTR would be one.
- */
-export function resumableBySigreturn(registers: Registers): Registers {
-  const state = interruption(registers);
-  return state.kind === 'restart-block'
-    ? reexecute(registers, state.call)
-    : resumableInPlace(registers);
 }
 
 /**

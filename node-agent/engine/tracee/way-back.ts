@@ -5,7 +5,7 @@ import { REG, type Registers } from '../arch/x86-64.ts';
 import { readMemory, type TraceeAddress, writeMemory } from '../linux/process-memory.ts';
 import { type Mapping, readMaps } from '../linux/procfs/maps.ts';
 import { getXstate } from '../linux/ptrace.ts';
-import { resumableBySigreturn } from './restart.ts';
+import { resumableInPlace } from './restart.ts';
 import type { TracedThread } from './traced-thread.ts';
 
 /** `syscall; ret`: any small system call wrapper of a C library has it. */
@@ -157,7 +157,7 @@ export function armWayBack(
   const fpAt = (rsp - RED_ZONE_BYTES - BigInt(fpstate.length)) & ~63n;
   const frameAt = (fpAt - BigInt(FRAME.size)) & ~15n;
   const frame = signalFrame(
-    resumableBySigreturn(thread.namedRegisters),
+    resumableInPlace(thread.namedRegisters),
     thread.signalMask,
     way.sigreturn,
     fpAt,
