@@ -80,11 +80,12 @@ describe('kubectl diapause status', () => {
       nothing.stderr,
       /nothing here in namespace shop; kubectl diapause checkpoint POD saves a pod/,
     );
-    cluster.server.seed(CHECKPOINT.type, checkpoint('redis-1', STORED));
+    // The older comes first, and of one second the first name.
     cluster.server.seed(CHECKPOINT.type, {
       ...checkpoint('other'),
       metadata: { name: 'far', namespace: 'far' },
     });
+    cluster.server.seed(CHECKPOINT.type, checkpoint('redis-1', STORED));
     const here = await cluster.run('status');
     assert.match(here.stdout, /^CHECKPOINT .*\nredis-1 +redis .*\n$/);
     const everywhere = await cluster.run('status', '-A');
