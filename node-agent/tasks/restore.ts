@@ -20,9 +20,10 @@ import {
   shortcomings,
   type TargetContainer,
 } from './requirements.ts';
+import { untilPlaceholder } from './placeholder.ts';
 import { openSource } from './restore-source.ts';
 import { rebuildProcesses } from './restore-processes.ts';
-import { endAfter, endLeftover, isPlaceholder, rewindProcesses } from './rewind.ts';
+import { endAfter, endLeftover, rewindProcesses } from './rewind.ts';
 import { rootLayers } from './root-layers.ts';
 import type { SpecOf, TaskContext, TaskHandler } from './task-context.ts';
 
@@ -43,7 +44,8 @@ async function run(context: RestoreContext): Promise<TaskResult> {
   context.progress.stage('finding-containers');
   using containers = await holdContainers(context, restore);
   if (!mustRewind(context)) {
-    containers.all.forEach(assertPlaceholder);
+    const { signal } = context;
+    await Promise.all(containers.all.map((one) => untilPlaceholder(one, signal)));
   }
   context.progress.stage('opening-store');
   await using source = await openSource(context);
@@ -153,15 +155,6 @@ export interface RestoreWork {
   readonly bundle: Directory;
   readonly manifest: Manifest;
   readonly signal: AbortSignal;
-}
-
-/** Whatever runs there instead would be overwritten. */
-function assertPlaceholder(container: FoundContainer): void {
-  if (!isPlaceholder(container)) {
-    const { process, name } = container;
-    const facts = `container ${name} runs ${process.read('comm').trim()}, not the placeholder that waits for processes`;
-    throw new TaskFailure('ContainerMismatch', facts);
-  }
 }
 
 async function verify(

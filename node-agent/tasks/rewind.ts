@@ -10,19 +10,14 @@ import { type HeldContainers, holdContainers } from './containers.ts';
 import { failureOfEngine } from './engine-failure.ts';
 import { EngineCrashedError, EngineFailedError } from './engine-process.ts';
 import type { JournalStep } from './journal.ts';
+import { isPlaceholder } from './placeholder.ts';
 import type { RestoreContext, RestoreWork } from './restore.ts';
 import { rootLayers } from './root-layers.ts';
 import { HandOver } from './task-context.ts';
 
-/** What shim/init.c calls itself, and a half-built process, too. */
-export const PLACEHOLDER_NAME = 'diapause-init';
 const DRY_RUN_FREEZE_MILLIS = 1000;
 /** Steps in which a container may be without its program. */
 const DANGEROUS: readonly JournalStep[] = ['rewinding', 'rewound', 'engine'];
-
-export function isPlaceholder({ process }: FoundContainer): boolean {
-  return process.read('comm').trim() === PLACEHOLDER_NAME;
-}
 
 /**
  * Makes placeholders of the running containers. Committed in between, journal: rewinding, rewound.
