@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { ProcessHandle } from '../container/process-handle.ts';
+import { TaskFailure } from '../task-failure.ts';
 import { untilPlaceholder } from './placeholder.ts';
 
 /** A program that names itself once it is told to. */
@@ -26,8 +27,8 @@ test('does not wait on when it is told to end', async () => {
   using program = await start();
   const given = new AbortController();
   const waits = untilPlaceholder({ name: 'main', process: program.process }, given.signal);
-  given.abort();
-  await assert.rejects(waits, { name: 'AbortError' });
+  given.abort(new TaskFailure('Canceled', 'called back'));
+  await assert.rejects(waits, { code: 'Canceled' });
 });
 
 const signal = (): AbortSignal => new AbortController().signal;

@@ -15,7 +15,7 @@ export function isPlaceholder({ process }: Pick<FoundContainer, 'process'>): boo
 /**
  * Waits for a container that has just started.
  *
- * @throws TaskFailure ContainerMismatch when something else runs there: it would be overwritten
+ * @throws TaskFailure ContainerMismatch when something else runs there: it would be overwritten; the reason of `signal`
  */
 export async function untilPlaceholder(
   container: Pick<FoundContainer, 'name' | 'process'>,
@@ -28,6 +28,7 @@ export async function untilPlaceholder(
       const facts = `container ${name} runs ${process.read('comm').trim()}, not the placeholder that waits for processes`;
       throw new TaskFailure('ContainerMismatch', facts);
     }
-    await sleep(POLL_MILLIS, undefined, { signal });
+    signal.throwIfAborted();
+    await sleep(POLL_MILLIS);
   }
 }
