@@ -6,6 +6,7 @@ import { childPids, threadIds } from '../linux/procfs/read.ts';
 import * as ptrace from '../linux/ptrace.ts';
 import { SIGNAL, STOP_SIGNALS, sendSignal } from '../linux/signals.ts';
 import { EVENT, poll } from '../linux/wait.ts';
+import { isGone } from '../tracee/attach.ts';
 import { bootstrapCall, settle } from '../tracee/bootstrap-call.ts';
 import { leaveCriticalSection } from '../tracee/critical-section.ts';
 import { DeadlineError, waitFor } from '../tracee/deadline.ts';
@@ -149,11 +150,32 @@ function reapWith(thread: TracedThread | undefined, { childNsPid }: DeadChild): 
   return reaped === BigInt(childNsPid) ? 'reaped' : 'gone';
 }
 
-/** Threads that can be expected to stop, the leader first. */
+/** Threads that can be expected to stop, the leader first. While all wait for a disk or in vfork(2), so do we. */
 function candidates(pid: number): number[] {
-  return threadIds(pid)
-    .filter((tid) => !'ZXD'.includes(readStatus(`${pid}/task/${tid}`).state))
-    .slice(0, MAX_THREADS_ASKED);
+  const awake = (): number[] | undefined => {
+    const states = threadIds(pid).map((tid) => ({ tid, state: stateOf(pid, tid) }));
+    const alive = states.filter(({ state }) => !'ZX'.includes(state));
+    const found = alive.filter(({ state }) => state !== 'D').map(({ tid }) => tid);
+    return found.length > 0 || alive.length === 0 ? found : undefined;
+  };
+  try {
+    return waitFor(`a thread of ${pid} that can stop`, STOP_MILLIS, awake).slice(
+      0,
+      MAX_THREADS_ASKED,
+    );
+  } catch (error) {
+    if (error instanceof DeadlineError) return [];
+    throw error;
+  }
+}
+
+function stateOf(pid: number, tid: number): string {
+  try {
+    return readStatus(`${pid}/task/${tid}`).state;
+  } catch (error) {
+    if (isGone(error)) return 'X';
+    throw error;
+  }
 }
 
 /** Attaches to one running thread and stops it; undefined when that cannot be done. */
