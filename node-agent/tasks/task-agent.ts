@@ -2,10 +2,9 @@
 import { API_VERSION } from '../../crds/meta.ts';
 import { GROUP, VERSION } from '../../crds/meta.ts';
 import { OPERATOR_NAMESPACE } from '../../crds/names.ts';
-import type { NodeTask, NodeTaskSpec, NodeTaskStatus } from '../../crds/node-task.ts';
-import { isConflict, isNotFound } from '../../kube/api-error.ts';
+import type { NodeTask, NodeTaskSpec } from '../../crds/node-task.ts';
 import type { Client } from '../../kube/client.ts';
-import { type Clock, formatTime, systemClock, untilAborted } from '../../kube/clock.ts';
+import { type Clock, systemClock, untilAborted } from '../../kube/clock.ts';
 import { ListWatch, type ListWatchCounters } from '../../kube/list-watch.ts';
 import type { Resource } from '../../kube/resource.ts';
 import type { ResourceType } from '../../kube/resource-types.ts';
@@ -16,6 +15,14 @@ import { handlerOf } from './handlers.ts';
 import type { Journal, JournalRecord } from './journal.ts';
 import { ReceivedBundles } from './received-bundles.ts';
 import { releaseLeftovers } from './recovery.ts';
+import {
+  type AgentIdentity,
+  claim,
+  hasEnded,
+  isWithAnother,
+  lostJournal,
+  OTHER_AGENT_MILLIS,
+} from './task-claim.ts';
 import type { Tools } from './task-context.ts';
 import type { TaskMetrics } from './task-metrics.ts';
 import { TaskRun } from './task-run.ts';
@@ -34,13 +41,10 @@ const MAX_RECEIVING = 32;
 const BUSY_POD_MILLIS = 200;
 /** Less than the pod's grace period, with room for cleaning up. */
 const DRAIN_MILLIS = 20_000;
-/** An agent that was heard of within this time still works on its task. */
-const OTHER_AGENT_MILLIS = 30_000;
-
 export interface TaskAgentOptions {
   readonly client: Client;
   /** our own pod */
-  readonly agent: { readonly name: string; readonly uid: string };
+  readonly agent: AgentIdentity;
   /** `activeTasks` is ours to tell */
   readonly tools: Omit<Tools, 'activeTasks'>;
   readonly journal: Journal;
@@ -216,19 +220,18 @@ export class TaskAgent {
   }
 
   async #do(task: NodeTask, shutdown: AbortSignal): Promise<QueueOutcome> {
-    const { log, metrics } = this.#options;
+    const { agent, log, metrics } = this.#options;
     const { namespace = '', name, uid = '' } = task.metadata;
     const left = this.#left.get(uid);
-    if (left === undefined && this.#isWithAnother(task.status)) {
+    if (left === undefined && isWithAnother(task.status, agent.uid, this.#clock.now())) {
       return { type: 'again', afterMillis: OTHER_AGENT_MILLIS };
     }
-    if (!(await this.#accept(task))) {
+    if (!(await claim(task, agent, { resource: this.#resource, clock: this.#clock }))) {
       return { type: 'done' };
     }
     const ref = { namespace, name, uid };
     const entry = this.#options.journal.entry({ ...ref, spec: task.spec }, left);
     if (left === undefined && task.status?.acceptedBy !== undefined) {
-      // Somebody began with it and left no journal: what was done is not known any more.
       await entry.note('ended', { status: lostJournal() });
     }
     const run = new TaskRun({
@@ -265,41 +268,6 @@ export class TaskAgent {
     }
   }
 
-  #isWithAnother(status: NodeTaskStatus | undefined): boolean {
-    const { acceptedBy, heartbeatTime = '' } = status ?? {};
-    const heard = Date.parse(heartbeatTime);
-    return (
-      acceptedBy !== undefined &&
-      acceptedBy.uid !== this.#options.agent.uid &&
-      this.#clock.now() - heard < OTHER_AGENT_MILLIS
-    );
-  }
-
-  /** The version makes it exactly one agent. @returns false when somebody else was faster or the task is gone */
-  async #accept(task: NodeTask): Promise<boolean> {
-    const { agent } = this.#options;
-    const { resourceVersion = '', uid } = task.metadata;
-    const status: NodeTaskStatus = {
-      state: 'Accepted',
-      acceptedBy: { agentPod: agent.name, uid: agent.uid },
-      heartbeatTime: formatTime(this.#clock.now()),
-    };
-    if (hasEnded(task.status)) {
-      // Only the journal has to be told.
-      return true;
-    }
-    try {
-      const patch = { metadata: { uid }, status };
-      await this.#resource.mergePatchStatus(task.metadata, patch, { resourceVersion });
-      return true;
-    } catch (error) {
-      if (isConflict(error) || isNotFound(error)) {
-        return false;
-      }
-      throw error;
-    }
-  }
-
   async #abandonForgotten(key: string): Promise<void> {
     const uid = this.#tasks.get(key)?.metadata.uid;
     for (const record of this.#left.values()) {
@@ -323,12 +291,4 @@ export class TaskAgent {
   }
 }
 
-const hasEnded = (status: NodeTaskStatus | undefined): boolean =>
-  ['Succeeded', 'Failed', 'Canceled'].includes(status?.state ?? '');
-
 const keyOf = (task: JournalRecord['task']): string => `${task.namespace}/${task.name}`;
-
-function lostJournal(): NodeTaskStatus {
-  const message = 'the agent of this node ended and its journal is gone';
-  return { state: 'Failed', error: { code: 'AgentRestarted', message, retryable: true } };
-}
