@@ -96,6 +96,14 @@ export async function nextLine(
   throw new Error(`it does not answer with ${pattern}: ${describe(victim)}`);
 }
 
+/** The lines between `report N` and `report N end` that it gives when asked, without these words. */
+export async function nextReport(victim: Victim): Promise<string[]> {
+  const end = await nextLine(victim, /^report \d+ end$/, () => victim.signal('SIGUSR1'));
+  const number = /^report \d+ /.exec(end)![0];
+  const lines = victim.output().split('\n');
+  return lines.filter((line) => line.startsWith(number)).map((line) => line.slice(number.length));
+}
+
 export function describe(victim: Victim): string {
   const tasks = tasksOf(victim.pid).map(
     (t) => `${t.name} ${t.pid}/${t.tid} ${t.state} tracer ${t.tracer}`,

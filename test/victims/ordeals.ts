@@ -4,12 +4,19 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Finding } from '../../node-agent/engine/finding.ts';
-import type { DumpTask } from '../../node-agent/engine/protocol.ts';
+import type { DumpTask, RestoreTree } from '../../node-agent/engine/protocol.ts';
 import { throughImages } from './cases.ts';
+import { type Contained, startPlaceholder } from './confined.ts';
 import { dumpTask, type EngineEnd, startEngine } from './engine-process.ts';
 import type { Victim } from './victim.ts';
 
-export type Ordeal = 'nothing' | 'dumped' | 'dumped and restored' | 'dumped twice and restored';
+export const ORDEALS = [
+  'nothing',
+  'dumped',
+  'dumped and restored',
+  'dumped twice and restored',
+] as const;
+export type Ordeal = (typeof ORDEALS)[number];
 
 export interface Survivor extends Disposable {
   readonly victim: Victim;
@@ -31,19 +38,12 @@ export async function through(
   const imagesDir = mkdtempSync(join(tmpdir(), 'diapause-ordeal-'));
   const findings: Finding[] = [];
   const dump = async (afterDump: DumpTask['afterDump']): Promise<void> => {
-    const { ended } = startEngine(dumpTask(victim.pid, imagesDir, { afterDump }));
-    findings.push(...mustEndWell(await ended));
+    findings.push(...(await dumped(victim, imagesDir, afterDump)));
   };
   const restore = async (): Promise<void> => {
-    const trees = [{ name: 'victim', imagesDir }];
-    const { ended } = startEngine({ type: 'restore', trees, leaveStopped: false });
-    findings.push(...mustEndWell(await ended));
+    findings.push(...(await restored({ name: 'victim', imagesDir })));
   };
-  const survivor = (one: Victim): Survivor => ({
-    victim: one,
-    findings,
-    [Symbol.dispose]: () => one[Symbol.dispose](),
-  });
+  const survivor = (one: Victim): Survivor => survivorOf(one, findings);
   try {
     if (ordeal === 'nothing') return survivor(victim);
     if (ordeal !== 'dumped and restored') await dump('Resume');
@@ -58,6 +58,54 @@ export async function through(
   } finally {
     rmSync(imagesDir, { recursive: true, force: true });
   }
+}
+
+/**
+ * Ends the program where it is and brings it back in a pod's placeholder.
+ *
+ * @param rights of the placeholder
+ * @throws AssertionError when the engine fails
+ */
+export async function throughPod(
+  contained: Contained,
+  rights: 'none' | 'all' = 'none',
+  options: OrdealOptions = {},
+): Promise<Survivor> {
+  const imagesDir = mkdtempSync(join(tmpdir(), 'diapause-ordeal-'));
+  try {
+    const findings = [...(await dumped(contained.victim, imagesDir, 'Kill'))];
+    options.meanwhile?.(imagesDir);
+    const placeholder = await startPlaceholder(contained, rights);
+    const tree = { name: 'victim', imagesDir, placeholderPid: placeholder.pid };
+    try {
+      findings.push(...(await restored(tree)));
+      return survivorOf(placeholder, findings);
+    } catch (error) {
+      placeholder[Symbol.dispose]();
+      throw error;
+    }
+  } finally {
+    rmSync(imagesDir, { recursive: true, force: true });
+  }
+}
+
+const survivorOf = (victim: Victim, findings: readonly Finding[]): Survivor => ({
+  victim,
+  findings,
+  [Symbol.dispose]: () => victim[Symbol.dispose](),
+});
+
+async function dumped(
+  { pid }: Victim,
+  imagesDir: string,
+  afterDump: DumpTask['afterDump'],
+): Promise<readonly Finding[]> {
+  return mustEndWell(await startEngine(dumpTask(pid, imagesDir, { afterDump })).ended);
+}
+
+async function restored(tree: RestoreTree): Promise<readonly Finding[]> {
+  const task = { type: 'restore', trees: [tree], leaveStopped: false } as const;
+  return mustEndWell(await startEngine(task).ended);
 }
 
 function mustEndWell(end: EngineEnd): readonly Finding[] {

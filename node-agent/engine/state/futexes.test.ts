@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { complaints, nextLine } from '../../../test/victims/health.ts';
-import { type Ordeal, through } from '../../../test/victims/ordeals.ts';
+import { ORDEALS, through } from '../../../test/victims/ordeals.ts';
 import { enterPrivateNamespaces } from '../../../test/victims/private-namespaces.ts';
 import { buildVictim, startVictim, type Victim } from '../../../test/victims/victim.ts';
 
@@ -14,13 +14,6 @@ const FUTEX_OWNER_DIED = 0x40000000;
 /** ids that the kernel clears when their threads end, then locks */
 const IDS = 2;
 const WORDS = IDS + 7;
-const ORDEALS: readonly Ordeal[] = [
-  'nothing',
-  'dumped',
-  'dumped and restored',
-  'dumped twice and restored',
-];
-
 /** The words of futexes.c in the file, which no image holds. */
 function wordsOf(victim: Victim): number[] {
   const bytes = readFileSync(join(victim.dir, 'futexes.data'));

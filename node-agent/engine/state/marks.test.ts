@@ -5,10 +5,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { startContained, startPlaceholder } from '../../../test/victims/confined.ts';
-import { dumpTask, startEngine } from '../../../test/victims/engine-process.ts';
-import { complaints, nextLine } from '../../../test/victims/health.ts';
-import { type Ordeal, through } from '../../../test/victims/ordeals.ts';
+import { startContained } from '../../../test/victims/confined.ts';
+import { complaints, nextLine, nextReport } from '../../../test/victims/health.ts';
+import { ORDEALS, through, throughPod } from '../../../test/victims/ordeals.ts';
 import { enterPrivateNamespaces } from '../../../test/victims/private-namespaces.ts';
 import { buildVictim, startVictim, type Victim } from '../../../test/victims/victim.ts';
 import { IMAGES } from '../image/image-files.ts';
@@ -26,22 +25,8 @@ after(() => rmSync(join(nodes, '..'), { recursive: true, force: true }));
 writeFileSync(nodes, '0-1\n');
 execFileSync('mount', ['--bind', nodes, '/sys/devices/system/node/has_memory']);
 
-const ORDEALS: readonly Ordeal[] = [
-  'nothing',
-  'dumped',
-  'dumped and restored',
-  'dumped twice and restored',
-];
-
-async function report(victim: Victim): Promise<string[]> {
-  const end = await nextLine(victim, /^report \d+ end$/, () => victim.signal('SIGUSR1'));
-  const number = /^report \d+ /.exec(end)![0];
-  const lines = victim.output().split('\n');
-  return lines
-    .filter((line) => line.startsWith(number))
-    .map((line) => line.slice(number.length))
-    .toSorted();
-}
+const sortedReport = async (victim: Victim): Promise<string[]> =>
+  (await nextReport(victim)).toSorted();
 
 for (const [what, args] of [
   ['marked memory', []],
@@ -52,10 +37,10 @@ for (const [what, args] of [
     for (const ordeal of ORDEALS) {
       test(ordeal, async () => {
         using victim = await startVictim(buildVictim('marks'), args);
-        const before = await report(victim);
+        const before = await sortedReport(victim);
         using survivor = await through(victim, ordeal);
         const { victim: now } = survivor;
-        assert.deepEqual(await report(now), before);
+        assert.deepEqual(await sortedReport(now), before);
         assert.deepEqual(survivor.findings, []);
         await nextLine(now, /^verdict/, () => now.signal('SIGTERM'));
         assert.deepEqual(complaints(now), [], now.output());
@@ -64,24 +49,17 @@ for (const [what, args] of [
   });
 }
 
-test('marked memory, restored into a pod without any rights', async (t) => {
+test('marked memory, restored into a pod without any rights', async () => {
   const contained = await startContained(buildVictim('marks'), ['future', 'confined']);
   using victim = contained.victim;
-  const before = await report(victim);
-  const imagesDir = mkdtempSync(join(tmpdir(), 'diapause-images-'));
-  t.after(() => rmSync(imagesDir, { recursive: true, force: true }));
-  const dumped = await startEngine(dumpTask(victim.pid, imagesDir, { afterDump: 'Kill' })).ended;
-  assert.ok(dumped.result, JSON.stringify(dumped.failure));
-  using placeholder = await startPlaceholder(contained);
-  const trees = [{ name: 'victim', imagesDir, placeholderPid: placeholder.pid }];
-  const end = await startEngine({ type: 'restore', trees, leaveStopped: false }).ended;
-  assert.ok(end.restored, JSON.stringify(end.failure));
+  const before = await sortedReport(victim);
+  using survivor = await throughPod(contained);
   // Its bounding set is empty.
   assert.deepEqual(
-    end.restored.findings.map(({ code }) => code),
+    survivor.findings.map(({ code }) => code),
     ['BoundingSet'],
   );
-  assert.deepEqual(await report(placeholder), before);
+  assert.deepEqual(await sortedReport(survivor.victim), before);
 });
 
 test('a name of memory is there after a restore, or told', async () => {

@@ -2,18 +2,11 @@
 import { describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { mustBeWell } from '../../../test/victims/health.ts';
-import { type Ordeal, through } from '../../../test/victims/ordeals.ts';
+import { ORDEALS, through } from '../../../test/victims/ordeals.ts';
 import { enterPrivateNamespaces } from '../../../test/victims/private-namespaces.ts';
 import { buildVictim, startVictim } from '../../../test/victims/victim.ts';
 
 enterPrivateNamespaces();
-
-const ORDEALS: readonly Ordeal[] = [
-  'nothing',
-  'dumped',
-  'dumped and restored',
-  'dumped twice and restored',
-];
 
 describe('threads in restartable sequences leave them, and barriers stay registered', () => {
   for (const ordeal of ORDEALS) {
