@@ -98,6 +98,11 @@ export interface VerifyPayload {
   readonly bundleDigest: string;
 }
 
+export interface DescribePayload {
+  /** id of the agent's container that is asked: a reboot of the node gives it another one */
+  readonly containerID: string;
+}
+
 export type NodeTaskSpec = {
   readonly nodeName: string;
   readonly owner: {
@@ -116,6 +121,7 @@ export type NodeTaskSpec = {
   | { readonly type: 'Thaw'; readonly thaw: ThawPayload }
   | { readonly type: 'DeleteBundle'; readonly deleteBundle: DeleteBundlePayload }
   | { readonly type: 'Verify'; readonly verify: VerifyPayload }
+  | { readonly type: 'Describe'; readonly describe: DescribePayload }
 );
 
 export type NodeTaskState =
@@ -149,6 +155,12 @@ export interface Verification {
   readonly message: string;
 }
 
+/** When the clocks of a node stood at zero, by the clock on its wall: RFC 3339 with milliseconds. */
+export interface ClockStarts {
+  readonly monotonic: string;
+  readonly boottime: string;
+}
+
 export interface TaskResult {
   readonly containers?: readonly ContainerResult[];
   readonly freezeMillis?: number;
@@ -161,6 +173,7 @@ export interface TaskResult {
   readonly requirements?: Readonly<Record<string, unknown>>;
   readonly report?: readonly Report[];
   readonly verification?: Verification;
+  readonly clocks?: ClockStarts;
 }
 
 /** How the other agent of a transfer gets here, or knows this one. */

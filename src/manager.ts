@@ -7,6 +7,7 @@ import { Controller, type ControllerHooks } from '../kube/controller.ts';
 import { ListWatch, type ListWatchCounters } from '../kube/list-watch.ts';
 import type { Resource } from '../kube/resource.ts';
 import type { Selection } from '../kube/resource-types.ts';
+import { AgentReconciler } from './agent/reconciler.ts';
 import { isFinishedCheckpoint } from './checkpoint/facts.ts';
 import { CheckpointReconciler } from './checkpoint/reconciler.ts';
 import { GroupReconciler } from './checkpoint-group/reconciler.ts';
@@ -186,8 +187,10 @@ function controllers(view: ClusterView, watches: Watches, options: ManagerOption
   sweep.watches(checkpoints, tasksOf(tasks));
   sweep.watches(restores, tasksOf(tasks));
 
-  const [group, holder] = otherControllers(view, watches, options);
-  return [checkpoint, restore, migration, group, store, schedule, sweep, holder] as const;
+  sweep.watches(pods, tasksOf(tasks));
+
+  const others = otherControllers(view, watches, options);
+  return [checkpoint, restore, migration, store, schedule, sweep, ...others] as const;
 }
 
 function otherControllers(view: ClusterView, watches: Watches, options: ManagerOptions) {
@@ -206,5 +209,12 @@ function otherControllers(view: ClusterView, watches: Watches, options: ManagerO
     hooks,
   });
   holder.watches(watches.pods, (pod) => (hasRole(pod, 'holder') ? ownKey(pod) : []));
-  return [group, holder] as const;
+
+  const agent = new Controller({
+    name: 'agent',
+    reconciler: new AgentReconciler(view),
+    hooks,
+  });
+  agent.watches(watches.pods, (pod) => (hasRole(pod, 'agent') ? ownKey(pod) : []));
+  return [group, holder, agent] as const;
 }

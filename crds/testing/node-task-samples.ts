@@ -73,6 +73,7 @@ const status: Complete<NodeTaskStatus> = {
     requirements: { arch: 'x86_64' },
     report: [report],
     verification: { passed: true, reason: 'Verified', message: 'the bundle; 64 pages' },
+    clocks: { monotonic: TIME, boottime: TIME },
   },
   error: { code: 'StoreFull', message: 'no space left on device', retryable: false },
   conditions: [condition],
@@ -105,6 +106,7 @@ const specs: readonly NodeTaskSpec[] = [
   { ...shared, type: 'Thaw', thaw: { pod, containers } },
   { ...shared, type: 'DeleteBundle', deleteBundle: { store } },
   { ...shared, type: 'Verify', verify: { store, bundleDigest: digest } },
+  { ...shared, type: 'Describe', describe: { containerID: container.containerID } },
   // Beyond one of each type: the other kind of probe.
   { ...shared, type: 'Restore', restore: { ...restore, probe: { exec, timeoutSeconds: 30 } } },
 ];

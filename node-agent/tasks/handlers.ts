@@ -2,6 +2,7 @@
 import type { NodeTaskSpec } from '../../crds/node-task.ts';
 import { receiveHandler } from './receive.ts';
 import { deleteBundleHandler } from './delete-bundle.ts';
+import { describeHandler } from './describe.ts';
 import { dumpHandler } from './dump.ts';
 import { restoreHandler } from './restore.ts';
 import type { TaskHandler, TaskType } from './task-context.ts';
@@ -17,6 +18,7 @@ export const HANDLERS: Handlers = {
   Thaw: thawHandler,
   DeleteBundle: deleteBundleHandler,
   Verify: verifyHandler,
+  Describe: describeHandler,
 };
 
 /** The handler for a specification, undefined for a type that only newer agents know. */

@@ -29,6 +29,7 @@ const MANIFEST: Manifest = {
     arch: 'x64',
     cpuFlags: ['avx2', 'sse4_2', 'constant_tsc', 'ibrs'],
     monotonicNanos: '5000000000',
+    boottimeNanos: '7000000000',
   },
 };
 const NODE: NodeFacts = {
@@ -36,6 +37,7 @@ const NODE: NodeFacts = {
   kernelRelease: '6.1.0-13-amd64',
   cpuFlags: new Set(['avx2', 'sse4_2', 'avx512f']),
   monotonicNanos: 6_000_000_000n,
+  boottimeNanos: 7_000_000_000n,
 };
 const TARGET: TargetContainer = {
   name: 'app',
@@ -60,6 +62,7 @@ for (const [what, node, target, expected] of [
   ['a kernel that is just too old', { kernelRelease: '5.9.16' }, {}, 'KernelTooOld'],
   ['no AVX2', { cpuFlags: new Set(['sse4_2']) }, {}, 'CpuFeatureMissing'],
   ['an earlier clock', { monotonicNanos: 4_999_999_999n }, {}, 'ClockEarlier'],
+  ['an earlier boot clock', { boottimeNanos: 6_999_999_999n }, {}, 'ClockEarlier'],
   ['another image', {}, { imageID: `x@sha256:${'b'.repeat(64)}` }, 'ImageMismatch'],
   ['a missing mount', {}, { mountPoints: new Set<string>() }, 'MountMismatch'],
   ['too little memory', {}, { memoryLimitBytes: 999 }, 'LimitTooSmall'],
@@ -91,4 +94,6 @@ test('this node tells its facts', () => {
   const facts = factsOfThisNode();
   assert.ok(facts.cpuFlags.has('sse2') || facts.arch !== 'x64');
   assert.ok(facts.monotonicNanos > 0n);
+  // Both stand still or go on together, unless the machine sleeps.
+  assert.ok(facts.boottimeNanos > facts.monotonicNanos - 1_000_000_000n);
 });

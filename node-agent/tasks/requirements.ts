@@ -5,12 +5,12 @@ import type { TaskErrorCode } from '../../crds/conditions.ts';
 import type { Report } from '../../crds/meta.ts';
 import type { Manifest, ManifestContainer } from '../bundle/manifest.ts';
 import { TaskFailure } from '../task-failure.ts';
+import { type NodeClocks, readNodeClocks } from './node-clocks.ts';
 
-export interface NodeFacts {
+export interface NodeFacts extends NodeClocks {
   readonly arch: string;
   readonly kernelRelease: string;
   readonly cpuFlags: ReadonlySet<string>;
-  readonly monotonicNanos: bigint;
 }
 
 export interface TargetContainer {
@@ -61,6 +61,11 @@ export function assertNoShortcomings(found: readonly Shortcoming[]): void {
 /** The engine uses features of this and later kernels. */
 const OLDEST_KERNEL = [5, 10] as const;
 
+const CLOCKS = [
+  ['monotonic', 'monotonicNanos'],
+  ['boot', 'boottimeNanos'],
+] as const;
+
 function shortcomingsOfNode({ requirements }: Manifest, node: NodeFacts): Shortcoming[] {
   const found: Shortcoming[] = [];
   const add = (code: TaskErrorCode, message: string): unknown =>
@@ -81,13 +86,14 @@ function shortcomingsOfNode({ requirements }: Manifest, node: NodeFacts): Shortc
   if (lacking.length > 0) {
     add('CpuFeatureMissing', `this node's CPU lacks ${lacking.slice(0, 10).join(', ')}`);
   }
-  const earlier = BigInt(requirements.monotonicNanos) - node.monotonicNanos;
-  if (earlier > 0n) {
-    const seconds = earlier / 1_000_000_000n + 1n;
-    add(
-      'ClockEarlier',
-      `this node's monotonic clock is ${seconds} s earlier than the source's was`,
-    );
+  for (const [name, field] of CLOCKS) {
+    // Older bundles do not know the boot clock.
+    const earlier = BigInt(requirements[field] ?? 0) - node[field];
+    if (earlier > 0n) {
+      const seconds = earlier / 1_000_000_000n + 1n;
+      const facts = `this node's ${name} clock is ${seconds} s earlier than the source's was`;
+      add('ClockEarlier', facts);
+    }
   }
   return found;
 }
@@ -148,6 +154,6 @@ export function factsOfThisNode(): NodeFacts {
     arch: arch(),
     kernelRelease: release(),
     cpuFlags: new Set(line.split(' ')),
-    monotonicNanos: process.hrtime.bigint(),
+    ...readNodeClocks(),
   };
 }

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import type { TaskResult } from '../../crds/node-task.ts';
 import { agentsOf } from '../cluster/agents.ts';
 import type { Node } from '../cluster/types.ts';
-import { agent, node } from '../testing/builders.ts';
+import { agent, node, NOW, time } from '../testing/builders.ts';
 import { estimateOf } from './estimate.ts';
 
 const KERNEL = '6.18.5';
@@ -28,7 +28,11 @@ function nodeWith(name: string, info: object = {}, spec: Node['spec'] = {}): Nod
 
 describe('an estimate', () => {
   it('adds memory and files, and the copying of page tables to the rehearsed freeze', () => {
-    const { bytes, size, freezeMillis, freeze } = estimateOf(result(), [], []);
+    const { bytes, size, freezeMillis, freeze } = estimateOf(result(), {
+      nodes: [],
+      agents: [],
+      nowMillis: NOW,
+    });
     assert.equal(bytes, 2 ** 30 + 2 ** 21);
     assert.equal(size, '1.1Gi');
     assert.equal(freezeMillis, 24.3);
@@ -46,15 +50,46 @@ describe('an estimate', () => {
     ['without an agent', nodeWith('x'), 'No', /no ready agent/],
   ] as const) {
     it(`judges a node ${what}: ${suitable}`, () => {
-      const [found] = estimateOf(result(), [subject as Node], agents).nodes;
+      const [found] = estimateOf(result(), {
+        nodes: [subject as Node],
+        agents,
+        nowMillis: NOW,
+      }).nodes;
       assert.equal(found?.suitable, suitable);
       assert.match(found?.message ?? '', says);
     });
   }
 
+  it('judges a node whose clock is earlier: No', () => {
+    const requirements = { ...result().requirements, monotonicNanos: String(3600e9) };
+    const started = (seconds: number) => ({ monotonic: time(-seconds), boottime: time(-seconds) });
+    const [a, b] = [
+      { nodeName: 'a', podName: 'x', ready: true, initImage: 'i', clocks: started(3_599) },
+      { nodeName: 'b', podName: 'y', ready: true, initImage: 'i', clocks: started(3_000) },
+    ];
+    const nodes = [nodeWith('b'), nodeWith('a')];
+    const { nodes: found } = estimateOf(result({ requirements }), {
+      nodes,
+      agents: [a, b],
+      nowMillis: NOW,
+    });
+    assert.deepEqual(
+      found.map(({ name, suitable }) => [name, suitable]),
+      [
+        ['a', 'Yes'],
+        ['b', 'No'],
+      ],
+    );
+    assert.match(found[1]?.message ?? '', /monotonic clock is 600 s earlier/);
+  });
+
   it('names those that could first, and no more than a status may hold', () => {
     const many = Array.from({ length: 40 }, (_none, n) => nodeWith(`x${n}`));
-    const { nodes } = estimateOf(result(), [...many, nodeWith('a')], agents);
+    const { nodes } = estimateOf(result(), {
+      nodes: [...many, nodeWith('a')],
+      agents,
+      nowMillis: NOW,
+    });
     assert.equal(nodes.length, 32);
     assert.equal(nodes[0]?.name, 'a');
   });

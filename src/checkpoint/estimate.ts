@@ -2,6 +2,7 @@
 import type { Candidate, Estimate } from '../../crds/checkpoint.ts';
 import type { TaskResult } from '../../crds/node-task.ts';
 import { formatBytesRounded } from '../../kube/quantity.ts';
+import { earlierClock, type LatestStarts, startsFor } from '../agent/clocks.ts';
 import { type Agent, agentOn } from '../cluster/agents.ts';
 import { formatMillis } from '../cluster/status-builder.ts';
 import { isNodeReady, type Node } from '../cluster/types.ts';
@@ -13,11 +14,15 @@ const GIB = 2 ** 30;
 const MAX_NODES = 32;
 const ORDER: readonly Candidate['suitable'][] = ['Yes', 'Unknown', 'No'];
 
-export function estimateOf(
-  result: TaskResult,
-  nodes: readonly Node[],
-  agents: readonly Agent[],
-): Estimate {
+export interface Nodes {
+  readonly nodes: readonly Node[];
+  readonly agents: readonly Agent[];
+  readonly nowMillis: number;
+}
+
+export function estimateOf(result: TaskResult, { nodes, agents, nowMillis }: Nodes): Estimate {
+  const { requirements = {} } = result;
+  const latest = startsFor(requirements, nowMillis);
   const containers = result.containers ?? [];
   const memory = containers.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
   const files = containers.reduce((sum, { rootfsDiffBytes }) => sum + rootfsDiffBytes, 0);
@@ -29,17 +34,22 @@ export function estimateOf(
     freezeMillis,
     freeze: formatMillis(freezeMillis),
     nodes: nodes
-      .map((node) => judgeNode(node, agents, result.requirements ?? {}))
+      .map((node) => judgeNode(node, agentOn(agents, node.metadata.name), { requirements, latest }))
       .toSorted((a, b) => ORDER.indexOf(a.suitable) - ORDER.indexOf(b.suitable))
       .slice(0, MAX_NODES),
   };
 }
 
-/** The agent of the node decides in the end: only it knows CPU features and the clock. */
+interface Needs {
+  readonly requirements: Readonly<Record<string, unknown>>;
+  readonly latest: LatestStarts;
+}
+
+/** The agent of the node decides in the end: only it knows CPU features, and the clock exactly. */
 function judgeNode(
   node: Node,
-  agents: readonly Agent[],
-  requirements: Readonly<Record<string, unknown>>,
+  agent: Agent | undefined,
+  { requirements, latest }: Needs,
 ): Candidate {
   const { name } = node.metadata;
   const { architecture, kernelVersion } = node.status?.nodeInfo ?? {};
@@ -55,13 +65,18 @@ function judgeNode(
   if (wanted !== undefined && architecture !== wanted) {
     return no(`the node is ${architecture}, the pod ran on ${wanted}`);
   }
-  if (agentOn(agents, name)?.ready !== true) {
+  if (agent?.ready !== true) {
     return no('no ready agent runs on the node');
+  }
+  const earlier = earlierClock(latest, agent);
+  if (earlier !== undefined) {
+    return no(`the node was started too late: its ${earlier}`);
   }
   if (typeof kernel === 'string' && kernelVersion !== kernel) {
     const message = `the node runs Linux ${kernelVersion}, the pod ran on ${kernel}: a Restore says what of that matters`;
     return { name, suitable: 'Unknown', message };
   }
-  const message = 'same architecture and kernel; CPU features and clock are compared by a Restore';
+  const message =
+    'same architecture and kernel; a Restore compares CPU features and the exact clock';
   return { name, suitable: 'Yes', message };
 }

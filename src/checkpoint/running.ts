@@ -103,7 +103,7 @@ function decideSuccess(facts: CheckpointFacts, task: NodeTask): CheckpointStep {
   const report = result.report ?? [];
   const refusals = report.filter((r) => r.severity === 'refusal');
   return refusals.length === 0
-    ? { do: 'store-result', task, estimate: estimateOf(result, facts.nodes, facts.agents) }
+    ? { do: 'store-result', task, estimate: estimateOf(result, facts) }
     : { do: 'fail', reason: 'Unsupported', facts: refusalText(refusals), report };
 }
 

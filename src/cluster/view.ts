@@ -36,7 +36,7 @@ export class ClusterView {
   }
 
   agents(): readonly Agent[] {
-    return agentsOf(this.caches.pods.values());
+    return agentsOf(this.caches.pods.values(), this.caches.tasks.values());
   }
 
   holdersOf(claimUid: string | undefined): readonly Pod[] {

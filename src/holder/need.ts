@@ -141,6 +141,7 @@ function storeOf({ spec }: NodeTask): TaskStore | undefined {
       return spec.verify.store;
     case 'Thaw':
     case 'Receive':
+    case 'Describe':
       return undefined;
   }
 }

@@ -2,6 +2,8 @@
 import { MIGRATION_DEFAULTS, type Migration } from '../../crds/migration.ts';
 import type { OwnerReference } from '../../crds/meta.ts';
 import { ADOPTION_POLICY, INIT_VOLUME } from '../../crds/names.ts';
+import { earlierClock, nodesWithEarlierClock, startsOn } from '../agent/clocks.ts';
+import { agentOn } from '../cluster/agents.ts';
 import type { Pod } from '../cluster/pod.ts';
 import { unsupportedPod } from '../cluster/unsupported-pod.ts';
 import {
@@ -40,6 +42,7 @@ const CHECKS: readonly ((facts: MigrationFacts) => Objection)[] = [
   nodeIsMissing,
   nodeIsTheSame,
   nodeHasAnotherArchitecture,
+  clockIsEarlier,
 ];
 
 /** @returns the first thing that stands in the way: a failure, or something that may pass */
@@ -224,4 +227,25 @@ function nodeHasAnotherArchitecture({ sourceNode, targetNode }: MigrationFacts):
         reason: 'ArchMismatch',
         facts: `spec.target.nodeName: node ${targetNode?.metadata.name} is ${to}, the pod's is ${from}`,
       };
+}
+
+/** The source reads its node's clocks until it is stopped. */
+function clockIsEarlier({ migration, pod, agents }: MigrationFacts): Objection {
+  const source = pod?.spec.nodeName;
+  const latest = startsOn(agents, source);
+  const { nodeName } = migration.spec.target;
+  if (nodeName !== undefined) {
+    const agent = agentOn(agents, nodeName);
+    const earlier = agent && earlierClock(latest, agent);
+    const facts = `spec.target.nodeName: node ${nodeName} was started too late: its ${earlier}`;
+    return earlier === undefined ? undefined : { reason: 'ClockEarlier', facts };
+  }
+  const others = agents.filter((agent) => agent.nodeName !== source);
+  const late = nodesWithEarlierClock(latest, others);
+  return late.length > 0 && late.length === others.length
+    ? {
+        reason: 'ClockEarlier',
+        facts: `spec.target: all other nodes with an agent were started too late: ${late.join(', ')}`,
+      }
+    : undefined;
 }

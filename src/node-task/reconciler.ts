@@ -94,12 +94,14 @@ export class NodeTaskReconciler implements Reconciler<SweepFacts, SweepStep> {
 
   async #owner(task: NodeTask, signal: AbortSignal): Promise<TypedObject | undefined> {
     const { kind, namespace, name } = task.spec.owner;
-    const { checkpoints, restores } = this.#view.resources;
+    const { checkpoints, restores, pods } = this.#view.resources;
     switch (kind) {
       case 'Checkpoint':
         return await checkpoints.find({ namespace, name }, { signal });
       case 'Restore':
         return await restores.find({ namespace, name }, { signal });
+      case 'Pod':
+        return await pods.find({ namespace, name }, { signal });
       default:
         return undefined;
     }

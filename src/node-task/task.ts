@@ -16,11 +16,12 @@ const NAME_PREFIXES = {
   Thaw: 'thaw',
   DeleteBundle: 'delete-bundle',
   Verify: 'verify',
+  Describe: 'describe',
 } as const satisfies Record<NodeTaskSpec['type'], string>;
 
 /**
  * The name is a lock: the API server lets only one task of a type exist for a subject.
- * @param subjectUid the pod (Dump, Restore, Thaw) or the Checkpoint (DeleteBundle, Receive, Verify) worked on
+ * @param subjectUid the pod (Dump, Restore, Thaw; Describe: the agent's) or the Checkpoint (DeleteBundle, Receive, Verify) worked on
  */
 export function taskName(type: NodeTaskSpec['type'], subjectUid: string): string {
   return `${NAME_PREFIXES[type]}-${subjectUid}`;
@@ -89,6 +90,7 @@ function podUidOf(spec: NodeTaskSpec): string | undefined {
       return spec.receive.pod.uid;
     case 'DeleteBundle':
     case 'Verify':
+    case 'Describe':
       return undefined;
   }
 }

@@ -9,7 +9,7 @@ import {
   INIT_VOLUME,
   RESTORED_POD_CONDITION,
 } from '../../crds/names.ts';
-import type { PodOverrides, Restore } from '../../crds/restore.ts';
+import type { Restore } from '../../crds/restore.ts';
 import { RESTORE_DEFAULTS } from '../../crds/restore.ts';
 import {
   type Affinity,
@@ -36,6 +36,8 @@ import { wantedPod } from './wanted-pod.ts';
 const INSTALLER = 'diapause-init';
 /** The startup probe must outlive the restore, else the kubelet kills what is being restored. */
 const SPARE_PATIENCE_SECONDS = 120;
+/** A pod that names more would get too large; the agents of the others refuse it. */
+const MAX_UNFIT_NODES = 1_000;
 const ARCHITECTURES: Readonly<Record<string, string>> = {
   x86_64: 'amd64',
   x64: 'amd64',
@@ -50,6 +52,8 @@ export interface PlaceholderRequest {
   readonly checkpoint: Checkpoint;
   readonly features: PlaceholderFeatures;
   readonly initImage: string;
+  /** nodes that cannot take it, besides those that the Restore names */
+  readonly unfitNodeNames?: readonly string[];
 }
 
 /** @throws Error when the Checkpoint has no template, which a ready one always has */
@@ -88,7 +92,7 @@ export function placeholderPod(request: PlaceholderRequest): Pod {
         initVolume(request),
       ],
       ...hostname(template, checkpoint),
-      ...placement(template, checkpoint, restore, overrides),
+      ...placement(template, request),
       readinessGates: [
         ...(template.readinessGates ?? []).filter(
           (g) => g.conditionType !== RESTORED_POD_CONDITION,
@@ -212,11 +216,11 @@ function hostname(template: PodSpec, checkpoint: Checkpoint): { readonly hostnam
 
 function placement(
   template: PodSpec,
-  checkpoint: Checkpoint,
-  restore: Restore,
-  overrides: PodOverrides | undefined,
+  { restore, checkpoint, unfitNodeNames = [] }: PlaceholderRequest,
 ): { readonly affinity?: Affinity; readonly nodeSelector?: Readonly<Record<string, string>> } {
-  const { nodeName, excludedNodeNames = [] } = wantedPod(restore);
+  const { nodeName, excludedNodeNames = [], overrides } = wantedPod(restore);
+  const unfit = nodeName === undefined ? unfitNodeNames.slice(0, MAX_UNFIT_NODES) : [];
+  const excluded = [...new Set([...excludedNodeNames, ...unfit])];
   const arch = goArchitecture(checkpoint.status?.requirements);
   const nodeSelector = {
     ...template.nodeSelector,
@@ -225,8 +229,8 @@ function placement(
   };
   return {
     ...(Object.keys(nodeSelector).length > 0 && { nodeSelector }),
-    ...((nodeName !== undefined || excludedNodeNames.length > 0) && {
-      affinity: confinedTo(nodeName, excludedNodeNames, template.affinity),
+    ...((nodeName !== undefined || excluded.length > 0) && {
+      affinity: confinedTo(nodeName, excluded, template.affinity),
     }),
   };
 }

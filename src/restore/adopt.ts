@@ -4,7 +4,15 @@ import type { Adoption, Restore } from '../../crds/restore.ts';
 import type { Pod } from '../cluster/pod.ts';
 import { placeholderPod } from '../placeholder/pod.ts';
 import { adoptTarget, newPodName, replicaOwner } from '../placeholder/wanted-pod.ts';
-import { attemptsOf, fail, isOurs, type RestoreFacts, type RestoreStep, wait } from './facts.ts';
+import {
+  attemptsOf,
+  fail,
+  isOurs,
+  type RestoreFacts,
+  type RestoreStep,
+  unfitNodeNames,
+  wait,
+} from './facts.ts';
 
 const POLL_MILLIS = 200;
 
@@ -116,7 +124,13 @@ function arm(facts: RestoreFacts): RestoreStep {
   if (checkpoint === undefined || agent === undefined) {
     return wait('AgentUnavailable', 'no ready agent runs on any node');
   }
-  const pod = placeholderPod({ restore, checkpoint, features, initImage: agent.initImage });
+  const pod = placeholderPod({
+    restore,
+    checkpoint,
+    features,
+    initImage: agent.initImage,
+    unfitNodeNames: unfitNodeNames(facts),
+  });
   const { labels, annotations } = added(restore, pod);
   const made: Adoption = {
     ownerUID: adoption?.owner?.metadata.uid ?? '',

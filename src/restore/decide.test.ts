@@ -31,6 +31,14 @@ function restoreWith(status: RestoreStatus, metadata: Partial<Restore['metadata'
   return { ...restore({}, metadata), status };
 }
 
+/** Of node-a and node-b, started so many seconds ago. */
+function agentsStarted(...seconds: readonly [number, number]): RestoreFacts['agents'] {
+  return agentsOf([agent('node-a'), agent('node-b')]).map((one, index) => {
+    const start = time(-(seconds[index] ?? 0));
+    return { ...one, clocks: { monotonic: start, boottime: start } };
+  });
+}
+
 const late = { creationTimestamp: time(-601) };
 const soundClaim = { claimName: 'checkpoints', claim: claim(), storageClass: undefined };
 
@@ -43,6 +51,9 @@ describe('a Restore without a pod', () => {
     status: { ...node().status, nodeInfo: { architecture: 'arm64' } },
   };
   const elsewhere = restore({ target: { newPod: { nodeName: 'node-x' } } });
+  const anywhere = { restore: restore(), node: undefined };
+  const requirements = { arch: 'x86_64', monotonicNanos: String(3600e9) };
+  const longRunning = checkpoint({}, { ...storedStatus(pod()), requirements });
   const env = [{ container: 'x', name: 'A', value: '' }];
   check({}, [
     {
@@ -55,6 +66,23 @@ describe('a Restore without a pod', () => {
       what: 'anywhere',
       facts: { restore: restore(), node: undefined },
       step: 'create-placeholder',
+    },
+    {
+      what: 'on a node that was started too late',
+      facts: { checkpoint: longRunning, agents: agentsStarted(3_600, 60) },
+      step: 'fail ClockEarlier',
+      says: /node node-b.*monotonic clock is 3540 s earlier/,
+    },
+    {
+      what: 'anywhere, where some node was started early enough',
+      facts: { checkpoint: longRunning, ...anywhere, agents: agentsStarted(3_600, 60) },
+      step: 'create-placeholder',
+    },
+    {
+      what: 'anywhere, where all nodes were started too late',
+      facts: { checkpoint: longRunning, ...anywhere, agents: agentsStarted(600, 60) },
+      step: 'fail ClockEarlier',
+      says: /node-a, node-b/,
     },
     {
       what: 'no Checkpoint, but just created',

@@ -18,6 +18,7 @@ import {
   ownPod,
   type RestoreFacts,
   type RestoreStep,
+  unfitNodeNames,
   wait,
 } from './facts.ts';
 import { decideInPlace, decideRewound, rewoundPod } from './in-place.ts';
@@ -115,7 +116,13 @@ function place(facts: RestoreFacts): RestoreStep {
   if (checkpoint === undefined || agent === undefined) {
     return wait('AgentUnavailable', 'no ready agent runs on any node');
   }
-  const pod = placeholderPod({ restore, checkpoint, features, initImage: agent.initImage });
+  const pod = placeholderPod({
+    restore,
+    checkpoint,
+    features,
+    initImage: agent.initImage,
+    unfitNodeNames: unfitNodeNames(facts),
+  });
   const labels = { ...pod.metadata.labels, [LABELS.attempt]: String(attemptsOf(restore)) };
   return { do: 'create-placeholder', pod: { ...pod, metadata: { ...pod.metadata, labels } } };
 }

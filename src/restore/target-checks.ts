@@ -2,6 +2,7 @@
 import type { FailureReason } from '../../crds/conditions.ts';
 import type { ObjectMeta } from '../../crds/meta.ts';
 import { isConditionTrue } from '../../kube/conditions.ts';
+import { earlierClock, latestStarts, nodesWithEarlierClock } from '../agent/clocks.ts';
 import { judgeClaim } from '../checkpoint-store/claim.ts';
 import { isTransferred } from '../checkpoint/facts.ts';
 import { agentOn } from '../cluster/agents.ts';
@@ -30,6 +31,7 @@ export const NODE_CHECKS: readonly Check[] = [
   nodeHasAnotherArchitecture,
   nodeIsNotReady,
   agentIsMissing,
+  clockIsEarlier,
   claimIsUnusable,
 ];
 
@@ -154,6 +156,28 @@ function agentIsMissing({ agents, node }: RestoreFacts): RestoreStep | undefined
   return agentOn(agents, name)?.ready === true
     ? undefined
     : wait('AgentUnavailable', `no ready agent runs on node ${name}`);
+}
+
+/** One node is known, or the scheduler may choose among those with agents. */
+function clockIsEarlier(facts: RestoreFacts): RestoreStep | undefined {
+  const { agents, node, pod, checkpoint, nowMillis } = facts;
+  const latest = latestStarts(checkpoint, agents, nowMillis);
+  if (node !== undefined) {
+    const { name } = node.metadata;
+    const agent = agentOn(agents, name);
+    const earlier = agent && earlierClock(latest, agent);
+    return earlier === undefined
+      ? undefined
+      : fail('ClockEarlier', `node ${name} was started too late: its ${earlier}`);
+  }
+  const earlier = new Set(nodesWithEarlierClock(latest, agents));
+  const all = agents.every(({ nodeName }) => earlier.has(nodeName));
+  return pod === undefined && all
+    ? fail(
+        'ClockEarlier',
+        `all nodes with an agent were started too late: ${[...earlier].join(', ')}`,
+      )
+    : undefined;
 }
 
 function claimIsUnusable({ claim }: RestoreFacts): RestoreStep | undefined {

@@ -6,7 +6,7 @@ import { ANNOTATIONS, INIT_IMAGE_CONTAINER, LABELS, OPERATOR_NAMESPACE } from '.
 import type { Migration, MigrationSpec, MigrationStatus } from '../../crds/migration.ts';
 import type { NodeTask, NodeTaskSpec, NodeTaskStatus } from '../../crds/node-task.ts';
 import type { Restore, RestoreSpec } from '../../crds/restore.ts';
-import type { Container, Pod, PodSpec } from '../cluster/pod.ts';
+import type { Container, Pod, PodSpec, PodStatus } from '../cluster/pod.ts';
 import type { Node, PersistentVolumeClaim } from '../cluster/types.ts';
 
 /** The present of all tests. */
@@ -212,8 +212,11 @@ export function store(metadata: Partial<CheckpointStore['metadata']> = {}): Chec
   };
 }
 
-/** The agent's pod of a node. */
-export function agent(nodeName = 'node-a', ready = true): Pod {
+/**
+ * The agent's pod of a node.
+ * @param ownContainerID without one nobody asks it about its node
+ */
+export function agent(nodeName = 'node-a', ready = true, ownContainerID?: string): Pod {
   const base = pod(
     {
       nodeName,
@@ -227,9 +230,14 @@ export function agent(nodeName = 'node-a', ready = true): Pod {
       labels: { [LABELS.role]: 'agent' },
     },
   );
-  return ready
-    ? base
-    : { ...base, status: { ...base.status, conditions: [{ type: 'Ready', status: 'False' }] } };
+  const status: PodStatus = {
+    phase: 'Running',
+    conditions: [{ type: 'Ready', status: ready ? 'True' : 'False' }],
+    ...(ownContainerID !== undefined && {
+      containerStatuses: [{ name: 'agent', containerID: ownContainerID }],
+    }),
+  };
+  return { ...base, status };
 }
 
 export function nodeTask(

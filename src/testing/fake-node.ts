@@ -1,7 +1,7 @@
 // A node for tests of the controller: kubelet and agent in one, by polling. Containers "run" at once; NodeTasks end
 // as the test says.
 import { OPERATOR_NAMESPACE } from '../../crds/names.ts';
-import type { NodeTask, NodeTaskStatus, TaskResult } from '../../crds/node-task.ts';
+import type { ClockStarts, NodeTask, NodeTaskStatus, TaskResult } from '../../crds/node-task.ts';
 import { isNotFound } from '../../kube/api-error.ts';
 import type { Client } from '../../kube/client.ts';
 import { formatTime, pause, systemClock } from '../../kube/clock.ts';
@@ -41,6 +41,8 @@ export class FakeNode {
   readonly seenTasks: NodeTask[] = [];
   agent: AgentBehaviour;
   hooks: NodeHooks = {};
+  /** what the agent says of its node when it is asked */
+  clocks: ClockStarts | undefined;
   /** neither kubelet nor agent does anything */
   isDown = false;
   readonly #options: FakeNodeOptions;
@@ -88,8 +90,11 @@ export class FakeNode {
   async #bind(pod: Pod, signal: AbortSignal): Promise<void> {
     const required =
       pod.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
-    const wanted = required?.nodeSelectorTerms[0]?.matchFields?.[0]?.values?.[0];
-    if (wanted === undefined || wanted === this.#options.name) {
+    const fields = required?.nodeSelectorTerms[0]?.matchFields ?? [];
+    const fits = fields.every(
+      ({ operator, values = [] }) => values.includes(this.#options.name) === (operator === 'In'),
+    );
+    if (fits) {
       await this.#pods.mergePatch(
         pod.metadata,
         { spec: { nodeName: this.#options.name } },
@@ -152,13 +157,19 @@ export class FakeNode {
       if (!mine || (this.#done.has(uid) && task.spec.cancel !== true)) {
         continue;
       }
-      const statuses = this.agent(task);
-      if (!this.#done.has(uid)) {
+      const isQuestion = task.spec.type === 'Describe';
+      const statuses = isQuestion ? this.#describe() : this.agent(task);
+      if (!this.#done.has(uid) && !isQuestion) {
         this.seenTasks.push(task);
       }
       this.#done.add(uid);
       await this.#tell(task, statuses ?? [], signal);
     }
+  }
+
+  #describe(): readonly AgentStep[] {
+    const { clocks } = this;
+    return [{ state: 'Accepted' }, { state: 'Succeeded', result: { ...(clocks && { clocks }) } }];
   }
 
   async #tell(task: NodeTask, steps: readonly AgentStep[], signal: AbortSignal): Promise<void> {

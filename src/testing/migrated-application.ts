@@ -125,6 +125,7 @@ export class MigratedApplication {
       case 'Thaw':
       case 'DeleteBundle':
       case 'Verify':
+      case 'Describe':
         return [{ state: 'Accepted' }, done];
     }
   }
