@@ -12,6 +12,7 @@ import { sizeOf } from './address-space.ts';
 import { checkRings } from './aio-ring.ts';
 import { lackOfHugePages } from './huge-page-demand.ts';
 import { kernelSetsMmFields } from './mm-fields.ts';
+import type { PageSets } from './page-set.ts';
 import { kindOf, onlyArea } from './saved-areas.ts';
 import {
   bytesOf,
@@ -29,12 +30,22 @@ export interface CheckedMemory {
   readonly findings: readonly Finding[];
 }
 
+export interface KnownMemory {
+  readonly pages: PageSets;
+  /** processes whose vDSO is known to be the one here */
+  readonly sameVdso: ReadonlySet<number>;
+}
+
 /**
  * Judges the memory of every process and every shared object.
  *
  * @throws ImageError for images that contradict themselves
  */
-export function checkMemory(tree: SavedTree, images: ImageReader): CheckedMemory {
+export function checkMemory(
+  tree: SavedTree,
+  images: ImageReader,
+  { pages: pageSets, sameVdso }: KnownMemory,
+): CheckedMemory {
   const findings: Finding[] = [];
   const own = ownVdso();
   let bytes = 0;
@@ -43,10 +54,10 @@ export function checkMemory(tree: SavedTree, images: ImageReader): CheckedMemory
     if (!mm) throw new ImageError({ file: IMAGES.mm(pid).file, reason: 'is missing' });
     demandSaneAreas(pid, mm);
     findings.push(...unsupportedAreas(pid, mm));
-    const pages = readPagemap(images, IMAGES.pagemap(pid));
+    const pages = pageSets.pagesOf(pid);
     bytes += demandPages(pages);
     findings.push(...checkRings(pid, mm, (area) => savedBytes(area, pages.runs)));
-    findings.push(...checkVdso(pid, mm, own, () => savedVdso(mm, pages)));
+    if (!sameVdso.has(pid)) findings.push(...checkVdso(pid, mm, own, () => savedVdso(mm, pages)));
   }
   for (const { shmid } of images.records(IMAGES.memfd)) {
     const image = IMAGES.pagemapShmem(shmid);

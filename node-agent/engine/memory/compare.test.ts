@@ -5,11 +5,11 @@ import { once } from 'node:events';
 import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
+import { describe, it, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readMaps } from '../linux/procfs/maps.ts';
 import { readMemory, writeMemory } from '../linux/process-memory.ts';
-import { compareSample, MemoryDiffersError, samplePages } from './compare.ts';
+import { compareSample, MemoryDiffersError, pagesToCompare, samplePages } from './compare.ts';
 import type { PagesSource, SavedRun } from './saved-pages.ts';
 
 const PAGE_BYTES = 4096;
@@ -92,3 +92,7 @@ async function untilAsleep(pid: number): Promise<void> {
   }
   throw new Error('it does not fall asleep');
 }
+
+test('a tree of many processes has fewer pages of each compared, yet some of every one', () => {
+  assert.deepEqual([1, 32, 200, 10_000].map(pagesToCompare), [64, 64, 10, 8]);
+});

@@ -4,8 +4,18 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import type { PageSet } from './page-set.ts';
 import { PAGE, PagesReader, type PagesSource, type SavedRun } from './saved-pages.ts';
 
-/** Of one process: some microseconds each, while the application waits. */
+/** Of one process, and of a whole tree: some ten microseconds each, while the application waits. */
 const SAMPLED_PAGES = 64;
+const SAMPLED_PAGES_OF_TREE = 2048;
+/** Of one process in the largest tree. */
+const LEAST_SAMPLED_PAGES = 8;
+
+/** How many pages of each process are compared in a tree of so many. Pure. */
+export const pagesToCompare = (processes: number): number =>
+  Math.max(
+    LEAST_SAMPLED_PAGES,
+    Math.min(SAMPLED_PAGES, Math.floor(SAMPLED_PAGES_OF_TREE / processes)),
+  );
 
 export interface Comparison {
   readonly comparedPages: number;
@@ -57,8 +67,13 @@ export function samplePages(runs: readonly SavedRun[], limit = SAMPLED_PAGES): S
  * @param pid of the stopped process that was built from them
  * @throws MemoryDiffersError, ImageError
  */
-export function compareSample(saved: number, pid: number, { runs }: PageSet): Comparison {
-  const sampled = samplePages(runs);
+export function compareSample(
+  saved: number,
+  pid: number,
+  { runs }: PageSet,
+  limit = SAMPLED_PAGES,
+): Comparison {
+  const sampled = samplePages(runs, limit);
   const savedPages = pagesIn(runs);
   if (sampled.length === 0) return { comparedPages: 0, savedPages };
   using reader = new PagesReader();

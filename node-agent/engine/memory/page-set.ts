@@ -4,7 +4,7 @@ import type { MmEntry } from '../image/messages/memory.ts';
 import type { ImageReader } from '../image/reader.ts';
 import type { SavedProcess } from '../state/records.ts';
 import { isPrivate, mappedAreas } from './saved-areas.ts';
-import { clipRuns, readPagemap, type SavedRun } from './saved-pages.ts';
+import { clipRuns, readPagemap, type SavedPages, type SavedRun } from './saved-pages.ts';
 
 export interface PageSet {
   readonly all: readonly SavedRun[];
@@ -12,31 +12,46 @@ export interface PageSet {
   readonly runs: readonly SavedRun[];
 }
 
+/** Of all pagemaps that are kept: some 10 MiB. */
+const KEPT_RUNS = 100_000;
 /** A process that is at work, and its parent. */
-const KEPT = 2;
+const ALWAYS_KEPT = 2;
 
-/** Reads pagemaps; those of the last two processes are kept, so that siblings do not read their parent's again. */
+/** Reads pagemaps, each once, unless they are so large that only those of the last two processes are kept. */
 export class PageSets {
   readonly #images: ImageReader;
+  readonly #keptRuns: number;
   /** least recently used first */
-  readonly #known = new Map<number, PageSet>();
+  readonly #known = new Map<number, SavedPages>();
+  #runs = 0;
 
-  constructor(images: ImageReader) {
+  constructor(images: ImageReader, keptRuns = KEPT_RUNS) {
     this.#images = images;
+    this.#keptRuns = keptRuns;
+  }
+
+  /** Everything in the pagemap of a process. @throws ImageError */
+  pagesOf(pid: number): SavedPages {
+    const known = this.#known.get(pid);
+    const pages = known ?? readPagemap(this.#images, IMAGES.pagemap(pid));
+    if (!known) this.#runs += pages.runs.length;
+    this.#known.delete(pid);
+    this.#known.set(pid, pages);
+    this.#forgetOldest();
+    return pages;
+  }
+
+  #forgetOldest(): void {
+    for (const [pid, { runs }] of this.#known) {
+      if (this.#runs <= this.#keptRuns || this.#known.size <= ALWAYS_KEPT) return;
+      this.#known.delete(pid);
+      this.#runs -= runs.length;
+    }
   }
 
   /** @throws ImageError */
   of(saved: SavedProcess): PageSet {
-    const set = this.#known.get(saved.pid) ?? this.#read(saved);
-    this.#known.delete(saved.pid);
-    this.#known.set(saved.pid, set);
-    const [oldest] = this.#known.keys();
-    if (this.#known.size > KEPT && oldest !== undefined) this.#known.delete(oldest);
-    return set;
-  }
-
-  #read(saved: SavedProcess): PageSet {
-    const { runs } = readPagemap(this.#images, IMAGES.pagemap(saved.pid));
+    const { runs } = this.pagesOf(saved.pid);
     const filled = mappedAreas(memoryOf(saved)).filter(isPrivate);
     return { all: runs, runs: clipRuns(runs, filled) };
   }

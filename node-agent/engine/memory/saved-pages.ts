@@ -6,7 +6,7 @@ import type { PagemapEntry, PagemapHead } from '../image/messages/memory.ts';
 import type { ImageReader } from '../image/reader.ts';
 import { closeFd } from '../linux/descriptors.ts';
 import { LinuxError } from '../linux/error.ts';
-import { allocate, type NativeMemory, release, syscall } from '../linux/ffi.ts';
+import { allocate, type NativeMemory, syscall } from '../linux/ffi.ts';
 import { SYS } from '../arch/x86-64.ts';
 import { type Span, subtract } from './address-space.ts';
 
@@ -131,13 +131,19 @@ export function* readBatches(wanted: readonly SavedRun[]): Generator<PageBatch> 
 export const bytesOf = (group: readonly SavedRun[]): number =>
   group.reduce((sum, { start, end }) => sum + Number(end - start), 0);
 
+/**
+ * Memory that no reader uses now. A tree has some readers for each of its processes, and to map and to unmap it for each takes
+ * longer than to read the pages of most.
+ */
+const idle: NativeMemory[] = [];
+
 /** Memory for one step, and the open files that it is read from. */
 export class PagesReader implements Disposable {
-  readonly #memory: NativeMemory = allocate(STEP_BYTES);
+  readonly #memory: NativeMemory = idle.pop() ?? allocate(STEP_BYTES);
   readonly #files = new Map<PagesSource, OpenPages>();
 
   [Symbol.dispose](): void {
-    release(this.#memory);
+    idle.push(this.#memory);
     for (const { fd } of this.#files.values()) closeFd(fd);
   }
 

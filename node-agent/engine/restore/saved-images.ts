@@ -4,6 +4,7 @@ import { refusal } from '../finding.ts';
 import { ImageReader } from '../image/reader.ts';
 import { readStatus } from '../linux/procfs/status.ts';
 import { checkMemory } from '../memory/check.ts';
+import { PageSets } from '../memory/page-set.ts';
 import type { RestoreTree } from '../protocol.ts';
 import type { SavedTree } from '../state/records.ts';
 import { checkCredentials } from '../state/credentials.ts';
@@ -17,6 +18,7 @@ export interface OpenedTree {
   readonly name: string;
   readonly placeholderPid: number | undefined;
   readonly images: ImageReader;
+  readonly pages: PageSets;
   readonly tree: SavedTree;
   readonly ipc: IpcRestore;
   readonly memoryBytes: number;
@@ -35,13 +37,15 @@ export function openSavedTree({
 }: RestoreTree): OpenedTree {
   const images = new ImageReader(imagesDir, parents);
   try {
-    const { tree, findings: bridged } = bridgeTree(readTree(images), images);
-    const memory = checkMemory(tree, images);
+    const pages = new PageSets(images);
+    const { tree, findings: bridged, same } = bridgeTree(readTree(images), pages);
+    const memory = checkMemory(tree, images, { pages, sameVdso: same });
     const ipc = new IpcRestore(images);
     return {
       name,
       placeholderPid,
       images,
+      pages,
       tree,
       ipc,
       memoryBytes: memory.bytes,

@@ -1,8 +1,8 @@
 // One tree being rebuilt, stage by stage; `restore.ts` says in which order.
 import { SYS } from '../arch/x86-64.ts';
-import { type Comparison, compareSample } from '../memory/compare.ts';
+import { type Comparison, compareSample, pagesToCompare } from '../memory/compare.ts';
 import { inheritsMemory } from '../memory/inheritance.ts';
-import { type PageSet, PageSets } from '../memory/page-set.ts';
+import type { PageSet } from '../memory/page-set.ts';
 import { rebuildMemory, sameFileAs } from '../memory/rebuild.ts';
 import type { Reporter } from '../reporter.ts';
 import type { TreeReport } from '../protocol.ts';
@@ -33,7 +33,6 @@ export class TreeConstruction {
   readonly #tracer: Tracer;
   readonly #reporter: Reporter;
   readonly #files: FileOpener;
-  readonly #pages: PageSets;
   readonly #birth: Birth;
   #pids: PidSource | undefined;
   #root: TracedProcess | undefined;
@@ -46,7 +45,6 @@ export class TreeConstruction {
     this.#tracer = tracer;
     this.#reporter = reporter;
     this.#birth = saved.placeholderPid === undefined ? 'standalone' : 'morph';
-    this.#pages = new PageSets(saved.images);
     this.#files = new FileOpener(saved.images, saved.tree, targetOf(saved.placeholderPid));
   }
 
@@ -80,7 +78,7 @@ export class TreeConstruction {
   #heirs(): ReadonlySet<number> {
     const { processes } = this.#saved.tree;
     const sameFile = sameFileAs(this.#files);
-    const pagesOf = (saved: SavedProcess): PageSet => this.#pages.of(saved);
+    const pagesOf = (saved: SavedProcess): PageSet => this.#saved.pages.of(saved);
     const heirs = processes.filter((child) => {
       const parent = this.#parentOf(child);
       return parent && inheritsMemory({ parent, child, pagesOf }, sameFile);
@@ -116,7 +114,7 @@ export class TreeConstruction {
     this.processes.push(builder);
     const context = {
       files: this.#files,
-      pages: this.#pages,
+      pages: this.#saved.pages,
       progress: (bytes: number): void => {
         this.#filledBytes += bytes;
         this.#reporter.progress(this.#filledBytes, this.#saved.memoryBytes);
@@ -147,9 +145,10 @@ export class TreeConstruction {
 
   /** A sample of what every process has now; its threads, once born, may write. @throws MemoryDiffersError */
   compareMemory(): void {
+    const limit = pagesToCompare(this.processes.length);
     for (const { saved, process } of this.processes) {
-      const set = this.#pages.of(saved);
-      const one = compareSample(saved.pid, process.pid, set);
+      const set = this.#saved.pages.of(saved);
+      const one = compareSample(saved.pid, process.pid, set, limit);
       this.#compared.comparedPages += one.comparedPages;
       this.#compared.savedPages += one.savedPages;
     }

@@ -2,15 +2,14 @@
 // leads to the one of this kernel, or makes the system call that it stands for.
 import { type Finding, refusal } from '../finding.ts';
 import { VmaStatus } from '../image/messages/enums.ts';
-import { IMAGES } from '../image/image-files.ts';
 import type { MmEntry, VmaEntry } from '../image/messages/memory.ts';
-import type { ImageReader } from '../image/reader.ts';
 import { writeMemory } from '../linux/process-memory.ts';
 import { readMaps } from '../linux/procfs/maps.ts';
 import { sizeOf } from '../memory/address-space.ts';
 import { MAP } from '../memory/area.ts';
+import type { PageSets } from '../memory/page-set.ts';
 import { kindOf, onlyArea } from '../memory/saved-areas.ts';
-import { readPagemap, savedBytes } from '../memory/saved-pages.ts';
+import { savedBytes } from '../memory/saved-pages.ts';
 import { findVdso, fitsSaved, ownVdso } from '../memory/vdso.ts';
 import type { SavedProcess, SavedTree } from '../state/records.ts';
 import { functionsOf, type VdsoFunction } from './vdso-symbols.ts';
@@ -86,21 +85,29 @@ export function codeOf(detour: Detour, vdso: bigint): Buffer {
   }
 }
 
+export interface BridgedTree {
+  readonly tree: SavedTree;
+  readonly findings: readonly Finding[];
+  /** processes with the vDSO of this kernel, byte for byte */
+  readonly same: ReadonlySet<number>;
+}
+
 /**
  * Makes the vDSO of every process that had another one an ordinary area of it. What cannot be bridged stays as it is, and is
  * refused with the rest of the memory.
  */
-export function bridgeTree(
-  tree: SavedTree,
-  images: ImageReader,
-): { readonly tree: SavedTree; readonly findings: readonly Finding[] } {
+export function bridgeTree(tree: SavedTree, pages: PageSets): BridgedTree {
   const own = ownVdso();
   const findings: Finding[] = [];
+  const same = new Set<number>();
   const processes = tree.processes.map((saved) => {
     const code = saved.mm && onlyArea(saved.mm, 'vdso');
     if (!own || !code || !isSane(code)) return saved;
-    const bytes = savedBytes(code, readPagemap(images, IMAGES.pagemap(saved.pid)).runs);
-    if (fitsSaved(own.vdso, saved.mm) && bytes.equals(own.bytes)) return saved;
+    const bytes = savedBytes(code, pages.pagesOf(saved.pid).runs);
+    if (fitsSaved(own.vdso, saved.mm) && bytes.equals(own.bytes)) {
+      same.add(saved.pid);
+      return saved;
+    }
     const detours = planDetours(bytes, own.bytes);
     if (!detours) return saved;
     findings.push(...threadsInside(saved, code, detours));
@@ -108,8 +115,8 @@ export function bridgeTree(
   });
   const bridged = processes.find((one) => one.bridge !== undefined);
   return bridged
-    ? { tree: { ...tree, processes }, findings: [...findings, NOTE] }
-    : { tree, findings };
+    ? { tree: { ...tree, processes }, findings: [...findings, NOTE], same }
+    : { tree, findings, same };
 }
 
 /** An image may say anything; the rest of the check does. */
