@@ -1,5 +1,6 @@
 // What a state kind sees of a process or thread that is being rebuilt.
 import type { Finding } from '../finding.ts';
+import type { Rights } from '../state/credential-reach.ts';
 import type { SavedProcess, SavedThread } from '../state/records.ts';
 import type { RemoteBatch } from '../tracee/remote-batch.ts';
 import type { TracedProcess } from '../tracee/traced-process.ts';
@@ -16,6 +17,8 @@ export interface ProcessBuilder {
   readonly saved: SavedProcess;
   readonly process: TracedProcess;
   readonly birth: Birth;
+  /** of all its threads, until they get their own */
+  readonly rightsAtBirth: Rights;
   /** batch of the leader; it is run at the end of each stage and whenever it is full */
   readonly batch: RemoteBatch;
   /** runs what is queued, so that answers can be used */

@@ -1,5 +1,7 @@
 // A process that is being rebuilt, as the state kinds see it.
 import type { Finding } from '../finding.ts';
+import { readStatus } from '../linux/procfs/status.ts';
+import type { Rights } from '../state/credential-reach.ts';
 import type { SavedProcess, SavedThread } from '../state/records.ts';
 import { processKinds, stateKinds } from '../state/kinds.ts';
 import type { Stage } from '../state/state-kind.ts';
@@ -15,6 +17,7 @@ export class ProcessUnderConstruction implements ProcessBuilder {
   readonly threads: ThreadUnderConstruction[] = [];
   readonly #report: (finding: Finding) => void;
   #batch: RemoteBatch | undefined;
+  #rightsAtBirth: Rights | undefined;
 
   constructor(
     saved: SavedProcess,
@@ -26,6 +29,11 @@ export class ProcessUnderConstruction implements ProcessBuilder {
     this.process = process;
     this.birth = birth;
     this.#report = report;
+  }
+
+  get rightsAtBirth(): Rights {
+    this.#rightsAtBirth ??= readStatus(this.process.pid);
+    return this.#rightsAtBirth;
   }
 
   /** Belongs to the interpreter's mapping of the moment; after an exec a new one is made. */

@@ -2,8 +2,9 @@
 import { SYS } from '../arch/x86-64.ts';
 import { type Finding, refusal } from '../finding.ts';
 import type { CredsEntry } from '../image/messages/creds.ts';
-import { parseStatus, readStatus } from '../linux/procfs/status.ts';
-import { RemoteBatch } from '../tracee/remote-batch.ts';
+import { syscall } from '../linux/ffi.ts';
+import { parseStatus } from '../linux/procfs/status.ts';
+import type { RemoteWord } from '../tracee/remote-batch.ts';
 import type { ThreadBuilder } from '../restore/builder.ts';
 import {
   holds,
@@ -99,42 +100,47 @@ const lostDeathSignal = ({ process, saved }: ThreadBuilder, signal: number): Fin
   advice: 'the parent is not part of what was saved: let the new one end it, if it should',
 });
 
+/** All calls go into the thread's batch, so that the threads of a process do it at the same time. */
 function restoreCredentials(saved: CredsEntry, builder: ThreadBuilder): void {
-  const { thread } = builder;
-  const now = readStatus(`${thread.process.pid}/task/${thread.tid}`);
-  const { birth } = builder.process;
-  if (birth === 'morph' && sameRights(saved, now)) return;
-  builder.flush();
-  const batch = new RemoteBatch(thread);
-  if (String(now.groups) !== String(saved.groups)) {
-    const groups = Buffer.alloc(Math.max(4, saved.groups.length * 4));
-    saved.groups.forEach((group, i) => groups.writeUInt32LE(group, i * 4));
-    batch.must(SYS.setgroups, saved.groups.length, batch.bytes(groups));
-  }
+  const { birth, rightsAtBirth: now } = builder.process;
+  if (sameRights(saved, now) && (birth === 'morph' || ownSecurebits() === 0)) return;
+  const must = (nr: number, ...args: RemoteWord[]): void => {
+    builder.makeRoom(1, 0);
+    builder.batch.must(nr, ...args);
+  };
+  if (String(now.groups) !== String(saved.groups)) setGroups(saved.groups, builder);
   // Users change without losing the capabilities that the next steps need.
   const mayKeepAll = birth === 'standalone' || holds(now, 'SETPCAP');
   if (mayKeepAll) {
-    batch.must(SYS.prctl, PR.SET_SECUREBITS, SECBIT_KEEP_CAPS | SECBIT_NO_SETUID_FIXUP);
-  } else batch.must(SYS.prctl, PR.SET_KEEPCAPS, 1);
-  batch.must(SYS.setresgid, saved.gid, saved.egid, saved.sgid);
-  batch.call(SYS.setfsgid, saved.fsgid);
-  batch.must(SYS.setresuid, saved.uid, saved.euid, saved.suid);
-  batch.call(SYS.setfsuid, saved.fsuid);
-  if (mayKeepAll) batch.must(SYS.prctl, PR.SET_SECUREBITS, saved.secbits);
-  else batch.must(SYS.prctl, PR.SET_KEEPCAPS, saved.secbits & SECBIT_KEEP_CAPS ? 1 : 0);
+    must(SYS.prctl, PR.SET_SECUREBITS, SECBIT_KEEP_CAPS | SECBIT_NO_SETUID_FIXUP);
+  } else must(SYS.prctl, PR.SET_KEEPCAPS, 1);
+  must(SYS.setresgid, saved.gid, saved.egid, saved.sgid);
+  builder.makeRoom(1, 0);
+  builder.batch.call(SYS.setfsgid, saved.fsgid);
+  must(SYS.setresuid, saved.uid, saved.euid, saved.suid);
+  builder.makeRoom(1, 0);
+  builder.batch.call(SYS.setfsuid, saved.fsuid);
+  if (mayKeepAll) must(SYS.prctl, PR.SET_SECUREBITS, saved.secbits);
+  else must(SYS.prctl, PR.SET_KEEPCAPS, saved.secbits & SECBIT_KEEP_CAPS ? 1 : 0);
   const drop = now.capabilities.bounding & ~joinWords(saved.capBnd);
   for (let capability = 0; capability <= LAST_CAPABILITY; capability++) {
-    if (!((drop >> BigInt(capability)) & 1n)) continue;
-    if (!batch.hasRoom(8, 64)) batch.run();
-    batch.must(SYS.prctl, PR.CAPBSET_DROP, capability);
+    if ((drop >> BigInt(capability)) & 1n) must(SYS.prctl, PR.CAPBSET_DROP, capability);
   }
-  batch.run();
-  setCapabilities(saved, batch);
-  if (saved.noNewPrivs) batch.must(SYS.prctl, PR.SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  setCapabilities(saved, builder);
+  if (saved.noNewPrivs) must(SYS.prctl, PR.SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   // A change of users takes it away.
   const dumpable = builder.process.saved.mm?.dumpable;
-  if (dumpable === 1) batch.must(SYS.prctl, PR.SET_DUMPABLE, 1, 0, 0, 0);
-  batch.run();
+  if (dumpable === 1) must(SYS.prctl, PR.SET_DUMPABLE, 1, 0, 0, 0);
+}
+
+/** A standalone tree is born with those of the engine, and /proc does not show them. */
+const ownSecurebits = (): number => syscall(SYS.prctl, PR.GET_SECUREBITS);
+
+function setGroups(groups: readonly number[], builder: ThreadBuilder): void {
+  const list = Buffer.alloc(Math.max(4, groups.length * 4));
+  groups.forEach((group, i) => list.writeUInt32LE(group, i * 4));
+  builder.makeRoom(1, list.length);
+  builder.batch.must(SYS.setgroups, groups.length, builder.batch.bytes(list));
 }
 
 /** Rights that the placeholder cannot give itself, or only in part: told before anything is begun. */
@@ -159,7 +165,7 @@ export function checkCredentials({ processes }: SavedTree, placeholder: Rights):
   return [...refused, { code: 'BoundingSet', severity: 'note', pid: narrower.pid, object, advice }];
 }
 
-function setCapabilities(saved: CredsEntry, batch: RemoteBatch): void {
+function setCapabilities(saved: CredsEntry, builder: ThreadBuilder): void {
   const header = Buffer.alloc(8);
   header.writeUInt32LE(CAPABILITY_VERSION_3, 0);
   const data = Buffer.alloc(24);
@@ -168,11 +174,13 @@ function setCapabilities(saved: CredsEntry, batch: RemoteBatch): void {
     data.writeUInt32LE(saved.capPrm[half] ?? 0, half * 12 + 4);
     data.writeUInt32LE(saved.capInh[half] ?? 0, half * 12 + 8);
   }
+  builder.makeRoom(1, 64);
+  const { batch } = builder;
   batch.must(SYS.capset, batch.bytes(header), batch.bytes(data));
   const ambient = joinWords(saved.capAmb);
   for (let capability = 0; capability <= LAST_CAPABILITY; capability++) {
     if (!((ambient >> BigInt(capability)) & 1n)) continue;
-    if (!batch.hasRoom(2, 64)) batch.run();
-    batch.must(SYS.prctl, PR.CAP_AMBIENT, PR.CAP_AMBIENT_RAISE, capability, 0, 0);
+    builder.makeRoom(1, 0);
+    builder.batch.must(SYS.prctl, PR.CAP_AMBIENT, PR.CAP_AMBIENT_RAISE, capability, 0, 0);
   }
 }
