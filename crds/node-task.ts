@@ -1,6 +1,6 @@
 // NodeTask: one node's share of the work. The controller writes spec, the agent of spec.nodeName writes status.
 // It holds no secret: reads of NodeTasks cannot be confined to a node (design K7).
-import type { TaskAction, TaskHooks } from './hook.ts';
+import type { TaskAction, TaskHook, TaskHooks } from './hook.ts';
 import type { Condition, ObjectMeta, Report, TypedObject } from './meta.ts';
 
 /** A container, found by its runtime id: 64 hex digits, checked again on the node (design K11). */
@@ -87,6 +87,8 @@ export interface ReceivePayload {
 export interface ThawPayload {
   readonly pod: TaskPod;
   readonly containers: readonly TaskContainer[];
+  /** owed since the dump that left it frozen */
+  readonly post?: readonly TaskHook[];
 }
 
 export interface DeleteBundlePayload {

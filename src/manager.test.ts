@@ -132,7 +132,17 @@ describe('a Checkpoint', () => {
 
   it('with Stop keeps the source frozen until told otherwise', async () => {
     await using cluster = await SmallCluster.start();
-    cluster.createCheckpoint({ afterDump: 'Stop' });
+    const message = 'spec.hooks.post[0]: as the test says';
+    const note = { severity: 'note', code: 'HookFailed', container: '', pid: 0, message } as const;
+    cluster.nodes[0].agent = (task) =>
+      task.spec.type === 'Thaw'
+        ? [{ state: 'Succeeded', result: { report: [note] } }]
+        : succeed(task);
+    const hooks = {
+      pre: [{ exec: { command: ['pause'] } }],
+      post: [{ exec: { command: ['on'] } }],
+    };
+    cluster.createCheckpoint({ afterDump: 'Stop', hooks });
     await cluster.untilReason(() => cluster.checkpoint(), 'Completed');
     const frozen = () => conditionStatus(cluster.checkpoint()?.status?.conditions, 'SourceFrozen');
     assert.equal(frozen(), 'True');
@@ -142,8 +152,13 @@ describe('a Checkpoint', () => {
       .resource(RESOURCE_TYPES.checkpoints)
       .mergePatch(CHECKPOINT, patch);
     await until('the source runs', () => frozen() === 'False');
-    assert.equal(cluster.nodes[0].seenTasks.at(-1)?.spec.type, 'Thaw');
+    const spec = cluster.nodes[0].seenTasks.at(-1)?.spec;
+    assert.ok(spec?.type === 'Thaw');
+    const [hook] = spec.thaw.post ?? [];
+    assert.ok(hook !== undefined && 'exec' in hook);
+    assert.deepEqual([hook.exec.container.name, hook.exec.command], ['main', ['on']]);
     assert.equal(reasonOf(cluster.checkpoint()), 'Completed');
+    assert.deepEqual(cluster.checkpoint()?.status?.report, [note]);
   });
 
   it('with DeletePod deletes the source once the bundle is stored, and no other pod', async () => {
@@ -161,7 +176,10 @@ describe('a Checkpoint', () => {
     const [node] = cluster.nodes;
     node.agent = (task) =>
       task.spec.type === 'Dump' ? failWith('StoreFull')(task) : succeed(task);
-    cluster.createCheckpoint({ afterDump: 'Stop' });
+    cluster.createCheckpoint({
+      afterDump: 'Stop',
+      hooks: { post: [{ exec: { command: ['on'] } }] },
+    });
     await until('the source is let go', () => {
       const conditions = cluster.checkpoint()?.status?.conditions;
       return conditionStatus(conditions, 'SourceFrozen') === 'False';
@@ -170,6 +188,9 @@ describe('a Checkpoint', () => {
       node.seenTasks.map(({ spec }) => spec.type),
       ['Dump', 'Thaw'],
     );
+    const thaw = node.seenTasks.at(-1)?.spec;
+    // The agent whose dump failed has run them.
+    assert.ok(thaw?.type === 'Thaw' && thaw.thaw.post === undefined);
     assert.equal(reasonOf(cluster.checkpoint()), 'StoreFull');
   });
 });

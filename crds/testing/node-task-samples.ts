@@ -103,7 +103,7 @@ const specs: readonly NodeTaskSpec[] = [
   { ...shared, type: 'Dump', dump: { ...anyDump, transfer } },
   { ...shared, type: 'Restore', restore: { ...anyRestore, received: { taskUid: 'u-7' } } },
   { ...shared, type: 'Receive', receive: { pod, senderFingerprint: digest } },
-  { ...shared, type: 'Thaw', thaw: { pod, containers } },
+  { ...shared, type: 'Thaw', thaw: { pod, containers, post: taskHooks } },
   { ...shared, type: 'DeleteBundle', deleteBundle: { store } },
   { ...shared, type: 'Verify', verify: { store, bundleDigest: digest } },
   { ...shared, type: 'Describe', describe: { containerID: container.containerID } },

@@ -1,8 +1,15 @@
-// Thaw: lets a source go on that a dump left frozen. Must work whatever else is broken, and can be repeated.
+// Thaw: lets a source go on that a dump left frozen, and runs the hooks that are owed since. Must work whatever else is
+// broken, and can be repeated.
+import type { Report } from '../../crds/meta.ts';
 import type { TaskContainer, TaskPod, TaskResult } from '../../crds/node-task.ts';
+import { Deadline } from '../../kube/deadline.ts';
 import { thaw } from '../container/freezer.ts';
-import { TaskFailure } from '../task-failure.ts';
+import { messageOf, TaskFailure } from '../task-failure.ts';
+import { POST_MILLIS } from './hooks/dump-hooks.ts';
+import { hookNote, runHooks } from './hooks/run-hooks.ts';
 import type { SpecOf, TaskContext, TaskHandler } from './task-context.ts';
+
+type ThawContext = TaskContext<SpecOf<'Thaw'>>;
 
 export const thawHandler: TaskHandler<'Thaw'> = {
   type: 'Thaw',
@@ -14,7 +21,7 @@ export const thawHandler: TaskHandler<'Thaw'> = {
   },
 };
 
-async function thawPod(context: TaskContext<SpecOf<'Thaw'>>): Promise<TaskResult> {
+async function thawPod(context: ThawContext): Promise<TaskResult> {
   const { pod, containers } = context.spec.thaw;
   context.progress.stage('thawing');
   let firstError: unknown;
@@ -29,7 +36,25 @@ async function thawPod(context: TaskContext<SpecOf<'Thaw'>>): Promise<TaskResult
   if (firstError !== undefined) {
     throw firstError as Error;
   }
-  return {};
+  return { report: await runOwedHooks(context) };
+}
+
+/** The source runs, and that is what was asked for: a hook that fails is told, and no reason to thaw again. */
+async function runOwedHooks({ spec, tools, progress }: ThawContext): Promise<readonly Report[]> {
+  const { pod, post = [] } = spec.thaw;
+  if (post.length === 0) {
+    return [];
+  }
+  progress.stage('post-hooks');
+  using deadline = new Deadline(POST_MILLIS);
+  const { signal } = deadline;
+  try {
+    const context = { tools, pod, signal, sharesProcessNamespace: true };
+    const { notes, failure } = await runHooks(post, 'post', context);
+    return failure === undefined ? notes : [hookNote(failure.message), ...notes];
+  } catch (error) {
+    return [hookNote(`spec.hooks.post: all together, ${messageOf(error)}`)];
+  }
 }
 
 async function thawContainer(

@@ -61,7 +61,8 @@ export function decideSource(facts: CheckpointFacts): CheckpointStep | undefined
   }
   if (thaw !== undefined && isOwner(checkpoint, thaw)) {
     if (thaw.status?.state === 'Succeeded') {
-      return { do: 'note-source', frozen: 'False', reason: 'SourceRunning' };
+      const { report = [] } = thaw.status.result ?? {};
+      return { do: 'note-source', frozen: 'False', reason: 'SourceRunning', report };
     }
     return retryable(thaw, nowMillis) ? { do: 'delete-task', task: thaw } : undefined;
   }

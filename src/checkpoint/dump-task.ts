@@ -1,5 +1,6 @@
 // The NodeTask that saves a pod (pure).
 import { CHECKPOINT_DEFAULTS, type Checkpoint } from '../../crds/checkpoint.ts';
+import type { TaskHooks } from '../../crds/hook.ts';
 import type {
   DumpPayload,
   NodeTask,
@@ -10,8 +11,9 @@ import type {
   TaskTransfer,
 } from '../../crds/node-task.ts';
 import { formatTime } from '../../kube/clock.ts';
+import { isConditionTrue } from '../../kube/conditions.ts';
 import { parseBytes } from '../../kube/quantity.ts';
-import { taskHooks } from '../cluster/hooks.ts';
+import { type HookTarget, taskHooks } from '../cluster/hooks.ts';
 import { type Pod, statusOfContainer } from '../cluster/pod.ts';
 import { bundlePath, newTask } from '../node-task/task.ts';
 import { redactedManifest } from '../placeholder/template.ts';
@@ -80,6 +82,7 @@ export function thawTask(checkpoint: Checkpoint, pod: Pod, nowMillis: number): N
   const saved = checkpoint.status?.containers?.map(({ name }) => name);
   const asked = checkpoint.spec.source.pod.containers;
   const names = saved ?? (asked?.length ? asked : pod.spec.containers.map(({ name }) => name));
+  const post = owedHooks(checkpoint, { pod, containers: names });
   return newTask(podOf(pod).uid, {
     nodeName: pod.spec.nodeName ?? '',
     owner: ownerOf(checkpoint),
@@ -90,8 +93,19 @@ export function thawTask(checkpoint: Checkpoint, pod: Pod, nowMillis: number): N
       containers: names
         .map((name) => taskContainer(pod, name))
         .filter(({ containerID }) => containerID !== ''),
+      ...(post && post.length > 0 && { post }),
     },
   });
+}
+
+/** Once the bundle is stored the Dump task has ended. Until then its agent owes them, and knows by its journal. */
+function owedHooks(
+  { spec, status }: Checkpoint,
+  target: HookTarget,
+): TaskHooks['post'] | undefined {
+  return isConditionTrue(status?.conditions, 'Stored')
+    ? taskHooks(spec.hooks, target)?.post
+    : undefined;
 }
 
 const THAW_MILLIS = 600_000;

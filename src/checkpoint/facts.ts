@@ -73,6 +73,8 @@ export type CheckpointNote =
       readonly do: 'note-source';
       readonly frozen: 'True' | 'False' | 'Unknown';
       readonly reason: Reason;
+      /** of hooks that failed */
+      readonly report?: readonly Report[];
     }
   | {
       readonly do: 'fail';

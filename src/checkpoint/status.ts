@@ -76,7 +76,7 @@ function apply(next: Builder, checkpoint: Checkpoint, step: TellingStep): void {
       next.condition('SourceFrozen', 'False', 'SourceDeleted');
       return completed(next, 'Completed');
     case 'note-source':
-      return next.condition('SourceFrozen', step.frozen, step.reason);
+      return sourceNoted(next, step);
     case 'fail':
       return failed(next, step);
   }
@@ -197,6 +197,16 @@ function completedFacts({ bundle, timing, estimate }: CheckpointStatus): string 
     return `nothing stands in the way: about ${estimate.size}, a freeze of about ${estimate.freeze}, ${able} of ${estimate.nodes.length} nodes could take it`;
   }
   return bundle && `stored ${bundle.size}, frozen for ${timing?.freeze ?? 'no time'}`;
+}
+
+function sourceNoted(
+  next: Builder,
+  { frozen, reason, report = [] }: Extract<CheckpointStep, { do: 'note-source' }>,
+): void {
+  if (report.length > 0) {
+    next.set({ report: reported([...(next.status.report ?? []), ...report]) });
+  }
+  next.condition('SourceFrozen', frozen, reason, report[0]?.message);
 }
 
 function failed(next: Builder, step: Extract<CheckpointStep, { do: 'fail' }>): void {

@@ -67,7 +67,7 @@ describe('hooks on the real cluster', { concurrency: 4 }, () => {
 
   before(async () => {
     scene = await Scene.create(cluster, 'hooks');
-    const names = ['ordered', 'refused', 'moved', 'saved'];
+    const names = ['ordered', 'refused', 'moved', 'saved', 'stopped'];
     const pods = await scene.run(...names.map(application));
     pods.forEach((pod) => sources.set(pod.metadata.name, pod));
   });
@@ -98,6 +98,26 @@ describe('hooks on the real cluster', { concurrency: 4 }, () => {
     assert.equal(ended.status?.timing?.frozenAt, undefined);
     assert.deepEqual(await asked(scene, 'refused'), ['GET /pause', 'POST /on']);
     assertUnharmed(sources.get('refused')!, await scene.pod('refused'));
+  });
+
+  it('that come afterwards wait until a source that was kept frozen is let go', async () => {
+    const hooks = { pre: [exec('/pause')], post: [exec('/on'), fails] };
+    await scene.checkpoint('stopped', 'stopped', { afterDump: 'Stop', hooks });
+    assert.match(verdict(await scene.settledCheckpoint('stopped')), /^Completed: /);
+    await sleep(1_000);
+    assert.deepEqual(await asked(scene, 'stopped'), ['GET /pause']);
+    const ref = { namespace: scene.namespace, name: 'stopped' };
+    await cluster.checkpoints.mergePatch(ref, { spec: { afterDump: 'Resume' } });
+    const ended = await eventually(
+      'the source runs',
+      () => cluster.checkpoints.get(ref),
+      ({ status }) => findCondition(status?.conditions, 'SourceFrozen')?.status === 'False',
+    );
+    assert.deepEqual(await asked(scene, 'stopped'), ['GET /pause', 'GET /on']);
+    const told = findCondition(ended.status?.conditions, 'SourceFrozen');
+    assert.match(told?.message ?? '', /spec\.hooks\.post\[1\]: .*out of paper/);
+    assert.match(verdict(ended), /^Completed: /);
+    assertUnharmed(sources.get('stopped')!, await scene.pod('stopped'));
   });
 
   it('follow no redirect', async () => {

@@ -9,7 +9,7 @@ import type { DumpContext } from '../dump.ts';
 import { type HookOutcome, runHooks } from './run-hooks.ts';
 
 /** Of all post hooks together: less than an aborted task has for cleaning up. */
-const POST_MILLIS = 45_000;
+export const POST_MILLIS = 45_000;
 
 const NONE: TaskHooks = { pre: [], post: [] };
 

@@ -97,14 +97,45 @@ describe('hooks of a dump', () => {
     assert.deepEqual(commands, ['pause', 'false']);
   });
 
-  it('ask nothing afterwards of a source that stays frozen', async () => {
-    const { status, commands } = await dumped(
-      { pre: [hook('flush')], post: [hook('go on')] },
-      { prepare: (bench) => bench.scenario(KEPT_FROZEN) },
-      { afterDump: 'KeepFrozen' },
-    );
-    assert.equal(status.state, 'Succeeded');
-    assert.deepEqual(commands, ['flush']);
+  it('ask nothing afterwards of a source that stays frozen, until it is let go', async () => {
+    await using bench = await Bench.start();
+    bench.scenario(KEPT_FROZEN);
+    const wasFrozen: boolean[] = [];
+    const exec: FakeToolsOptions['exec'] = () => {
+      wasFrozen.push(bench.frozen);
+      return Promise.resolve({ exitCode: 0, stdout: '', stderr: '' });
+    };
+    await using _agent = await runAgent({
+      client: bench.api.client(),
+      journalFolder: bench.journalFolder,
+      tools: fakeTools(bench, { exec }),
+    });
+    const hooks = { pre: [hook('flush')], post: [hook('go on')] };
+    const saved = await bench.untilEnded(bench.giveDump({ hooks, afterDump: 'KeepFrozen' }));
+    assert.equal(saved.state, 'Succeeded');
+    assert.deepEqual(bench.commands, ['flush']);
+    const thawed = await bench.untilEnded(bench.giveThaw(hooks.post));
+    assert.equal(thawed.state, 'Succeeded');
+    assert.deepEqual(bench.commands, ['flush', 'go on']);
+    assert.deepEqual(wasFrozen, [false, false]);
+  });
+
+  it('that fail once a frozen source was let go are told, and it runs', async () => {
+    await using bench = await Bench.start();
+    bench.scenario(KEPT_FROZEN);
+    await using _agent = await runAgent({
+      client: bench.api.client(),
+      journalFolder: bench.journalFolder,
+      tools: fakeTools(bench),
+    });
+    await bench.untilEnded(bench.giveDump({ afterDump: 'KeepFrozen' }));
+    const thawed = await bench.untilEnded(bench.giveThaw([hook('false'), hook('go on')]));
+    assert.equal(thawed.state, 'Succeeded');
+    assert.deepEqual(bench.commands, ['false', 'go on']);
+    assert.equal(bench.frozen, false);
+    const messages = thawed.result?.report?.map(({ code, message }) => `${code} ${message}`);
+    assert.equal(messages?.length, 1);
+    assert.match(messages[0] ?? '', /^HookFailed spec\.hooks\.post\[0\].*status 1/);
   });
 
   it('do not run in a rehearsal', async () => {

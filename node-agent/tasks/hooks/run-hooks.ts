@@ -33,7 +33,7 @@ export async function runHooks(
     }
     const message = `spec.hooks.${side}[${index}]: ${problem}`;
     if (hook.onError === 'Ignore') {
-      notes.push({ severity: 'note', code: 'HookFailed', container: '', pid: 0, message });
+      notes.push(hookNote(message));
       continue;
     }
     failure ??= new TaskFailure('HookFailed', message);
@@ -42,6 +42,10 @@ export async function runHooks(
     }
   }
   return { notes, failure };
+}
+
+export function hookNote(message: string): Report {
+  return { severity: 'note', code: 'HookFailed', container: '', pid: 0, message };
 }
 
 /** @returns what went wrong */

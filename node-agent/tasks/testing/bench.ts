@@ -12,6 +12,7 @@ import {
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { TaskHook } from '../../../crds/hook.ts';
 import { API_VERSION } from '../../../crds/meta.ts';
 import { OPERATOR_NAMESPACE } from '../../../crds/names.ts';
 import type {
@@ -162,8 +163,8 @@ export class Bench implements FakeNode, AsyncDisposable {
     return this.give({ type: 'Restore', restore } as never);
   }
 
-  giveThaw(): string {
-    return this.give({ type: 'Thaw', thaw: { pod: POD, containers: CONTAINERS } } as never);
+  giveThaw(post: readonly TaskHook[] = []): string {
+    return this.give({ type: 'Thaw', thaw: { pod: POD, containers: CONTAINERS, post } } as never);
   }
 
   giveVerify(bundleDigest: string): string {
