@@ -1,4 +1,5 @@
 // CheckpointGroup: save several pods at one moment. Written by users; status by the controller.
+import type { Hooks } from './hook.ts';
 import type { Condition, LabelSelector, ObjectMeta, TypedObject } from './meta.ts';
 
 export interface CheckpointGroupSpec {
@@ -9,6 +10,8 @@ export interface CheckpointGroupSpec {
     readonly timeoutSeconds?: number;
     readonly maxFreezeSeconds?: number;
   };
+  /** asked of each pod: before it is stopped, and once all run on */
+  readonly hooks?: Hooks;
   readonly cancel?: boolean;
 }
 

@@ -27,7 +27,7 @@ export interface ScheduleTemplate {
   };
   readonly spec?: Pick<
     CheckpointSpec,
-    'storeRef' | 'include' | 'sockets' | 'openResources' | 'limits'
+    'storeRef' | 'include' | 'sockets' | 'openResources' | 'limits' | 'hooks'
   > & {
     readonly containers?: readonly string[];
     readonly retention?: { readonly deletionPolicy?: DeletionPolicy };

@@ -1,7 +1,7 @@
 // CheckpointGroups that are accepted: the shortest, and one with every field there is.
 import type { CheckpointGroup } from '../checkpoint-group.ts';
 import { API_VERSION } from '../meta.ts';
-import { type Body, condition, TIME } from './samples.ts';
+import { type Body, condition, execHook, httpHook, TIME } from './samples.ts';
 
 export const shortGroup: CheckpointGroup = {
   apiVersion: API_VERSION,
@@ -18,6 +18,7 @@ const groupBody: Body<CheckpointGroup> = {
     },
     storeRef: { name: 'default' },
     limits: { timeoutSeconds: 300, maxFreezeSeconds: 5 },
+    hooks: { pre: [execHook, httpHook], post: [execHook, httpHook] },
     cancel: false,
   },
   status: {

@@ -1,7 +1,8 @@
 // Hooks and probes that the API server must refuse; see refused.ts.
+import { completeGroup } from './group-samples.ts';
 import type { RefusedCase } from './refused.ts';
 import { completeRestore, shortRestore } from './restore-samples.ts';
-import { completeCheckpoint, shortCheckpoint } from './samples.ts';
+import { completeCheckpoint, shortCheckpoint, shortSchedule } from './samples.ts';
 
 const exec = { command: ['sync'] };
 const http = { port: 80 };
@@ -16,6 +17,7 @@ function restore(spec: object): Pick<RefusedCase, 'kind' | 'object'> {
 }
 
 const oldCheckpoint = { ...completeCheckpoint, metadata: { name: 'hooked' } };
+const oldGroup = { ...completeGroup, metadata: { name: 'hooked' } };
 const oldRestore = { ...completeRestore, metadata: { name: 'hooked' } };
 
 export const REFUSED_HOOKS = [
@@ -55,6 +57,27 @@ export const REFUSED_HOOKS = [
     by: 'cel',
     before: oldCheckpoint,
     object: { ...oldCheckpoint, spec: { ...oldCheckpoint.spec, hooks: { pre: [{ exec }] } } },
+    says: 'hooks cannot be changed',
+  },
+  {
+    what: 'a hook of a schedule that does nothing',
+    kind: 'CheckpointSchedule',
+    by: 'cel',
+    object: {
+      ...shortSchedule,
+      spec: {
+        ...shortSchedule.spec,
+        template: { spec: { hooks: { post: [{ timeoutSeconds: 1 }] } } },
+      },
+    },
+    says: 'a hook has exactly one of exec and http',
+  },
+  {
+    what: 'other hooks of a group',
+    kind: 'CheckpointGroup',
+    by: 'cel',
+    before: oldGroup,
+    object: { ...oldGroup, spec: { ...oldGroup.spec, hooks: { pre: [{ exec }] } } },
     says: 'hooks cannot be changed',
   },
   {

@@ -10,6 +10,7 @@ export interface RefusedCase {
   readonly what: string;
   readonly kind:
     | 'Checkpoint'
+    | 'CheckpointGroup'
     | 'CheckpointSchedule'
     | 'Restore'
     | 'Migration'

@@ -172,6 +172,7 @@ const scheduleBody: Body<CheckpointSchedule> = {
         sockets: { established: 'Close' },
         openResources: { maxEmbeddedBytes: '1Gi' },
         limits: { timeoutSeconds: 300, maxFreezeSeconds: 5, maxBytes: '2Gi' },
+        hooks: { pre: [execHook, httpHook], post: [execHook, httpHook] },
         retention: { deletionPolicy: 'Delete' },
       },
     },

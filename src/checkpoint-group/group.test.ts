@@ -11,6 +11,7 @@ import { NAMESPACE, pod } from '../testing/builders.ts';
 import { type AgentBehaviour, failWith, succeed } from '../testing/fake-node.ts';
 import { SmallCluster } from '../testing/small-cluster.ts';
 
+const HOOKS = { pre: [{ exec: { command: ['flush'] } }], post: [{ exec: { command: ['on'] } }] };
 const NAME = { namespace: NAMESPACE, name: 'shop' };
 
 /** Who stands still, as the agents tell it. */
@@ -57,7 +58,7 @@ async function begin(agents: readonly AgentBehaviour[] = []) {
     apiVersion: API_VERSION,
     kind: 'CheckpointGroup',
     metadata: NAME,
-    spec: { selector: { matchLabels: { app: 'redis' } } },
+    spec: { selector: { matchLabels: { app: 'redis' } }, hooks: HOOKS },
   };
   cluster.server.seed(RESOURCE_TYPES.checkpointGroups, group);
   const read = () => cluster.server.peek<CheckpointGroup>(RESOURCE_TYPES.checkpointGroups, NAME);
@@ -83,6 +84,21 @@ describe('a CheckpointGroup', { concurrency: 3 }, () => {
     for (const name of ['shop-other', 'shop-redis']) {
       assert.ok(isConditionTrue(cluster.checkpoint(name)?.status?.conditions, 'Ready'), name);
     }
+  });
+
+  it('has its hooks run in all pods: before they are stopped, and once all go on', async () => {
+    const { cluster, ends } = await begin();
+    await using _end = cluster;
+    await ends('Ready');
+    const asked = cluster.nodes.flatMap(({ seenTasks }) =>
+      seenTasks.map(({ spec }) => {
+        const hooks =
+          spec.type === 'Dump' ? spec.dump.hooks?.pre : spec.type === 'Thaw' && spec.thaw.post;
+        const actions = (hooks || []).map((hook) => ('exec' in hook ? hook.exec.command : []));
+        return [spec.type, ...actions.flat()].join(' ');
+      }),
+    );
+    assert.deepEqual(asked, ['Dump flush', 'Thaw on', 'Dump flush', 'Thaw on']);
   });
 
   it('saves none when one cannot be saved, and all run on', async () => {

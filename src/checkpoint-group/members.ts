@@ -38,6 +38,7 @@ export function madeCheckpoint(group: CheckpointGroup, member: GroupMember): Che
       ...(spec.storeRef && { storeRef: spec.storeRef }),
       afterDump: 'Stop',
       suspend: true,
+      ...(spec.hooks && { hooks: spec.hooks }),
       limits: { timeoutSeconds, ...(maxFreezeSeconds !== undefined && { maxFreezeSeconds }) },
     },
   };

@@ -23,7 +23,12 @@ describe('a schedule', () => {
   it('makes them as its template says', () => {
     const template = {
       metadata: { labels: { team: 'shop' }, annotations: { note: 'x' } },
-      spec: { containers: ['main'], storeRef: { name: 'fast' }, limits: { timeoutSeconds: 60 } },
+      spec: {
+        containers: ['main'],
+        storeRef: { name: 'fast' },
+        limits: { timeoutSeconds: 60 },
+        hooks: { pre: [{ exec: { command: ['flush'] } }] },
+      },
     };
     const [made] = decideSchedule(scheduleFacts(due({ template }))).create;
     assert.equal(made?.metadata.labels?.['team'], 'shop');
@@ -33,6 +38,7 @@ describe('a schedule', () => {
       source,
       storeRef: { name: 'fast' },
       limits: { timeoutSeconds: 60 },
+      hooks: { pre: [{ exec: { command: ['flush'] } }] },
     });
   });
 

@@ -158,6 +158,7 @@ describe('a Checkpoint of what cannot be saved', { concurrency: 6 }, () => {
 
 const TYPES = {
   Checkpoint: RESOURCE_TYPES.checkpoints,
+  CheckpointGroup: RESOURCE_TYPES.checkpointGroups,
   CheckpointSchedule: RESOURCE_TYPES.checkpointSchedules,
   Migration: RESOURCE_TYPES.migrations,
   Restore: RESOURCE_TYPES.restores,

@@ -86,7 +86,9 @@ describe('users', { concurrency: 1 }, () => {
       'role',
       'saves',
       '--verb=create',
-      '--resource=checkpoints.diapause.dev,restores.diapause.dev',
+      '--verb=get',
+      '--verb=patch',
+      '--resource=checkpoints.diapause.dev,restores.diapause.dev,checkpointgroups.diapause.dev,checkpointschedules.diapause.dev',
     ]);
     await scene.kubectl.run(['create', 'rolebinding', 'sam', '--role=saves', '--user=sam']);
     await grant('sam-restores', 'diapause-restore', 'sam');
@@ -112,6 +114,30 @@ describe('users', { concurrency: 1 }, () => {
     });
     assert.match(await apply('sam', probed), /sam needs .* pods\/exec/);
     assert.match(await apply('erin', checkpoint('e', { pre: [exec], post: [http] })), ALLOWED);
+  });
+
+  it('who may not exec get nothing run by groups and schedules, nor by changing those of others', async () => {
+    const hooks = { pre: [{ exec: { command: ['/bin/true'] } }] };
+    const selector = { matchLabels: { nobody: 'has this' } };
+    const group = (name: string) => object('CheckpointGroup', name, { selector, hooks });
+    const schedule = (name: string, template: object) =>
+      object('CheckpointSchedule', name, { schedule: '@daily', selector, template });
+    const NEEDS = /sam needs .* pods\/exec/;
+    assert.match(await apply('sam', group('sams')), NEEDS);
+    assert.match(await apply('erin', group('erins')), ALLOWED);
+    assert.match(await apply('sam', schedule('sams', { spec: { hooks } })), NEEDS);
+    assert.match(await apply('sam', schedule('plain', {})), ALLOWED);
+    assert.match(await apply('erin', schedule('erins', { spec: { hooks } })), ALLOWED);
+    const patch = (user: string, name: string, spec: object) => {
+      const args = ['patch', 'chks', name, '--type=merge', `-p=${JSON.stringify({ spec })}`];
+      return told(scene.kubectl.run([...args, as(user)]));
+    };
+    assert.match(await patch('sam', 'plain', { template: { spec: { hooks } } }), NEEDS);
+    const others = { selector: { matchLabels: { app: 'witness' } } };
+    assert.match(await patch('sam', 'erins', others), NEEDS);
+    assert.match(await patch('sam', 'erins', { suspend: true }), ALLOWED);
+    assert.match(await patch('erin', 'erins', others), ALLOWED);
+    await scene.kubectl.run(['delete', 'chks,chkg', '--all', '--wait=false']);
   });
 
   it('cannot change what a Checkpoint will be restored as', async () => {
