@@ -3,28 +3,10 @@ import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { until } from '../../kube/testing/until.ts';
 import { Bench } from './testing/bench.ts';
-import { fakeTools, type FakeToolsOptions } from './testing/fake-tools.ts';
-import { runAgent, type RunningAgent } from './testing/run-agent.ts';
+import { assertNothingLeft } from './testing/nothing-left.ts';
+import { agentOn } from './testing/run-agent.ts';
 import { REFUSES, SUCCESS } from './testing/scenario.ts';
-
-async function agentOn(bench: Bench, options: FakeToolsOptions = {}): Promise<RunningAgent> {
-  const { journalFolder } = bench;
-  return await runAgent({
-    client: bench.api.client({ fieldManager: 'diapause-agent' }),
-    journalFolder,
-    tools: fakeTools(bench, options),
-  });
-}
-
-/** Nothing on the volume, nothing in the journal, the application running. */
-async function assertNothingLeft(bench: Bench): Promise<void> {
-  await until('journal empty', () => bench.journalled().length === 0);
-  assert.deepEqual(bench.bundles(), []);
-  assert.equal(bench.victimState, 'S');
-  assert.equal(bench.frozen, false);
-}
 
 test('a dry run succeeds with its refusals and writes nothing', async () => {
   await using bench = await Bench.start();

@@ -9,8 +9,7 @@ import type { RootfsWorker } from '../bundle/rootfs-diff/rootfs-worker.ts';
 import { parseMountinfo } from '../container/mounts.ts';
 import { emptyDirMounts } from './empty-dirs.ts';
 import { Bench, BUNDLE_NAME } from './testing/bench.ts';
-import { fakeTools } from './testing/fake-tools.ts';
-import { runAgent } from './testing/run-agent.ts';
+import { agentOn } from './testing/run-agent.ts';
 
 const POD = '/pods/1/volumes/kubernetes.io~empty-dir';
 const WORK = `10 1 8:1 ${POD}/work /work rw - ext4 /dev/x rw\n`;
@@ -100,11 +99,7 @@ const podManifest = {
 };
 
 async function start(bench: Bench, requests: RootfsRequest[]) {
-  return await runAgent({
-    client: bench.api.client({ fieldManager: 'diapause-agent' }),
-    journalFolder: bench.journalFolder,
-    tools: fakeTools(bench, { mounts: parseMountinfo(WORK), rootfs: recordingWorker(requests) }),
-  });
+  return await agentOn(bench, { mounts: parseMountinfo(WORK), rootfs: recordingWorker(requests) });
 }
 
 describe('the agent', () => {

@@ -8,8 +8,8 @@ import type { RootfsRequest } from '../bundle/rootfs-diff/protocol.ts';
 import type { RootfsWorker } from '../bundle/rootfs-diff/rootfs-worker.ts';
 import { parseMountinfo } from '../container/mounts.ts';
 import { Bench, BUNDLE_NAME, CONTAINERS } from './testing/bench.ts';
-import { fakeTools, type FakeToolsOptions } from './testing/fake-tools.ts';
-import { runAgent, type RunningAgent } from './testing/run-agent.ts';
+import type { FakeToolsOptions } from './testing/fake-tools.ts';
+import { agentOn, type RunningAgent } from './testing/run-agent.ts';
 import { SUCCESS } from './testing/scenario.ts';
 
 const LAYERS = { fsType: 'overlay', readOnly: false, layers: { upper: '/u', lowers: ['/l'] } };
@@ -39,11 +39,10 @@ async function prepare(options: FakeToolsOptions = {}): Promise<Prepared> {
   const bench = await Bench.start('diapause-init');
   const requests: RootfsRequest[] = [];
   const rootfs = recordingWorker(requests);
-  const agent: RunningAgent = await runAgent({
-    client: bench.api.client({ fieldManager: 'diapause-agent' }),
-    journalFolder: bench.journalFolder,
-    tools: fakeTools(bench, Object.assign(options, { root: LAYERS, rootfs })),
-  });
+  const agent: RunningAgent = await agentOn(
+    bench,
+    Object.assign(options, { root: LAYERS, rootfs }),
+  );
   const { result } = await bench.untilEnded(bench.giveDump());
   bench.scenario([{ do: 'result' }]);
   return {

@@ -12,8 +12,7 @@ import type { RootMount } from '../container/mounts.ts';
 import type { JournalStep } from './journal.ts';
 import type { AgentUnderTest } from './testing/agent-under-test.ts';
 import { Bench, CONTAINERS } from './testing/bench.ts';
-import { fakeTools } from './testing/fake-tools.ts';
-import { runAgent, type RunningAgent } from './testing/run-agent.ts';
+import { agentOn, type RunningAgent } from './testing/run-agent.ts';
 import type { Scenario } from './testing/scenario.ts';
 
 const OVERLAY = { fsType: 'overlay', readOnly: false, layers: { upper: '/u', lowers: ['/l'] } };
@@ -31,22 +30,18 @@ async function prepare(root: RootMount = OVERLAY): Promise<Prepared> {
   const bench = await Bench.start('program', true);
   const requests: RootfsRequest[] = [];
   const agent = async (): Promise<RunningAgent> =>
-    await runAgent({
-      client: bench.api.client({ fieldManager: 'diapause-agent' }),
-      journalFolder: bench.journalFolder,
-      tools: fakeTools(bench, {
-        root,
-        rootfs: {
-          run(request) {
-            requests.push(request);
-            if (request.type === 'collect') {
-              writeFileSync(`${request.outputDirectory}/rootfs-diff.tar`, Buffer.alloc(1024));
-              writeFileSync(`${request.outputDirectory}/deleted.files`, '[]');
-            }
-            return Promise.resolve({ entries: 0, deleted: 0, bytes: 1024, findings: [] });
-          },
+    await agentOn(bench, {
+      root,
+      rootfs: {
+        run(request) {
+          requests.push(request);
+          if (request.type === 'collect') {
+            writeFileSync(`${request.outputDirectory}/rootfs-diff.tar`, Buffer.alloc(1024));
+            writeFileSync(`${request.outputDirectory}/deleted.files`, '[]');
+          }
+          return Promise.resolve({ entries: 0, deleted: 0, bytes: 1024, findings: [] });
         },
-      }),
+      },
     });
   await using saving = await agent();
   void saving;

@@ -8,8 +8,8 @@ import { until } from '../../kube/testing/until.ts';
 import { TaskFailure } from '../task-failure.ts';
 import { NODE_TASKS } from './task-agent.ts';
 import { Bench, BUNDLE_NAME } from './testing/bench.ts';
-import { fakeTools, type FakeToolsOptions } from './testing/fake-tools.ts';
-import { runAgent, type RunningAgent } from './testing/run-agent.ts';
+import { assertNothingLeft } from './testing/nothing-left.ts';
+import { agentOn } from './testing/run-agent.ts';
 import {
   frozenUntil,
   HANGS_WHILE_FROZEN,
@@ -18,23 +18,6 @@ import {
   slowUntil,
   SUCCESS,
 } from './testing/scenario.ts';
-
-async function agentOn(bench: Bench, options: FakeToolsOptions = {}): Promise<RunningAgent> {
-  const { journalFolder } = bench;
-  return await runAgent({
-    client: bench.api.client({ fieldManager: 'diapause-agent' }),
-    journalFolder,
-    tools: fakeTools(bench, options),
-  });
-}
-
-/** Nothing on the volume, nothing in the journal, the application running. */
-async function assertNothingLeft(bench: Bench): Promise<void> {
-  await until('journal empty', () => bench.journalled().length === 0);
-  assert.deepEqual(bench.bundles(), []);
-  assert.equal(bench.victimState, 'S');
-  assert.equal(bench.frozen, false);
-}
 
 test('a dump ends with a bundle that verifies, and can be deleted', async () => {
   await using bench = await Bench.start();

@@ -4,8 +4,8 @@ import { describe, it } from 'node:test';
 import type { TaskAction, TaskHook } from '../../../crds/hook.ts';
 import type { NodeTaskStatus, RestorePayload } from '../../../crds/node-task.ts';
 import { Bench, CONTAINERS } from '../testing/bench.ts';
-import { fakeTools, type FakeToolsOptions } from '../testing/fake-tools.ts';
-import { runAgent } from '../testing/run-agent.ts';
+import type { FakeToolsOptions } from '../testing/fake-tools.ts';
+import { agentOn } from '../testing/run-agent.ts';
 
 const container = CONTAINERS[0]!;
 const action = (command: string): TaskAction => ({
@@ -28,11 +28,7 @@ async function restored(
   exec?: FakeToolsOptions['exec'],
 ): Promise<Told> {
   await using bench = await Bench.start('diapause-init');
-  await using _agent = await runAgent({
-    client: bench.api.client(),
-    journalFolder: bench.journalFolder,
-    tools: fakeTools(bench, exec === undefined ? {} : { exec }),
-  });
+  await using _agent = await agentOn(bench, exec === undefined ? {} : { exec });
   const { result } = await bench.untilEnded(bench.giveDump());
   bench.scenario([{ do: 'result' }]);
   const status = await bench.untilEnded(bench.giveRestore(result?.bundleDigest ?? '', payload));

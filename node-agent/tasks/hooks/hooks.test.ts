@@ -7,8 +7,8 @@ import type { TaskHook } from '../../../crds/hook.ts';
 import type { NodeTaskStatus } from '../../../crds/node-task.ts';
 import { TaskFailure } from '../../task-failure.ts';
 import { Bench, BUNDLE_NAME, CONTAINERS } from '../testing/bench.ts';
-import { fakeTools, type FakeToolsOptions } from '../testing/fake-tools.ts';
-import { runAgent } from '../testing/run-agent.ts';
+import type { FakeToolsOptions } from '../testing/fake-tools.ts';
+import { agentOn } from '../testing/run-agent.ts';
 import { KEPT_FROZEN, REFUSES } from '../testing/scenario.ts';
 import { requestPod } from './http-request.ts';
 
@@ -33,11 +33,7 @@ async function dumped(
 ): Promise<Told> {
   await using bench = await Bench.start();
   options.prepare?.(bench);
-  await using _agent = await runAgent({
-    client: bench.api.client(),
-    journalFolder: bench.journalFolder,
-    tools: fakeTools(bench, options),
-  });
+  await using _agent = await agentOn(bench, options);
   const status = await bench.untilEnded(bench.giveDump({ hooks, ...payload }));
   assert.equal(bench.victimState, 'S');
   return { status, commands: bench.commands, bundles: bench.bundles() };
@@ -105,11 +101,7 @@ describe('hooks of a dump', () => {
       wasFrozen.push(bench.frozen);
       return Promise.resolve({ exitCode: 0, stdout: '', stderr: '' });
     };
-    await using _agent = await runAgent({
-      client: bench.api.client(),
-      journalFolder: bench.journalFolder,
-      tools: fakeTools(bench, { exec }),
-    });
+    await using _agent = await agentOn(bench, { exec });
     const hooks = { pre: [hook('flush')], post: [hook('go on')] };
     const saved = await bench.untilEnded(bench.giveDump({ hooks, afterDump: 'KeepFrozen' }));
     assert.equal(saved.state, 'Succeeded');
@@ -123,11 +115,7 @@ describe('hooks of a dump', () => {
   it('that fail once a frozen source was let go are told, and it runs', async () => {
     await using bench = await Bench.start();
     bench.scenario(KEPT_FROZEN);
-    await using _agent = await runAgent({
-      client: bench.api.client(),
-      journalFolder: bench.journalFolder,
-      tools: fakeTools(bench),
-    });
+    await using _agent = await agentOn(bench);
     await bench.untilEnded(bench.giveDump({ afterDump: 'KeepFrozen' }));
     const thawed = await bench.untilEnded(bench.giveThaw([hook('false'), hook('go on')]));
     assert.equal(thawed.state, 'Succeeded');
@@ -158,11 +146,7 @@ describe('hooks of a dump', () => {
         begun.resolve();
         signal.addEventListener('abort', () => reject(signal.reason as Error));
       });
-    await using _agent = await runAgent({
-      client: bench.api.client(),
-      journalFolder: bench.journalFolder,
-      tools: fakeTools(bench, { exec }),
-    });
+    await using _agent = await agentOn(bench, { exec });
     const task = bench.giveDump({ hooks: { pre: [hook('pause')], post: [hook('go on')] } });
     await begun.promise;
     await bench.cancel(task);

@@ -3,6 +3,8 @@ import type { Client } from '../../../kube/client.ts';
 import { Journal } from '../journal.ts';
 import { TaskAgent } from '../task-agent.ts';
 import type { Tools } from '../task-context.ts';
+import type { Bench } from './bench.ts';
+import { fakeTools, type FakeToolsOptions } from './fake-tools.ts';
 
 export const FLOCK = '/usr/bin/flock';
 
@@ -21,6 +23,15 @@ export interface RunAgentOptions {
   readonly journalFolder: string;
   readonly tools: Omit<Tools, 'activeTasks'> & Disposable;
   readonly drainMillis?: number;
+}
+
+/** The agent of a bench's only node. */
+export async function agentOn(bench: Bench, options: FakeToolsOptions = {}): Promise<RunningAgent> {
+  return await runAgent({
+    client: bench.api.client({ fieldManager: 'diapause-agent' }),
+    journalFolder: bench.journalFolder,
+    tools: fakeTools(bench, options),
+  });
 }
 
 export async function runAgent(options: RunAgentOptions): Promise<RunningAgent> {
