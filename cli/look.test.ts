@@ -1,4 +1,4 @@
-// status, wait, report and logs, as a user types them; their tables word for word.
+// status, wait and report, as a user types them; their tables word for word.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Checkpoint } from '../crds/checkpoint.ts';
@@ -13,7 +13,7 @@ import {
   STORED,
   storing,
 } from './testing/objects.ts';
-import { NAMESPACE, TestCluster } from './testing/program.ts';
+import { TestCluster } from './testing/program.ts';
 import { reportText } from './verbs/report.ts';
 import { describeObject } from './verbs/status/describe.ts';
 import { listing } from './verbs/status/listing.ts';
@@ -23,7 +23,6 @@ const FAILED = [
   condition('Ready', 'False', 'StoreFull'),
   condition('Failed', 'True', 'StoreFull', 'the volume has no room left: enlarge the claim'),
 ];
-const PODS = { group: '', version: 'v1', plural: 'pods', namespaced: true };
 
 const at = <T extends { metadata: object }>(object: T, creationTimestamp = CREATED): T => ({
   ...object,
@@ -169,68 +168,5 @@ describe('kubectl diapause report', () => {
     assert.match(stdout, /^SEVERITY .*\nrefusal +Terminal /);
     assert.equal(code, 5);
     assert.equal(cluster.server.all(CHECKPOINT.type).length, 0);
-  });
-});
-
-describe('kubectl diapause logs', () => {
-  const line = (time: string, fields: object): string =>
-    `${JSON.stringify({ level: 'info', time: `2026-11-27T12:00:0${time}Z`, ...fields })}\n`;
-  const pod = (name: string, labels: Record<string, string>, nodeName: string) => ({
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { namespace: 'diapause-system', name, labels },
-    spec: { nodeName },
-  });
-  const owner = { kind: 'Checkpoint', namespace: NAMESPACE, name: 'redis-1' };
-
-  it('gathers what controller and agents wrote about an object, in the order of time', async () => {
-    await using cluster = await TestCluster.start();
-    const { server } = cluster;
-    server.seed(
-      PODS,
-      pod('controller-x', { 'app.kubernetes.io/name': 'diapause-controller' }, 'node-a'),
-    );
-    server.seed(PODS, pod('agent-x', { 'diapause.dev/role': 'agent' }, 'node-b'));
-    const log = (name: string): string => `/api/v1/namespaces/diapause-system/pods/${name}/log`;
-    server.texts.set(
-      log('controller-x'),
-      [
-        line('1.000', { ...owner, reason: 'Dumping', msg: 'asked the agent' }),
-        line('1.500', { ...owner, name: 'redis-2', msg: 'another one' }),
-        line('4.000', {
-          level: 'warn',
-          controller: 'checkpoint',
-          key: 'shop/redis-1',
-          why: 'conflict',
-          msg: 'reconcile failed',
-        }),
-        'Segmentation fault\n',
-      ].join(''),
-    );
-    // Agents write pino's own levels and times; this one was restarted in between.
-    const time = Date.parse('2026-11-27T12:00:02Z');
-    server.texts.set(
-      `${log('agent-x')}?previous`,
-      line('0', { level: 30, time, node: 'node-b', task: 't1', owner, msg: 'task begun' }),
-    );
-    server.texts.set(
-      log('agent-x'),
-      line('2.500', { task: 't2', owner: { ...owner, kind: 'Restore' }, msg: 'task begun' }) +
-        line('3.000', { task: 't1', state: 'Succeeded', msg: 'task ended' }),
-    );
-    const { code, stdout } = await cluster.run('logs', 'checkpoint/redis-1');
-    assert.equal(
-      stdout,
-      [
-        '12:00:01.000 controller    asked the agent  reason=Dumping',
-        '12:00:02.000 agent node-b  task begun  task=t1',
-        '12:00:03.000 agent node-b  task ended  task=t1  state=Succeeded',
-        '12:00:04.000 controller    warn: reconcile failed  why=conflict',
-        '',
-      ].join('\n'),
-    );
-    assert.equal(code, 0);
-    const none = await cluster.run('logs', 'rst/none');
-    assert.match(none.stderr, /nothing was logged about rst\/none/);
   });
 });

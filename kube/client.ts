@@ -3,7 +3,7 @@ import type { KubeConfig } from '@kubernetes/client-node';
 import type { TypedObject } from '../crds/meta.ts';
 import { Resource } from './resource.ts';
 import type { CallOptions, ResourceType } from './resource-types.ts';
-import { type Impersonation, Transport } from './transport.ts';
+import { type HttpRequest, type HttpStream, type Impersonation, Transport } from './transport.ts';
 
 const DEFAULT_TIMEOUT_MILLIS = 30_000;
 
@@ -59,16 +59,27 @@ export class Client {
    * @throws ApiError
    */
   async getText(path: string, options: CallOptions = {}): Promise<string> {
+    return await this.#transport.send(this.#read(path, options));
+  }
+
+  /**
+   * The same for a text that goes on: a log that is followed. The time limit is that for its beginning.
+   * @throws ApiError
+   */
+  async streamText(path: string, options: CallOptions = {}): Promise<HttpStream> {
+    return await this.#transport.stream(this.#read(path, options));
+  }
+
+  #read(path: string, { signal, timeoutMillis = this.#timeoutMillis }: CallOptions): HttpRequest {
     const [pathname = '', search] = path.split('?', 2);
-    const { signal, timeoutMillis = this.#timeoutMillis } = options;
-    return await this.#transport.send({
+    return {
       method: 'GET',
       path: pathname,
       query: search === undefined ? undefined : new URLSearchParams(search),
       signal,
       timeoutMillis,
       subject: { verb: 'get', resource: pathname },
-    });
+    };
   }
 
   /** Closes idle connections, so that a process can end. Running requests go on. */

@@ -1,27 +1,21 @@
 // logs: what controller and agents wrote about an object, in the order of time.
-import type { TypedObject } from '../../crds/meta.ts';
-import { LABELS, OPERATOR_NAMESPACE } from '../../crds/names.ts';
-import { ApiError, isForbidden } from '../../kube/api-error.ts';
-import type { Client } from '../../kube/client.ts';
-import { objectPath } from '../../kube/paths.ts';
-import type { ResourceType } from '../../kube/resource-types.ts';
+import { OPERATOR_NAMESPACE } from '../../crds/names.ts';
 import type { Option } from '../arguments/option.ts';
 import type { Verb } from '../arguments/verb.ts';
-import { CliError } from '../cli-error.ts';
-import { EXIT } from '../exit-codes.ts';
+import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { namedObjects } from '../kinds.ts';
-import { linesAbout, type LogLine, logText, readLines } from './logs/lines.ts';
-
-const PODS: ResourceType = { group: '', version: 'v1', plural: 'pods', namespaced: true };
-/** Of one pod; the API server cuts longer logs. */
-const MAX_LOG_BYTES = 32 << 20;
-const COMPONENTS = [
-  { component: 'controller', labelSelector: 'app.kubernetes.io/name=diapause-controller' },
-  { component: 'agent', labelSelector: `${LABELS.role}=agent` },
-] as const;
+import type { Session } from '../session.ts';
+import { followLogs } from './logs/follow.ts';
+import { linesAbout, type LogLine, logText, type Subject, subjectFilter } from './logs/lines.ts';
+import { loggedSoFar, logSources } from './logs/sources.ts';
 
 const OPTIONS: readonly Option[] = [
   { name: 'since', value: 'DURATION', help: 'Only what is not older than this, like 10m' },
+  {
+    name: 'follow',
+    short: 'f',
+    help: 'Go on with what is written from now on, until Ctrl-C; also by pods that start later',
+  },
   {
     name: 'operator-namespace',
     value: 'NAME',
@@ -37,90 +31,90 @@ const OPTIONS: readonly Option[] = [
   },
 ];
 
-interface PodOnNode extends TypedObject {
-  readonly spec?: { readonly nodeName?: string };
-}
+/** `agent` and a name of usual length: lines that come later shall stand below those that came before. */
+const FOLLOWED_WIDTH = 'agent node-a'.length;
 
 export const logsVerb: Verb = {
   name: 'logs',
   summary: 'Show what controller and agents logged about an object',
   positionals: [{ name: 'TYPE/NAME', required: true, completes: 'object' }],
   options: OPTIONS,
-  examples: ['logs checkpoint/redis-1', 'logs rst/redis-back --since 10m'],
+  examples: [
+    'logs checkpoint/redis-1',
+    'logs rst/redis-back --since 10m',
+    'logs migration/away --follow',
+  ],
   async run(args, session) {
     const [object] = namedObjects(args.positionals, 'logs');
-    const { client, namespace } = await session.connect();
-    const where = args.text('operator-namespace') ?? OPERATOR_NAMESPACE;
-    const sinceSeconds = args.seconds('since');
-    const lines = await allLines(client, where, sinceSeconds);
+    const { namespace } = await session.connect();
     const { kind, name = '' } = object ?? {};
-    const about = linesAbout(lines, { kind: kind?.kind ?? '', namespace, name });
-    if (about.length === 0) {
-      session.io.err(
-        `nothing was logged about ${args.positionals[0]} in namespace ${namespace}: is it older than the pods of ${where}? kubectl diapause status ${args.positionals[0]} tells its conditions\n`,
-      );
-      return EXIT.done;
-    }
-    session.io.out(
-      args.text('output') === 'json' ? about.map(({ raw }) => `${raw}\n`).join('') : logText(about),
-    );
-    return EXIT.done;
+    const view: LogView = {
+      where: args.text('operator-namespace') ?? OPERATOR_NAMESPACE,
+      sinceSeconds: args.seconds('since'),
+      isJson: args.text('output') === 'json',
+      follow: args.flag('follow'),
+      subject: { kind: kind?.kind ?? '', namespace, name },
+      label: args.positionals[0] ?? '',
+    };
+    return await show(view, session);
   },
 };
 
-async function allLines(
-  client: Client,
-  namespace: string,
-  sinceSeconds: number | undefined,
-): Promise<readonly LogLine[]> {
-  const pods = client.resource<PodOnNode>(PODS);
-  try {
-    const lines: LogLine[] = [];
-    for (const { component, labelSelector } of COMPONENTS) {
-      const { items } = await pods.list({ namespace, labelSelector });
-      for (const { metadata, spec } of items) {
-        const source = component === 'agent' ? `agent ${spec?.nodeName ?? ''}` : component;
-        const of = { namespace, name: metadata.name, component, sinceSeconds };
-        lines.push(...readLines(await previousLog(client, of), source));
-        lines.push(...readLines(await client.getText(logPath(of)), source));
-      }
-    }
-    return lines;
-  } catch (error) {
-    if (isForbidden(error)) {
-      throw new CliError(
-        `the logs of Diapause are not yours to read: ${(error as Error).message}`,
-        `ask for the right to get pods/log in the namespace ${namespace}; events tell the most: kubectl describe`,
-      );
-    }
-    throw error;
-  }
-}
-
-interface LogSource {
-  readonly namespace: string;
-  readonly name: string;
-  readonly component: string;
+interface LogView {
+  readonly where: string;
   readonly sinceSeconds: number | undefined;
+  readonly isJson: boolean;
+  readonly follow: boolean;
+  readonly subject: Subject;
+  readonly label: string;
 }
 
-/** Of the container before its last restart; the API server answers 400 where there was none. */
-async function previousLog(client: Client, of: LogSource): Promise<string> {
-  try {
-    return await client.getText(`${logPath(of)}&previous=true`);
-  } catch (error) {
-    if (error instanceof ApiError && (error.status === 400 || error.status === 404)) {
-      return '';
+async function show(view: LogView, session: Session): Promise<ExitCode> {
+  const { where, sinceSeconds, subject, label } = view;
+  const { client } = await session.connect();
+  const knownAt = performance.now();
+  const known: LogLine[] = [];
+  const sources = await logSources(client, where);
+  for (const source of sources) {
+    known.push(...(await loggedSoFar(client, source, sinceSeconds)));
+  }
+  const about = linesAbout(known, subject);
+  const width = view.follow
+    ? Math.max(FOLLOWED_WIDTH, ...sources.map((source) => source.label.length))
+    : 0;
+  const print = (lines: readonly LogLine[]): void =>
+    session.io.out(
+      view.isJson ? lines.map(({ raw }) => `${raw}\n`).join('') : logText(lines, width),
+    );
+  if (about.length > 0) {
+    print(about);
+  } else if (!view.follow) {
+    session.io.err(
+      `nothing was logged about ${label} in namespace ${subject.namespace}: is it older than the pods of ${where}? kubectl diapause status ${label} tells its conditions\n`,
+    );
+  }
+  if (!view.follow) {
+    return EXIT.done;
+  }
+  const isAbout = subjectFilter(known, subject);
+  const tell = (line: LogLine): void => {
+    if (isAbout(line)) {
+      print([line]);
     }
-    throw error;
-  }
+  };
+  const { signal } = session;
+  const onTrouble = troubleTeller(session);
+  await followLogs({ client, namespace: where, signal, known, knownAt, tell, onTrouble });
+  return EXIT.interrupted;
 }
 
-function logPath({ namespace, name, component, sinceSeconds }: LogSource): string {
-  const query = new URLSearchParams({ container: component, limitBytes: String(MAX_LOG_BYTES) });
-  if (sinceSeconds !== undefined) {
-    query.set('sinceSeconds', String(sinceSeconds));
-  }
-  const pod = objectPath(PODS, { namespace, name }, 'log');
-  return `${pod}?${query.toString()}`;
+/** Each trouble once: it may last. */
+function troubleTeller({ io }: Session): (error: Error) => void {
+  const told = new Set<string>();
+  return ({ message }) => {
+    if (!told.has(message)) {
+      told.add(message);
+      io.err(`still following: ${message}\n`);
+    }
+  };
 }

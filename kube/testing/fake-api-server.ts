@@ -41,6 +41,8 @@ export class FakeApiServer {
   readonly requests: SeenRequest[] = [];
   /** what is answered as it stands, by path: `/version`, a pod's log, with `?previous` that of before its restart */
   readonly texts = new Map<string, string>([['/readyz', 'ok']]);
+  /** who follows such a text, by path */
+  readonly #followers = new Map<string, Set<ServerResponse>>();
   readonly #kinds: readonly FakeKind[];
   readonly #store: FakeStore;
   readonly #handler: FakeHandler;
@@ -146,7 +148,7 @@ export class FakeApiServer {
     const previous = url.searchParams.has('previous') ? '?previous' : '';
     const text = this.texts.get(`${url.pathname}${previous}`);
     if (text !== undefined) {
-      answer.end(text);
+      this.#tell(url, text, answer);
       return;
     }
     const target = parseTarget(request, url, this.#kinds);
@@ -178,6 +180,31 @@ export class FakeApiServer {
         break;
     }
     this.#answer({ ...target, body }, answer, fault);
+  }
+
+  /** Adds to a text; who follows it gets it at once. */
+  appendText(path: string, text: string): void {
+    this.texts.set(path, `${this.texts.get(path) ?? ''}${text}`);
+    this.#followers.get(path)?.forEach((answer) => answer.write(text));
+  }
+
+  /** Breaks the connections of all who follow a text. @returns how many */
+  cutFollowers(path: string): number {
+    const followers = [...(this.#followers.get(path) ?? [])];
+    followers.forEach((answer) => answer.destroy());
+    return followers.length;
+  }
+
+  /** The whole text, whatever else the query asks for. */
+  #tell({ pathname, searchParams }: URL, text: string, answer: ServerResponse): void {
+    if (searchParams.get('follow') !== 'true') {
+      answer.end(text);
+      return;
+    }
+    answer.write(text);
+    const followers = this.#followers.get(pathname) ?? new Set();
+    this.#followers.set(pathname, followers.add(answer));
+    answer.on('close', () => followers.delete(answer));
   }
 
   #answer(

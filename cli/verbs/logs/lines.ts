@@ -25,19 +25,33 @@ export function readLines(text: string, source: string): readonly LogLine[] {
   });
 }
 
-/** By time. Agents name the owner of a task once, when it begins; afterwards only the task. */
+/** By time. */
 export function linesAbout(lines: readonly LogLine[], subject: Subject): readonly LogLine[] {
-  const tasks = new Set(
-    lines
-      .filter(({ fields }) => isOwner(fields['owner'], subject))
-      .map(({ fields }) => fields['task']),
-  );
   return lines
-    .filter(
-      ({ fields }) =>
-        isAbout(fields, subject) || (fields['task'] !== undefined && tasks.has(fields['task'])),
-    )
+    .filter(subjectFilter(lines, subject))
     .toSorted((a, b) => compare(timeOf(a), timeOf(b)));
+}
+
+/**
+ * Agents name the owner of a task once, when it begins; afterwards only the task.
+ *
+ * @param known lines that may name tasks; those that are asked about later may, too
+ */
+export function subjectFilter(
+  known: readonly LogLine[],
+  subject: Subject,
+): (line: LogLine) => boolean {
+  const tasks = new Set<unknown>();
+  const learn = ({ fields: { owner, task } }: LogLine): void => {
+    if (task !== undefined && isOwner(owner, subject)) {
+      tasks.add(task);
+    }
+  };
+  known.forEach(learn);
+  return (line) => {
+    learn(line);
+    return isAbout(line.fields, subject) || tasks.has(line.fields['task']);
+  };
 }
 
 function isAbout(fields: LogLine['fields'], subject: Subject): boolean {
@@ -74,9 +88,13 @@ const SAID_ELSEWHERE = [
   'key',
 ];
 
-/** `17:22:31.004 controller   Dumping asked the agent ...`, further fields behind it. */
-export function logText(lines: readonly LogLine[]): string {
-  const width = Math.max(...lines.map(({ source }) => source.length));
+/**
+ * `17:22:31.004 controller   Dumping asked the agent ...`, further fields behind it.
+ *
+ * @param minWidth of the second column
+ */
+export function logText(lines: readonly LogLine[], minWidth = 0): string {
+  const width = Math.max(minWidth, ...lines.map(({ source }) => source.length));
   return lines.map((line) => `${oneLine(line, width)}\n`).join('');
 }
 
