@@ -29,6 +29,7 @@ export function dump(task: DumpTask, reporter: Reporter): DumpResult {
   using trees = new DisposableStack();
   const prepared = { application, task, tracking };
   const dumps = task.trees.map((tree) => trees.use(TreeDump.prepare(tree, prepared)));
+  if (task.afterDump === 'Resume' && !task.dryRun) tracking.copyWhileRunning(application);
   application.freeze(task.afterDump === 'Resume' ? task.freezeLimitMillis : 0);
   reporter.stage('frozen');
   for (const tree of dumps) tree.collect(application);
@@ -37,12 +38,14 @@ export function dump(task: DumpTask, reporter: Reporter): DumpResult {
   const requirements = { ...node, ...describeMoment(application.processes[0]!) };
   if (!task.dryRun) save(task, { application, dumps, requirements, reporter });
   application.letGo();
+  const { preCopy } = tracking;
   tracking.handOver(task.trees[0]!.rootPid, (finding) => reporter.finding(finding));
   reporter.stage('done');
   return {
     trees: dumps.map((tree) => tree.describe()),
     freezeMillis: task.afterDump === 'Resume' ? application.freezeMillis : 0,
     bytes: dumps.reduce((sum, tree) => sum + tree.bytes, 0),
+    ...(preCopy && { preCopy }),
     findings: reporter.findings,
     requirements: { ...requirements, ...sums(dumps) },
   };

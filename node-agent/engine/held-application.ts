@@ -66,8 +66,7 @@ export class HeldApplication {
       }
     }
     this.#seizeLateComers();
-    // Last, so that few threads have run again by the time they are stopped.
-    observeWaits(this.processes);
+    this.observe();
   }
 
   /**
@@ -125,6 +124,11 @@ export class HeldApplication {
       this.tracer.thaw();
       this.takeTime();
     }
+    this.observe();
+  }
+
+  /** Looks at who waits for what. Last of all before a freeze, so that few threads have run again by the time they are stopped. */
+  observe(): void {
     observeWaits(this.processes);
   }
 

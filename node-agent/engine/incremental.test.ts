@@ -9,12 +9,14 @@ import { dumpTask, startEngine } from '../../test/victims/engine-process.ts';
 import { enterPrivateNamespaces } from '../../test/victims/private-namespaces.ts';
 import { buildVictim, startVictim, type Victim } from '../../test/victims/victim.ts';
 import { canWatchWrites } from './linux/userfaultfd.ts';
-import type { AfterDump } from './protocol.ts';
+import type { AfterDump, DumpResult } from './protocol.ts';
 
 enterPrivateNamespaces();
 
 /** Odd: with the last one pages of a file were given back just before the end. */
 const ROUNDS = 5;
+/** What they write is more than a freeze should copy. */
+const MANY_ROUNDS = 9;
 /** Of 16 GiB, of which one page is there, each page of a table would cost 32 MiB. */
 const MOST_GROWTH_KIB = 1024;
 const skip = canWatchWrites() ? false : 'this kernel cannot watch writes (Linux 6.7)';
@@ -36,6 +38,10 @@ class Chain {
 
   /** @returns bytes of pages that were saved here */
   async dump(victim: Victim, afterDump: AfterDump = 'Resume'): Promise<number> {
+    return (await this.dumpWell(victim, afterDump)).trees[0]?.memoryBytes ?? -1;
+  }
+
+  async dumpWell(victim: Victim, afterDump: AfterDump = 'Resume'): Promise<DumpResult> {
     const previous = this.#length;
     this.#length++;
     mkdirSync(this.imagesDir);
@@ -50,7 +56,8 @@ class Chain {
     });
     const { failure, result, stderr } = await startEngine(task).ended;
     assert.equal(failure?.message, undefined, stderr);
-    return result?.trees[0]?.memoryBytes ?? -1;
+    assert.ok(result);
+    return result;
   }
 
   async restore(): Promise<void> {
@@ -93,6 +100,24 @@ test('a chain of dumps is restored as its last moment', { skip }, async () => {
     () => chain.restore(),
   );
   await mustBeRight(restored, ROUNDS + 1);
+});
+
+test('what has changed is copied before the freeze', { skip }, async () => {
+  const chain = new Chain();
+  using victim = await startVictim(buildVictim('changing'));
+  await chain.dump(victim);
+  for (let round = 1; round <= MANY_ROUNDS; round++) await changed(victim, round);
+  const { preCopy } = await chain.dumpWell(victim);
+  assert.ok(preCopy && preCopy.rounds > 0, JSON.stringify(preCopy));
+  assert.ok(preCopy.dirtyBytes < preCopy.bytes / 10, JSON.stringify(preCopy));
+  await changed(victim, MANY_ROUNDS + 1);
+  using restored = await throughImages(
+    victim,
+    async () => void (await chain.dump(victim, 'Kill')),
+    () => {},
+    () => chain.restore(),
+  );
+  await mustBeRight(restored, MANY_ROUNDS + 1);
 });
 
 test('memory that is only reserved costs nothing', { skip }, async () => {

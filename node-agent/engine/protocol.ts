@@ -121,11 +121,22 @@ export interface TreeReport {
   readonly memoryBytes: number;
 }
 
+/** Pages that were copied while the application ran, before the freeze. */
+export interface PreCopyReport {
+  readonly rounds: number;
+  /** of all rounds; a page that changed in between counts again */
+  readonly bytes: number;
+  /** written to after the last round, and left for the freeze */
+  readonly dirtyBytes: number;
+}
+
 export interface DumpResult {
   readonly trees: readonly TreeReport[];
   /** application stopped until application running, as the engine's monotonic clock saw it; 0 with KeepFrozen and Kill */
   readonly freezeMillis: number;
   readonly bytes: number;
+  /** absent where nobody watches what changes */
+  readonly preCopy?: PreCopyReport;
   readonly findings: readonly Finding[];
   /** CPU features, kernel and so on that a target must have */
   readonly requirements: Requirements;

@@ -4,8 +4,7 @@ import type { Finding } from './finding.ts';
 import type { HeldApplication } from './held-application.ts';
 import type { ProcessMemory } from './memory/mappings.ts';
 import { ownsPages } from './memory/page-choice.ts';
-import { isCopyShorter, MAX_COPIED_BYTES, PageCopy } from './memory/page-copy.ts';
-import { planPages } from './memory/page-plan.ts';
+import { PageCopies } from './memory/page-copies.ts';
 import type { PageSource } from './memory/save-pages.ts';
 import { lackOfRoom } from './memory/snapshot-room.ts';
 import { discardSnapshot, SnapshotFailedError, takeSnapshot } from './memory/snapshot.ts';
@@ -18,7 +17,6 @@ export class Snapshots {
   readonly #application: HeldApplication;
   /** every process that is saved */
   readonly #family = new Set<number>();
-  #copiedBytes = 0;
 
   private constructor(application: HeldApplication) {
     this.#application = application;
@@ -60,17 +58,9 @@ export class Snapshots {
 
   /** @returns false when a snapshot is the shorter way */
   #copy(tree: TreeDump, living: LivingProcess): boolean {
-    const { memory } = living;
-    const { process, areas, anonymousBytes } = memory;
-    const unchanged = tree.unchanged(living);
-    // All of a process is not copied faster, however small it is: each of its areas would have to be looked at.
-    if (unchanged.clean.length === 0) return false;
-    const plan = planPages(process.pid, areas, unchanged);
-    if (!isCopyShorter(plan, anonymousBytes)) return false;
-    if (this.#copiedBytes + plan.bytes > MAX_COPIED_BYTES) return false;
-    this.#taken.set(memory, PageCopy.take(process.pid, plan));
-    this.#copiedBytes += plan.bytes;
-    return true;
+    const copies = tree.copyMissing(living);
+    if (copies) this.#taken.set(living.memory, copies);
+    return copies !== undefined;
   }
 
   #fork(memory: ProcessMemory, report: Report): void {
@@ -107,8 +97,9 @@ export class Snapshots {
 
   [Symbol.dispose](): void {
     for (const source of this.#taken.values()) {
-      if (source instanceof PageCopy) source[Symbol.dispose]();
-      else discardSnapshot(this.#application.tracer, source, this.#family);
+      // Copies are in memory of the engine.
+      if (source instanceof PageCopies) continue;
+      discardSnapshot(this.#application.tracer, source, this.#family);
     }
     this.#taken.clear();
   }

@@ -6,8 +6,8 @@ import type { HeldApplication } from './held-application.ts';
 import { ImageWriter } from './image/writer.ts';
 import type { ProcessMemory } from './memory/mappings.ts';
 import { PagesIds } from './memory/pages-file.ts';
-import { ParentPages } from './memory/parent-pages.ts';
-import type { UnchangedPages } from './memory/page-plan.ts';
+import type { PageCopies } from './memory/page-copies.ts';
+import { NOTHING, type OlderPages, ParentPages } from './memory/parent-pages.ts';
 import { type PageSource, savePages } from './memory/save-pages.ts';
 import type { DumpTask, DumpTree, Requirements, TreeReport } from './protocol.ts';
 import type { Reporter } from './reporter.ts';
@@ -119,10 +119,20 @@ export class TreeDump {
     );
   }
 
-  /** What an older dump has of a process, which has not been written to since. */
-  unchanged({ memory, record }: LivingProcess): UnchangedPages {
-    const clean = this.#tracking.cleanPages(memory.process);
-    return { clean, older: clean.length > 0 ? (this.#parent?.of(record.pid) ?? []) : [] };
+  /** What older images have of a process. */
+  #older({ record }: LivingProcess): OlderPages {
+    return this.#parent?.of(record.pid) ?? NOTHING;
+  }
+
+  /**
+   * In the freeze: copies what of a process is in no older images.
+   *
+   * @returns undefined when a snapshot is the shorter way, or nobody knows what has changed
+   */
+  copyMissing(living: LivingProcess): PageCopies | undefined {
+    const { process, anonymousBytes } = living.memory;
+    const watch = this.#tracking.watchOf(process);
+    return watch?.copyMissing(this.#older(living), anonymousBytes) ? watch.copies : undefined;
   }
 
   /** Bytes of all images, once sealed. */
@@ -162,16 +172,17 @@ export class TreeDump {
   }
 
   #savePages(
-    { memory, record }: LivingProcess,
+    living: LivingProcess,
     source: PageSource | undefined,
     reporter: Reporter,
     checkLimit = (): void => undefined,
   ): void {
+    const { memory, record } = living;
     this.#completeRecords();
     this.#pageBytes += savePages(memory, record, source, {
       images: this.#images,
       pagesIds: this.#pagesIds,
-      unchanged: this.unchanged({ memory, record }),
+      plan: this.#tracking.watchOf(memory.process)?.plan(this.#older(living)),
       progress: (done, total) => {
         checkLimit();
         this.#progress(done, total, reporter);

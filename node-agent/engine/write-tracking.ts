@@ -2,21 +2,28 @@
 // the engine in a helper process (tracking-holder.ts); a dump that finds none saves everything.
 import type { Finding } from './finding.ts';
 import type { HeldApplication } from './held-application.ts';
-import type { PageRange } from './linux/procfs/pagemap.ts';
-import type { ProcessMemory } from './memory/mappings.ts';
-import { likelyWatchable, watchable, WriteTracker } from './memory/write-tracker.ts';
 import type { Mapping } from './linux/procfs/maps.ts';
-import type { DumpTask } from './protocol.ts';
+import { areasOf, type ProcessMemory } from './memory/mappings.ts';
+import { CopyRoom } from './memory/page-copies.ts';
+import { ProcessWatch, spanOf, stepsOf } from './memory/process-watch.ts';
+import { likelyWatchable, WriteTracker } from './memory/write-tracker.ts';
+import { isAnotherRoundWorthIt, roomToFaultIn } from './memory/copy-rounds.ts';
+import type { DumpTask, PreCopyReport } from './protocol.ts';
 import { isGone } from './tracee/attach.ts';
 import type { TracedProcess } from './tracee/traced-process.ts';
 import { leaveTrackers, takeTrackers } from './tracking-holder.ts';
 
+/** So many runs are copied between two looks at what the tracer has to do: a millisecond. */
+const RUNS_BETWEEN_PUMPS = 256;
+
 export class WriteTracking implements Disposable {
   readonly #trackers = new Map<number, WriteTracker>();
-  readonly #clean = new Map<number, readonly PageRange[]>();
-  /** left by the dump that this one builds on: their clean pages need not be saved */
-  readonly #taken = new Set<number>();
+  /** of trackers that were left by the dump that this one builds on */
+  readonly #watches = new Map<number, ProcessWatch>();
+  readonly #room = new CopyRoom();
   readonly #nextFile: string | undefined;
+  #rounds = 0;
+  #copiedBytes = 0;
 
   private constructor(nextFile: string | undefined) {
     this.#nextFile = nextFile;
@@ -43,10 +50,12 @@ export class WriteTracking implements Disposable {
   #take(tracker: WriteTracker, { processes, mappings }: HeldApplication): void {
     const process = processes.find(({ pid }) => pid === tracker.pid);
     const prepared = process && mappings.get(process);
-    if (!prepared || !tracker.watches(likelyWatchable(prepared.mappings)))
-      return tracker[Symbol.dispose]();
+    const watched = likelyWatchable(prepared?.mappings ?? []);
+    if (!tracker.watches(watched)) return tracker[Symbol.dispose]();
     this.#trackers.set(tracker.pid, tracker);
-    this.#taken.add(tracker.pid);
+    this.#watches.set(tracker.pid, new ProcessWatch(tracker, this.#room));
+    // What is new since then counts as written to, and is watched from here on.
+    tracker.watch(watched);
   }
 
   #arm(application: HeldApplication): void {
@@ -72,28 +81,74 @@ export class WriteTracking implements Disposable {
     if (!tracker) return;
     try {
       tracker.watch(mappings);
-      tracker.protect(mappings);
+      tracker.protect(stepsOf(mappings));
     } catch (error) {
       if (!isGone(error)) throw error;
     }
   }
 
+  /**
+   * Copies what has changed while the application runs, again and again, until little is left for the freeze. The copies are
+   * in memory of the engine, so the pages must go to the disk after the freeze.
+   */
+  copyWhileRunning(application: HeldApplication): void {
+    if (this.#watches.size === 0) return;
+    let runs = 0;
+    const between = (): void => {
+      if (++runs % RUNS_BETWEEN_PUMPS === 0) application.tracer.pump();
+    };
+    for (let round = 1, last = Number.POSITIVE_INFINITY; ; round++) {
+      const written = this.#everyWatch(application, (watch, areas) => watch.writtenBytes(areas));
+      this.#room.prepare(roomToFaultIn(written));
+      const state = { round, lastBytes: last, bytes: written, roomBytes: this.#room.leftBytes };
+      if (!isAnotherRoundWorthIt(state)) break;
+      last = this.#everyWatch(application, (watch, areas) => watch.copyWritten(areas, between));
+      this.#rounds++;
+      this.#copiedBytes += last;
+    }
+    application.observe();
+  }
+
+  /** @returns the sum of what the work returned for each process that still lives */
+  #everyWatch(
+    application: HeldApplication,
+    work: (watch: ProcessWatch, areas: ReturnType<typeof areasOf>) => number,
+  ): number {
+    let sum = 0;
+    for (const [process, prepared] of application.mappings) {
+      const watch = this.#watches.get(process.pid);
+      if (!watch) continue;
+      try {
+        sum += work(watch, areasOf(prepared, process.nsPid));
+      } catch (error) {
+        if (!isGone(error)) throw error;
+      }
+      application.tracer.pump();
+    }
+    return sum;
+  }
+
   /** In the freeze: notes what has not changed since the last dump, and begins anew for the next. */
   mark(memories: readonly ProcessMemory[]): void {
+    const again = this.#nextFile !== undefined;
     for (const { process, areas } of memories) {
-      const tracker = this.#trackers.get(process.pid);
-      if (!tracker) continue;
-      if (this.#taken.has(process.pid)) this.#clean.set(process.pid, tracker.cleanPages(areas));
-      if (this.#nextFile === undefined) continue;
-      const mappings = watchable(areas);
-      tracker.watch(mappings);
-      tracker.protect(mappings);
+      const watch = this.#watches.get(process.pid);
+      const span = spanOf(areas);
+      if (watch) watch.mark(areas, again);
+      else if (again && span) this.#trackers.get(process.pid)?.protect([span]);
     }
   }
 
-  /** Pages of a process that are as the last dump saved them, ascending; none when that is not known. */
-  cleanPages({ pid }: TracedProcess): readonly PageRange[] {
-    return this.#clean.get(pid) ?? [];
+  /** What was copied before the freeze, and what was left for it; undefined when nothing was known. The application may run. */
+  get preCopy(): PreCopyReport | undefined {
+    if (this.#watches.size === 0) return undefined;
+    const dirtyBytes = this.#watches.values().reduce((sum, watch) => sum + watch.dirtyBytes, 0);
+    return { rounds: this.#rounds, bytes: this.#copiedBytes, dirtyBytes };
+  }
+
+  /** What is known of a process; undefined when nobody has watched it since older images were made. */
+  watchOf({ pid }: TracedProcess): ProcessWatch | undefined {
+    return this.#watches.get(pid);
   }
 
   /**
@@ -114,6 +169,8 @@ export class WriteTracking implements Disposable {
 
   /** Ends the watches, unless somebody else holds them, too. */
   [Symbol.dispose](): void {
+    for (const watch of this.#watches.values()) watch[Symbol.dispose]();
     for (const tracker of this.#trackers.values()) tracker[Symbol.dispose]();
+    this.#room[Symbol.dispose]();
   }
 }

@@ -76,6 +76,13 @@ export function prepareMappings(process: TracedProcess): PreparedMappings {
   };
 }
 
+/** Areas as they were when the process ran, without those that would be refused. */
+export const areasOf = ({ mappings, devices }: PreparedMappings, nsPid: number): Area[] =>
+  mappings.flatMap((mapping) => {
+    const kind = classify(mapping, devices, nsPid);
+    return typeof kind === 'string' ? [{ mapping, kind }] : [];
+  });
+
 /**
  * Collects the address space of a stopped process. The interpreter's own mapping is left out.
  *

@@ -38,7 +38,7 @@ function wanted(kind: AreaKind, guard: bigint): PageQuery {
 }
 
 /** The vDSO is code that the kernel gave, and CRIU looks for all pages of a ring. */
-const ALWAYS_WHOLE: ReadonlySet<AreaKind> = new Set(['vdso', 'aio-ring']);
+export const ALWAYS_WHOLE: ReadonlySet<AreaKind> = new Set(['vdso', 'aio-ring']);
 
 /** Kinds with pages of their own. */
 const OWN_PAGES: ReadonlySet<AreaKind> = new Set([
@@ -49,6 +49,10 @@ const OWN_PAGES: ReadonlySet<AreaKind> = new Set([
 
 /** Does a process hold pages of its own in areas of this kind? */
 export const ownsPages = (kind: AreaKind): boolean => OWN_PAGES.has(kind);
+
+/** Has it pages to be saved? MAP_DROPPABLE memory may vanish at any time, so nobody relies on what it holds. */
+export const isSaved = ({ kind, mapping }: Area): boolean =>
+  ownsPages(kind) && !mapping.flags.has('dp');
 
 /**
  * @param guardsKnown does PAGEMAP_SCAN know guard pages (Linux 6.15)? Without, they look like swapped ones
@@ -62,13 +66,12 @@ export function choosePages(
   const guards: PageRange[] = [];
   for (const area of areas) {
     const { mapping, kind } = area;
-    if (ALWAYS_WHOLE.has(kind)) runs.push(run(mapping.start, mapping.end, area));
-    // MAP_DROPPABLE memory may vanish at any time, so nobody relies on what it holds
-    if (!ownsPages(kind) || mapping.flags.has('dp')) continue;
+    if (ALWAYS_WHOLE.has(kind)) runs.push(runOf(mapping.start, mapping.end, area));
+    if (!isSaved(area)) continue;
     const query = wanted(kind, guardsKnown ? GUARD : 0n);
     const found = table.ranges(mapping.start, mapping.end, query);
     const nothing = table.markers(mapping.start, mapping.end);
-    for (const { start, end } of subtract(found, nothing)) runs.push(run(start, end, area));
+    for (const { start, end } of subtract(found, nothing)) runs.push(runOf(start, end, area));
     if (guardsKnown) guards.push(...table.ranges(mapping.start, mapping.end, GUARDED));
   }
   const bytes = runs.reduce((sum, { start, end }) => sum + Number(end - start), 0);
@@ -77,7 +80,8 @@ export function choosePages(
 
 const GUARDED: PageQuery = { inverted: 0n, mask: GUARD, anyOf: GUARD };
 
-function run(start: bigint, end: bigint, { mapping, kind }: Area): PageRun {
+/** A run of an area, and how it may be read. */
+export function runOf(start: bigint, end: bigint, { mapping, kind }: Area): PageRun {
   const lazy = kind === 'anonymous' && !mapping.flags.has('lo');
   // The vDSO lies in the kernel's own image, and not every disk of a virtual machine can read from there (EIO).
   return { start, end, giveable: mapping.readable && kind !== 'vdso', lazy };

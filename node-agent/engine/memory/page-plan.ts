@@ -1,16 +1,8 @@
 // Which pages of a process are saved, and which stay in an older dump: for one moment of one process.
 import { PAGE_IS, Pagemap, type PageRange, scanKnows } from '../linux/procfs/pagemap.ts';
 import type { Area } from './area.ts';
-import { type PlacedRun, splitByParent } from './older-pages.ts';
+import type { PlacedRun } from './older-pages.ts';
 import { choosePages } from './page-choice.ts';
-
-/** Pages that an older dump has: those that are in both lists. */
-export interface UnchangedPages {
-  /** not written to since then, ascending */
-  readonly clean: readonly PageRange[];
-  /** saved there, ascending */
-  readonly older: readonly PageRange[];
-}
 
 export interface PagePlan {
   /** all pages that count, ascending */
@@ -23,16 +15,14 @@ export interface PagePlan {
   readonly guards: readonly PageRange[];
 }
 
-/** @param pid of the stopped process or its snapshot */
-export function planPages(
-  pid: number,
-  areas: readonly Area[],
-  { clean, older }: UnchangedPages,
-): PagePlan {
+/**
+ * All pages, where nobody knows what has changed.
+ *
+ * @param pid of the stopped process or its snapshot
+ */
+export function planPages(pid: number, areas: readonly Area[]): PagePlan {
   using table = new Pagemap(pid);
-  const { runs, guards } = choosePages(table, areas, scanKnows(PAGE_IS.GUARD));
-  const placed = splitByParent(runs, clean, older);
-  const changed = placed.filter(({ inParent }) => !inParent);
-  const bytes = changed.reduce((sum, { start, end }) => sum + Number(end - start), 0);
-  return { runs: placed, changed, bytes, guards };
+  const { runs, guards, bytes } = choosePages(table, areas, scanKnows(PAGE_IS.GUARD));
+  const placed = runs.map((run) => ({ ...run, inParent: false }));
+  return { runs: placed, changed: placed, bytes, guards };
 }

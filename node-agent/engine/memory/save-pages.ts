@@ -10,9 +10,9 @@ import type { TracedProcess } from '../tracee/traced-process.ts';
 import { type Area, describeMapping, guardEntry } from './area.ts';
 import type { ProcessMemory } from './mappings.ts';
 import { mergeRuns, type PlacedRun } from './older-pages.ts';
-import { ownsPages } from './page-choice.ts';
-import { PageCopy } from './page-copy.ts';
-import { type PagePlan, planPages, type UnchangedPages } from './page-plan.ts';
+import { isSaved } from './page-choice.ts';
+import { PageCopies } from './page-copies.ts';
+import { type PagePlan, planPages } from './page-plan.ts';
 import { PagePump } from './page-pump.ts';
 import { PagesFile, type PagesIds } from './pages-file.ts';
 import { watchRoom } from './snapshot-room.ts';
@@ -24,7 +24,8 @@ const PAGE = 4096n;
 export interface PageSink {
   readonly images: ImageWriter;
   readonly pagesIds: PagesIds;
-  readonly unchanged: UnchangedPages;
+  /** absent when nobody knows what has changed: all pages are looked for */
+  readonly plan?: PagePlan | undefined;
   /**
    * Told after every transfer; what it throws ends the saving.
    *
@@ -56,7 +57,7 @@ export class StaleSnapshotError extends Error {
 }
 
 /** What the pages of a moment are read from once the process runs on. */
-export type PageSource = Snapshot | PageCopy;
+export type PageSource = Snapshot | PageCopies;
 
 /**
  * Saves all pages of one process and completes the areas of its `mm` message with guard pages.
@@ -71,16 +72,18 @@ export function savePages(
   source: PageSource | undefined,
   sink: PageSink,
 ): number {
-  if (source instanceof PageCopy) return saveCopy(record, source, sink);
+  if (source instanceof PageCopies) return saveCopies(record, source, sink);
   return source
     ? saveSnapshot(memory, record, source, sink)
     : save(memory, memory.process, record, sink);
 }
 
-function saveCopy(record: ProcessRecord, copy: PageCopy, sink: PageSink): number {
-  return write(copy.plan, record, sink, (file) => {
-    copy.appendTo(file);
-    sink.progress(file.bytes, copy.plan.bytes);
+function saveCopies(record: ProcessRecord, copies: PageCopies, sink: PageSink): number {
+  const { plan } = sink;
+  if (!plan) throw new Error(`nothing says which pages of process ${record.pid} count`);
+  return write(plan, record, sink, (file) => {
+    copies.appendTo(file, plan.changed);
+    sink.progress(file.bytes, plan.bytes);
   });
 }
 
@@ -115,7 +118,7 @@ function save(
   record: ProcessRecord,
   sink: PageSink,
 ): number {
-  const plan = planPages(process.pid, memory.areas, sink.unchanged);
+  const plan = sink.plan ?? planPages(process.pid, memory.areas);
   return write(plan, record, sink, (file) => {
     using pump = new PagePump(process, () => sink.progress(file.bytes, plan.bytes));
     pump.save(plan.changed, file);
@@ -180,8 +183,7 @@ export function firstMissing(
   found: readonly Mapping[],
 ): Mapping | undefined {
   let at = 0;
-  for (const { mapping, kind } of areas) {
-    if (!ownsPages(kind) || mapping.flags.has('dp')) continue;
+  for (const { mapping } of areas.filter(isSaved)) {
     let covered = mapping.start;
     while (covered < mapping.end) {
       while (at < found.length && found[at]!.end <= covered) at++;

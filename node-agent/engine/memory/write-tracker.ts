@@ -6,17 +6,8 @@ import { PAGE_IS, Pagemap, type PageQuery, type PageRange } from '../linux/procf
 import { enableWriteWatch, UFFD_FLAGS, watchWrites } from '../linux/userfaultfd.ts';
 import { RemoteBatch } from '../tracee/remote-batch.ts';
 import type { TracedProcess } from '../tracee/traced-process.ts';
-import type { Area } from './area.ts';
-import { ownsPages } from './page-choice.ts';
 
-const { WPALLOWED, WRITTEN, PRESENT, SWAPPED } = PAGE_IS;
-/** Watched, there, and not written to. Memory that is new, moved or mapped anew is not watched, so it is never among them. */
-const CLEAN: PageQuery = {
-  inverted: WRITTEN,
-  mask: WPALLOWED | WRITTEN,
-  anyOf: PRESENT | SWAPPED,
-};
-
+const { WPALLOWED } = PAGE_IS;
 const WATCHED: PageQuery = { inverted: 0n, mask: WPALLOWED, anyOf: WPALLOWED };
 
 /** The watch over one address space. It ends with the last copy of its descriptor, and leaves no trace. */
@@ -64,17 +55,9 @@ export class WriteTracker implements Disposable {
   }
 
   /** From here on everything that is watched counts as not written to. */
-  protect(mappings: readonly Mapping[]): void {
+  protect(ranges: readonly PageRange[]): void {
     using table = new Pagemap(this.pid);
-    for (const { start, end } of mappings) table.protect(start, end);
-  }
-
-  /** Pages that have not been written to since they were protected, ascending. */
-  cleanPages(areas: readonly Area[]): PageRange[] {
-    using table = new Pagemap(this.pid);
-    return areas
-      .filter(({ kind }) => ownsPages(kind))
-      .flatMap(({ mapping }) => table.ranges(mapping.start, mapping.end, CLEAN));
+    for (const { start, end } of ranges) table.protect(start, end);
   }
 }
 
@@ -89,7 +72,3 @@ function take(pid: number, remote: number): WriteTracker | undefined {
 /** The same before it is known what the mappings are: the kernel's own are left out. */
 export const likelyWatchable = (mappings: readonly Mapping[]): Mapping[] =>
   mappings.filter(({ shared, name }) => !shared && !name.startsWith('[v'));
-
-/** Areas whose pages a watch can tell of. */
-export const watchable = (areas: readonly Area[]): Mapping[] =>
-  areas.filter(({ kind }) => ownsPages(kind)).map(({ mapping }) => mapping);

@@ -2,7 +2,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { SYS } from '../../arch/x86-64.ts';
 import { LinuxError } from '../error.ts';
-import { allocate, syscall } from '../ffi.ts';
+import { allocate, type NativeMemory, syscall } from '../ffi.ts';
 
 /** Page categories of PAGEMAP_SCAN, include/uapi/linux/fs.h. */
 export const PAGE_IS = {
@@ -30,6 +30,16 @@ export interface PageQuery {
   readonly anyOf: bigint;
 }
 
+export interface ScanRequest {
+  readonly start: bigint;
+  readonly end: bigint;
+  readonly query: PageQuery;
+  /** write-protects what it finds, as {@link Pagemap.protect}: only watched memory */
+  readonly protect?: boolean;
+  /** categories that are told of each run and set it apart from its neighbours; absent: those of the query */
+  readonly told?: bigint;
+}
+
 const PAGEMAP_SCAN = 0xc0606610;
 const SCAN_WP_MATCHING = 1n;
 /** Only what is there: a page that is not counts as written to when it comes, and to mark it would cost a page table. */
@@ -40,11 +50,13 @@ const TO_BE_PROTECTED: PageQuery = {
 };
 const ARGUMENT_BYTES = 96;
 const REGION_WORDS = 3;
+/** struct page_region: start, end, categories */
+export const REGION_BYTES = 8 * REGION_WORDS;
 const MAX_REGIONS = 40_000;
 const PAGE = 4096n;
 
 const argument = allocate(4096);
-const regions = allocate(MAX_REGIONS * REGION_WORDS * 8);
+const regions = allocate(MAX_REGIONS * REGION_BYTES);
 
 const PFN_PRESENT = 1n << 63n;
 const PFN_SWAPPED = 1n << 62n;
@@ -102,7 +114,7 @@ export class Pagemap {
    * @throws LinuxError ENOTTY before Linux 6.7
    */
   protect(start: bigint, end: bigint): void {
-    this.#scan(start, end, TO_BE_PROTECTED, SCAN_WP_MATCHING);
+    this.#scan(start, end, TO_BE_PROTECTED, true);
   }
 
   /**
@@ -111,39 +123,60 @@ export class Pagemap {
    */
   markers(start: bigint, end: bigint): PageRange[] {
     const suspects = this.#scans ? this.ranges(start, end, MAYBE_MARKER) : [];
-    return suspects.flatMap((range) => this.#readTable(range.start, range.end, isMarker));
+    return this.marksAmong(suspects);
   }
 
-  #scan(start: bigint, end: bigint, query: PageQuery, flags = 0n): PageRange[] | undefined {
+  /** Which of these pages are marks only, {@link markers}; they were found to look like swapped ones. */
+  marksAmong(suspects: readonly PageRange[]): PageRange[] {
+    return suspects.flatMap(({ start, end }) => this.#readTable(start, end, isMarker));
+  }
+
+  /**
+   * One call of PAGEMAP_SCAN; the kernel stops when there is no room for another run.
+   *
+   * @param into filled with start, end and categories of each run
+   * @returns how many runs, undefined before Linux 6.7, and where to go on
+   */
+  scan(
+    request: ScanRequest,
+    into: Pick<NativeMemory, 'address' | 'length' | 'words'>,
+  ): { readonly count: number; readonly next: bigint } | undefined {
+    const { start, end, query } = request;
+    const w = argument.words;
+    w.fill(0n, 0, ARGUMENT_BYTES / 8);
+    w[0] = BigInt(ARGUMENT_BYTES);
+    w[1] = request.protect === true ? SCAN_WP_MATCHING : 0n;
+    w[2] = start;
+    w[3] = end;
+    w[5] = into.address;
+    w[6] = BigInt(Math.floor(into.length / REGION_BYTES));
+    w[8] = query.inverted;
+    w[9] = query.mask;
+    w[10] = query.anyOf;
+    w[11] = request.told ?? query.anyOf | query.mask;
+    const count = syscall(SYS.ioctl, this.#fd, PAGEMAP_SCAN, argument.address);
+    if (count < 0) {
+      const error = new LinuxError('ioctl(PAGEMAP_SCAN)', -count, { pid: this.#pid });
+      if (error.errno === 'ENOTTY' || error.errno === 'EINVAL') return undefined;
+      throw error;
+    }
+    // walk_end: where the kernel stopped, `end` when it saw everything. Linux 6.18 answers with a place before the last
+    // runs where they are many and small.
+    const walked = w[4] as bigint;
+    const last = count > 0 ? into.words[count * REGION_WORDS - 2]! : start;
+    const seen = walked > last ? walked : last;
+    return { count, next: seen > start ? seen : end };
+  }
+
+  #scan(start: bigint, end: bigint, query: PageQuery, protect = false): PageRange[] | undefined {
     const found: PageRange[] = [];
     for (let from = start; from < end; ) {
-      const w = argument.words;
-      w.fill(0n, 0, ARGUMENT_BYTES / 8);
-      w[0] = BigInt(ARGUMENT_BYTES);
-      w[1] = flags;
-      w[2] = from;
-      w[3] = end;
-      w[5] = regions.address;
-      w[6] = BigInt(MAX_REGIONS);
-      w[8] = query.inverted;
-      w[9] = query.mask;
-      w[10] = query.anyOf;
-      w[11] = query.anyOf | query.mask;
-      const count = syscall(SYS.ioctl, this.#fd, PAGEMAP_SCAN, argument.address);
-      if (count < 0) {
-        const error = new LinuxError('ioctl(PAGEMAP_SCAN)', -count, { pid: this.#pid });
-        if (error.errno === 'ENOTTY' || error.errno === 'EINVAL') return undefined;
-        throw error;
-      }
-      for (let k = 0; k < count; k++) {
+      const step = this.scan({ start: from, end, query, protect }, regions);
+      if (!step) return undefined;
+      for (let k = 0; k < step.count; k++) {
         append(found, regions.words[k * REGION_WORDS]!, regions.words[k * REGION_WORDS + 1]!);
       }
-      // walk_end: where the kernel stopped, `end` when it saw everything. Linux 6.18 answers with a place before the last
-      // runs where they are many and small.
-      const walked = w[4] as bigint;
-      const last = count > 0 ? found.at(-1)!.end : from;
-      const seen = walked > last ? walked : last;
-      from = seen > from ? seen : end;
+      from = step.next;
     }
     return found;
   }
