@@ -140,6 +140,41 @@ describe('users', { concurrency: 1 }, () => {
     await scene.kubectl.run(['delete', 'chks,chkg', '--all', '--wait=false']);
   });
 
+  it('who may not delete a pod rewind it as little, nor have it deleted', async () => {
+    // sam may restore and create our objects, and nothing with pods.
+    const rewinding = (name: string) =>
+      object('Restore', name, {
+        checkpointRef: { name: 'one' },
+        target: { type: 'InPlace', inPlace: { podRef: { name: 'witness' } } },
+      });
+    const saving = (name: string, afterDump: string) =>
+      object('Checkpoint', name, { source: { pod: { name: 'witness' } }, suspend: true, afterDump });
+    const NEEDS = /user sam needs the verb delete on the pod witness/;
+    assert.match(await apply('sam', rewinding('sams')), NEEDS);
+    assert.match(await apply('sam', saving('gone', 'DeletePod')), NEEDS);
+    assert.match(await apply('sam', saving('still', 'Stop')), ALLOWED);
+    const patch = (spec: object) => {
+      const args = ['patch', 'chk', 'still', '--type=merge', `-p=${JSON.stringify({ spec })}`];
+      return told(scene.kubectl.run([...args, as('sam')]));
+    };
+    assert.match(await patch({ afterDump: 'DeletePod' }), NEEDS);
+    await scene.kubectl.run([
+      'create',
+      'role',
+      'ends-witness',
+      '--verb=delete',
+      '--resource=pods',
+      '--resource-name=witness',
+    ]);
+    await scene.kubectl.run(['create', 'rolebinding', 'ends', '--role=ends-witness', '--user=sam']);
+    assert.match(await patch({ afterDump: 'DeletePod' }), ALLOWED);
+    const cancelled = { cancel: true };
+    await scene.kubectl.run(['patch', 'chk', 'still', '--type=merge', `-p=${JSON.stringify({ spec: cancelled })}`]);
+    assert.match(await apply('sam', rewinding('sams')), ALLOWED);
+    assert.match(verdict(await scene.settledRestore('sams')), /^Completed: /);
+    assert.equal((await scene.pod('witness')).metadata.uid, source.metadata.uid);
+  });
+
   it('cannot change what a Checkpoint will be restored as', async () => {
     const stronger = '{"status":{"podTemplate":{"spec":{"serviceAccountName":"admin"}}}}';
     for (const user of ['erin', 'ada']) {
