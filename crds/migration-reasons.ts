@@ -31,7 +31,7 @@ export const MIGRATION_FAILURE = define('failure', {
   ],
   VolumeStaysBehind: [
     'a volume of the pod cannot go along',
-    'keep what must survive in a claim that several nodes can mount (ReadWriteMany)',
+    'keep what must survive in a claim that several nodes can mount (ReadWriteMany), or choose a node that can mount it',
   ],
   AlreadyMigrating: [
     'the pod is being migrated already',

@@ -94,6 +94,7 @@ function clusterResources(client: Client): ClusterResources {
     pods: client.resource(RESOURCE_TYPES.pods),
     nodes: client.resource(RESOURCE_TYPES.nodes),
     claims: client.resource(RESOURCE_TYPES.claims),
+    volumes: client.resource(RESOURCE_TYPES.volumes),
     namespaces: client.resource(RESOURCE_TYPES.namespaces),
     events: client.resource(RESOURCE_TYPES.events),
     storageClasses: client.resource(RESOURCE_TYPES.storageClasses),

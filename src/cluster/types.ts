@@ -15,7 +15,7 @@ import type { NodeTask } from '../../crds/node-task.ts';
 import type { Restore } from '../../crds/restore.ts';
 import type { Resource } from '../../kube/resource.ts';
 import type { ResourceType } from '../../kube/resource-types.ts';
-import type { Pod } from './pod.ts';
+import type { NodeSelectorTerm, Pod } from './pod.ts';
 
 export interface Node extends TypedObject {
   readonly kind: 'Node';
@@ -37,11 +37,23 @@ export interface PersistentVolumeClaim extends TypedObject {
   readonly spec: {
     readonly accessModes?: readonly string[];
     readonly storageClassName?: string;
+    /** once it is bound */
+    readonly volumeName?: string;
   };
   readonly status?: {
     readonly phase?: string;
     readonly accessModes?: readonly string[];
     readonly capacity?: { readonly storage?: string };
+  };
+}
+
+export interface PersistentVolume extends TypedObject {
+  readonly kind: 'PersistentVolume';
+  readonly spec: {
+    /** nodes that can mount it; without it all of them */
+    readonly nodeAffinity?: {
+      readonly required?: { readonly nodeSelectorTerms: readonly NodeSelectorTerm[] };
+    };
   };
 }
 
@@ -98,6 +110,7 @@ export const RESOURCE_TYPES = {
   pods: core('pods', true),
   nodes: core('nodes', false),
   claims: core('persistentvolumeclaims', true),
+  volumes: core('persistentvolumes', false),
   namespaces: core('namespaces', false),
   events: core('events', true),
   storageClasses: grouped('storage.k8s.io', 'storageclasses', false),
@@ -124,6 +137,7 @@ export interface ClusterResources {
   readonly pods: Resource<Pod>;
   readonly nodes: Resource<Node>;
   readonly claims: Resource<PersistentVolumeClaim>;
+  readonly volumes: Resource<PersistentVolume>;
   readonly namespaces: Resource<Namespace>;
   readonly events: Resource<CoreEvent>;
   readonly storageClasses: Resource<StorageClass>;

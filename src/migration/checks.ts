@@ -5,7 +5,9 @@ import { ADOPTION_POLICY, INIT_VOLUME } from '../../crds/names.ts';
 import { earlierClock, nodesWithEarlierClock, startsOn } from '../agent/clocks.ts';
 import { agentOn } from '../cluster/agents.ts';
 import type { Pod } from '../cluster/pod.ts';
+import type { PersistentVolume } from '../cluster/types.ts';
 import { unsupportedPod } from '../cluster/unsupported-pod.ts';
+import { canMount } from '../cluster/volume-reach.ts';
 import {
   type Failure,
   isAccepted,
@@ -42,6 +44,7 @@ const CHECKS: readonly ((facts: MigrationFacts) => Objection)[] = [
   nodeIsMissing,
   nodeIsTheSame,
   nodeHasAnotherArchitecture,
+  volumeIsElsewhere,
   clockIsEarlier,
 ];
 
@@ -227,6 +230,32 @@ function nodeHasAnotherArchitecture({ sourceNode, targetNode }: MigrationFacts):
         reason: 'ArchMismatch',
         facts: `spec.target.nodeName: node ${targetNode?.metadata.name} is ${to}, the pod's is ${from}`,
       };
+}
+
+/** The source would be gone before the scheduler says so. */
+function volumeIsElsewhere(facts: MigrationFacts): Objection {
+  const { migration, pod, volumes, targetNode, nodes } = facts;
+  if (targetNode !== undefined) {
+    const local = volumes.find((volume) => !canMount(targetNode, volume));
+    return local && staysBehind(facts, local, `node ${targetNode.metadata.name} cannot mount`);
+  }
+  const others = nodes.filter(({ metadata }) => metadata.name !== pod?.spec.nodeName);
+  const able = others.some((node) => volumes.every((volume) => canMount(node, volume)));
+  const local = volumes.find(({ spec }) => spec.nodeAffinity?.required !== undefined);
+  return local === undefined || able || migration.spec.target.nodeName !== undefined
+    ? undefined
+    : staysBehind(facts, local, `no node but ${pod?.spec.nodeName} can mount`);
+}
+
+function staysBehind(
+  { claims, migration }: MigrationFacts,
+  { metadata }: PersistentVolume,
+  who: string,
+): Objection {
+  const claim = claims.find(({ spec }) => spec.volumeName === metadata.name);
+  const field = migration.spec.target.nodeName === undefined ? 'target' : 'target.nodeName';
+  const facts = `spec.${field}: ${who} the volume ${metadata.name} of the claim "${claim?.metadata.name}"`;
+  return { reason: 'VolumeStaysBehind', facts };
 }
 
 /** The source reads its node's clocks until it is stopped. */

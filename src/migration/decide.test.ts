@@ -1,9 +1,8 @@
 // What the controller does next for a Migration that goes well, as tables, and what it refuses.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { agentsOf } from '../cluster/agents.ts';
 import type { Node } from '../cluster/types.ts';
-import { agent, claim, migration, node, pod, time } from '../testing/builders.ts';
+import { claim, migration, node, pod, time } from '../testing/builders.ts';
 import {
   acceptedMigration,
   condition,
@@ -19,14 +18,6 @@ import { newPodName } from './made-objects.ts';
 
 function check(base: Partial<MigrationFacts>, cases: readonly StepCase<MigrationFacts>[]): void {
   checkSteps((changes) => decideMigration(migrationFacts({ ...base, ...changes })), cases);
-}
-
-/** Of node-a, the source's, and node-b, started so many seconds ago. */
-function agentsStarted(...seconds: readonly [number, number]): MigrationFacts['agents'] {
-  return agentsOf([agent('node-a'), agent('node-b')]).map((one, index) => {
-    const start = time(-(seconds[index] ?? 0));
-    return { ...one, clocks: { monotonic: start, boottime: start } };
-  });
 }
 
 const owner = (kind: string) => ({
@@ -102,19 +93,6 @@ describe('a Migration that is new', () => {
       step: 'fail ArchMismatch',
       says: /spec\.target\.nodeName.*arm64.*amd64/,
     },
-    {
-      what: 'to a node that was started after the source',
-      facts: { agents: agentsStarted(600, 60) },
-      step: 'fail ClockEarlier',
-      says: /spec\.target\.nodeName: node node-b.*540 s earlier/,
-    },
-    {
-      what: 'anywhere, where all others were started after the source',
-      facts: { agents: agentsStarted(600, 60), migration: migration({ target: { any: {} } }) },
-      step: 'fail ClockEarlier',
-      says: /node-b/,
-    },
-    { what: 'to an older node', facts: { agents: agentsStarted(60, 600) }, step: 'accept' },
     {
       what: 'an older one is at it',
       facts: { rivals: [rival] },

@@ -8,7 +8,7 @@ import type { Restore } from '../../crds/restore.ts';
 import { isConditionTrue } from '../../kube/conditions.ts';
 import type { Agent } from '../cluster/agents.ts';
 import type { Pod } from '../cluster/pod.ts';
-import type { Node, PersistentVolumeClaim } from '../cluster/types.ts';
+import type { Node, PersistentVolume, PersistentVolumeClaim } from '../cluster/types.ts';
 
 export interface MigrationFacts {
   readonly nowMillis: number;
@@ -32,6 +32,10 @@ export interface MigrationFacts {
   readonly updating: boolean;
   /** those that the pod mounts, until the Migration is accepted */
   readonly claims: readonly PersistentVolumeClaim[];
+  /** those behind the claims */
+  readonly volumes: readonly PersistentVolume[];
+  /** of the cluster, where not all of them can mount the volumes and none was named */
+  readonly nodes: readonly Node[];
   /** other unfinished Migrations of the same pod */
   readonly rivals: readonly Migration[];
 }

@@ -3,7 +3,7 @@ import type { Migration } from '../../crds/migration.ts';
 import { GONE, type Gone, type ReconcileContext } from '../../kube/controller.ts';
 import { parseKey } from '../../kube/keys.ts';
 import type { Pod } from '../cluster/pod.ts';
-import type { PersistentVolumeClaim } from '../cluster/types.ts';
+import type { Node, PersistentVolume, PersistentVolumeClaim } from '../cluster/types.ts';
 import type { ClusterView } from '../cluster/view.ts';
 import { isAccepted, isFinishedMigration, type MigrationFacts } from './facts.ts';
 
@@ -36,7 +36,9 @@ export async function observeMigration(
   const [adoptionInstalled, updating] = isAccepted(migration)
     ? [true, false]
     : await Promise.all([view.adoptionInstalled(signal), isUpdating(view, pod, signal)]);
-  const pods = { pod, newPod, sourceNode, targetNode, newNode, claims };
+  const volumes = await volumesOf(view, claims, signal);
+  const nodes = await nodesFor(view, { migration, volumes }, signal);
+  const pods = { pod, newPod, sourceNode, targetNode, newNode, claims, volumes, nodes };
   const rivals = rivalsOf(view, migration);
   const agents = view.agents();
   const found = { checkpoint, restore, rivals, agents, adoptionInstalled, updating };
@@ -73,6 +75,28 @@ async function claimsOf(
     names.map((name) => resources.claims.find({ namespace, name }, { signal })),
   );
   return found.filter((claim) => claim !== undefined);
+}
+
+async function volumesOf(
+  { resources }: ClusterView,
+  claims: readonly PersistentVolumeClaim[],
+  signal: AbortSignal,
+): Promise<readonly PersistentVolume[]> {
+  const names = claims.flatMap(({ spec }) => spec.volumeName ?? []);
+  const found = await Promise.all(
+    names.map((name) => resources.volumes.find({ name }, { signal })),
+  );
+  return found.filter((volume) => volume !== undefined);
+}
+
+async function nodesFor(
+  { resources }: ClusterView,
+  { migration, volumes }: Pick<MigrationFacts, 'migration' | 'volumes'>,
+  signal: AbortSignal,
+): Promise<readonly Node[]> {
+  const isBound = volumes.some(({ spec }) => spec.nodeAffinity?.required !== undefined);
+  const isOpen = migration.spec.target.nodeName === undefined;
+  return isBound && isOpen ? (await resources.nodes.list({ signal })).items : [];
 }
 
 function rivalsOf(view: ClusterView, { metadata, spec }: Migration): readonly Migration[] {

@@ -85,6 +85,8 @@ export function migrationFacts(changes: Partial<MigrationFacts> = {}): Migration
     newPod: undefined,
     newNode: node('node-b'),
     claims: [],
+    volumes: [],
+    nodes: [],
     agents: agentsOf([agent('node-a'), agent('node-b')]),
     adoptionInstalled: true,
     updating: false,

@@ -43,6 +43,7 @@ export const KINDS: readonly FakeKind[] = [
   { ...RESOURCE_TYPES.pods, kind: 'Pod', selectable: ['spec.nodeName'], graceful: true },
   { ...RESOURCE_TYPES.nodes, kind: 'Node', selectable: ['spec.unschedulable'] },
   { ...RESOURCE_TYPES.claims, kind: 'PersistentVolumeClaim' },
+  { ...RESOURCE_TYPES.volumes, kind: 'PersistentVolume' },
   { ...RESOURCE_TYPES.namespaces, kind: 'Namespace' },
   {
     ...RESOURCE_TYPES.events,

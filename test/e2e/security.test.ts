@@ -148,7 +148,11 @@ describe('users', { concurrency: 1 }, () => {
         target: { type: 'InPlace', inPlace: { podRef: { name: 'witness' } } },
       });
     const saving = (name: string, afterDump: string) =>
-      object('Checkpoint', name, { source: { pod: { name: 'witness' } }, suspend: true, afterDump });
+      object('Checkpoint', name, {
+        source: { pod: { name: 'witness' } },
+        suspend: true,
+        afterDump,
+      });
     const NEEDS = /user sam needs the verb delete on the pod witness/;
     assert.match(await apply('sam', rewinding('sams')), NEEDS);
     assert.match(await apply('sam', saving('gone', 'DeletePod')), NEEDS);
@@ -169,7 +173,13 @@ describe('users', { concurrency: 1 }, () => {
     await scene.kubectl.run(['create', 'rolebinding', 'ends', '--role=ends-witness', '--user=sam']);
     assert.match(await patch({ afterDump: 'DeletePod' }), ALLOWED);
     const cancelled = { cancel: true };
-    await scene.kubectl.run(['patch', 'chk', 'still', '--type=merge', `-p=${JSON.stringify({ spec: cancelled })}`]);
+    await scene.kubectl.run([
+      'patch',
+      'chk',
+      'still',
+      '--type=merge',
+      `-p=${JSON.stringify({ spec: cancelled })}`,
+    ]);
     assert.match(await apply('sam', rewinding('sams')), ALLOWED);
     assert.match(verdict(await scene.settledRestore('sams')), /^Completed: /);
     assert.equal((await scene.pod('witness')).metadata.uid, source.metadata.uid);
