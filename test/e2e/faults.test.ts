@@ -7,7 +7,7 @@ import { findCondition } from '../../kube/conditions.ts';
 import { futex, type FutexFacts, judgeMoved, judgeWaiting } from '../../deploy/demo/futex.ts';
 import type { JournalStep } from '../../node-agent/tasks/journal.ts';
 import type { Pod } from '../../src/cluster/pod.ts';
-import { connect } from './testing/cluster.ts';
+import { connect, type NodeName } from './testing/cluster.ts';
 import { eventually } from './testing/eventually.ts';
 import { assertFailed, assertHolds, assertUnharmed } from './testing/expectations.ts';
 import { untilItRuns, untilOnly } from './testing/node-processes.ts';
@@ -43,6 +43,8 @@ const RESTORE_FAULTS: readonly Fault[] = [
   { step: 'ended' },
 ];
 
+/** A short step passes unseen where the machine is busy. */
+const ATTEMPTS = 5;
 /** The program and its child: no snapshot of them may stay. */
 const WITNESS_PROCESSES = 2;
 /** The longest that a source may stand still here: its pod has no probe, the agent's own limit counts. */
@@ -55,6 +57,28 @@ const describeFault = ({ step, afterMillis = 0, part = 'agent' }: Fault): string
 
 const cluster = connect();
 const app = futex();
+
+interface Work {
+  readonly namespace: string;
+  readonly begin: (name: string) => Promise<unknown>;
+  readonly end: (name: string) => Promise<void>;
+}
+
+/** Begins work until the fault meets it. @returns the name of the object that it met */
+async function meet(
+  fault: Fault & { readonly nodeName: NodeName },
+  prefix: string,
+  { namespace, begin, end }: Work,
+): Promise<string> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const name = `${prefix}-${attempt}`;
+    const trap = await armKill(cluster, { owner: { namespace, name }, ...fault });
+    const [met] = await Promise.all([trap.sprung, begin(name)]);
+    if (met) return name;
+    await end(name);
+  }
+  throw new Error(`the step ${fault.step} passed unseen ${ATTEMPTS} times`);
+}
 
 describe('whoever dies', { concurrency: 2 }, () => {
   describe('during a Checkpoint', { concurrency: 1 }, () => {
@@ -71,10 +95,11 @@ describe('whoever dies', { concurrency: 2 }, () => {
 
     for (const [index, fault] of DUMP_FAULTS.entries()) {
       it(describeFault(fault), async (t) => {
-        const name = `fault-${index}`;
-        const owner = { namespace: scene.namespace, name };
-        const trap = await armKill(cluster, { nodeName: 'node-a', owner, ...fault });
-        await Promise.all([trap.sprung, scene.checkpoint(name, 'witness')]);
+        const name = await meet({ ...fault, nodeName: 'node-a' }, `fault-${index}`, {
+          namespace: scene.namespace,
+          begin: (name) => scene.checkpoint(name, 'witness'),
+          end: async (name) => void bundles.push(bundleName(await scene.settledCheckpoint(name))),
+        });
         await untilItRuns(source, FREEZE_LIMIT_MILLIS);
         const ended = await scene.settledCheckpoint(name);
         t.diagnostic(verdict(ended).slice(0, 120));
@@ -121,11 +146,12 @@ describe('whoever dies', { concurrency: 2 }, () => {
 
     for (const [index, fault] of RESTORE_FAULTS.entries()) {
       it(describeFault(fault), async (t) => {
-        const name = `fault-${index}`;
-        const owner = { namespace: scene.namespace, name };
-        const trap = await armKill(cluster, { nodeName: 'node-b', owner, ...fault });
         const target = { newPod: { nodeName: 'node-b' } };
-        await Promise.all([trap.sprung, scene.restore(name, 'one', { target })]);
+        const name = await meet({ ...fault, nodeName: 'node-b' }, `fault-${index}`, {
+          namespace: scene.namespace,
+          begin: (name) => scene.restore(name, 'one', { target }),
+          end: async (name) => void (await scene.settledRestore(name)),
+        });
         const ended = await scene.settledRestore(name);
         t.diagnostic(verdict(ended).slice(0, 120));
         if (isReady(ended)) {

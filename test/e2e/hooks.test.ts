@@ -143,7 +143,7 @@ describe('hooks on the real cluster', { concurrency: 4 }, () => {
     });
     await scene.restore('ill', 'saved', {
       target,
-      verify: { probe: { ...fails, timeoutSeconds: 2 } },
+      verify: { probe: { ...fails, timeoutSeconds: 10 } },
     });
     const [well, ill] = await Promise.all([
       scene.settledRestore('well'),
@@ -159,7 +159,7 @@ describe('hooks on the real cluster', { concurrency: 4 }, () => {
 
     assertFailed(ill, /^ProbeFailed: /);
     const failed = findCondition(ill.status?.conditions, 'Verified');
-    assert.match(failed?.message ?? '', /^spec\.verify\.probe: not within 2 s: .*out of paper/);
+    assert.match(failed?.message ?? '', /^spec\.verify\.probe: not within 10 s: .*out of paper/);
     const left = await scene.pod('ill');
     assert.equal(hasCondition(left, RESTORED_POD_CONDITION), false);
     assert.equal(hasCondition(left, 'Ready'), false);
@@ -177,7 +177,11 @@ describe('an agent that dies between the hooks', () => {
     const owner = { namespace: scene.namespace, name: 'crashed' };
     const trap = await armKill(cluster, { nodeName: 'node-a', owner, step: 'engine' });
     const hooks = { pre: [exec('/pause')], post: [exec('/on')] };
-    await Promise.all([trap.sprung, scene.checkpoint('crashed', 'crashed', { hooks })]);
+    const [met] = await Promise.all([
+      trap.sprung,
+      scene.checkpoint('crashed', 'crashed', { hooks }),
+    ]);
+    assert.ok(met);
     const ended = await scene.settledCheckpoint('crashed');
     await eventually(
       'the post hook ran last',

@@ -54,8 +54,11 @@ export interface KillOrder {
 }
 
 export interface Trap {
-  /** resolves when SIGKILL was sent (or is about to be), rejects when the step never came */
-  readonly sprung: Promise<void>;
+  /**
+   * Resolves with true when SIGKILL was sent (or is about to be), with false when the task came and went and the step was
+   * not seen: a short one passes unseen where the machine is busy. Rejects when the task never came.
+   */
+  readonly sprung: Promise<boolean>;
 }
 
 /** Watches the agent's journal for the step, from before the work begins. */
@@ -64,18 +67,24 @@ export async function armKill(cluster: Cluster, order: KillOrder): Promise<Trap>
   const pod = await readyAgent(cluster, nodeName);
   const agent = mainProcess(pod, 'agent.js');
   const folder = join(CLUSTER_FOLDER, 'run', nodeName, 'var/lib/diapause/journal');
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const { promise, resolve, reject } = Promise.withResolvers<boolean>();
+  let came = false;
   const look = (): void => {
     const record = recordsIn(folder).find(
       ({ task }) =>
         task.spec.owner.name === owner.name && task.spec.owner.namespace === owner.namespace,
     );
+    if (record === undefined && came) {
+      watcher.close();
+      resolve(false);
+    }
+    came ||= record !== undefined;
     if (record?.step === step) {
       watcher.close();
       const kill = (): void => killProcess(pod, part === 'agent' ? agent : engineOf(pod, record));
       try {
         void (afterMillis === 0 ? kill() : setTimeout(kill, afterMillis));
-        resolve();
+        resolve(true);
       } catch (error) {
         reject(error as Error);
       }
@@ -98,7 +107,8 @@ export function passingThrough(nodeName: NodeName): readonly string[] {
 
 /** Where the step cannot come before this watches. */
 export async function killAtStep(cluster: Cluster, order: KillOrder): Promise<void> {
-  await (await armKill(cluster, order)).sprung;
+  const met = await (await armKill(cluster, order)).sprung;
+  if (!met) throw new Error(`the step ${order.step} of ${order.owner.name} passed unseen`);
 }
 
 function engineOf(pod: Pod, { facts }: JournalRecord): HostProcess {
