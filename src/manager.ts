@@ -22,6 +22,7 @@ import {
   queuedBehind,
   restoresOf,
   tasksOf,
+  tasksOfAgent,
   waitingForHolder,
 } from './cluster/keys-of.ts';
 import { drainWatchers, scheduleKey } from './checkpoint-schedule/keys-of.ts';
@@ -188,7 +189,7 @@ function controllers(view: ClusterView, watches: Watches, options: ManagerOption
   sweep.watches(checkpoints, tasksOf(tasks));
   sweep.watches(restores, tasksOf(tasks));
 
-  sweep.watches(pods, tasksOf(tasks));
+  sweep.watches(pods, tasksOfAgent(tasks));
 
   const others = otherControllers(view, watches, options);
   return [checkpoint, restore, migration, store, schedule, sweep, ...others] as const;

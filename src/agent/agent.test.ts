@@ -162,7 +162,8 @@ describe('a Restore that leaves the node to the scheduler', () => {
     assert.deepEqual(affinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms, [
       { matchFields: [{ key: 'metadata.name', operator: 'NotIn', values: ['node-a'] }] },
     ]);
-    await pods.delete({ namespace: 'diapause-system', name: 'diapause-agent-node-a' });
+    const gone = { namespace: 'diapause-system', name: 'diapause-agent-node-a' };
+    await pods.delete(gone, { gracePeriodSeconds: 0 });
     await until('what a gone agent told is forgotten', () => cluster.tasks().length === 1);
   });
 });

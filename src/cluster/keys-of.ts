@@ -93,10 +93,17 @@ export function queuedBehind(
 /** Tasks that nobody will take care of any more once this owner is gone. */
 export function tasksOf(tasks: Cached<NodeTask>): (owner: TypedObject) => readonly string[] {
   return ({ metadata }) =>
-    metadata.deletionTimestamp === undefined
-      ? []
-      : tasks
-          .values()
-          .filter((task) => task.spec.owner.uid === metadata.uid)
-          .map((task) => objectKey(task.metadata));
+    metadata.deletionTimestamp === undefined ? [] : keysOfTasks(tasks, metadata.uid);
+}
+
+/** The same for an agent: pods may go without a word before. */
+export function tasksOfAgent(tasks: Cached<NodeTask>): (pod: Pod) => readonly string[] {
+  return (pod) => (hasRole(pod, 'agent') ? keysOfTasks(tasks, pod.metadata.uid) : []);
+}
+
+function keysOfTasks(tasks: Cached<NodeTask>, ownerUid: string | undefined): readonly string[] {
+  return tasks
+    .values()
+    .filter((task) => task.spec.owner.uid === ownerUid)
+    .map((task) => objectKey(task.metadata));
 }
