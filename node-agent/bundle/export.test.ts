@@ -8,10 +8,12 @@ import { exportContainer } from './export.ts';
 import { makeVolume } from './testing/volume.ts';
 
 function writeContainer(path: string): void {
-  mkdirSync(`${path}/bundle/app/checkpoint`, { recursive: true });
+  mkdirSync(`${path}/bundle/app/checkpoint/parent`, { recursive: true });
   writeFileSync(`${path}/bundle/app/config.dump`, '{"id":"x"}');
   writeFileSync(`${path}/bundle/app/rootfs-diff.tar`, '');
   writeFileSync(`${path}/bundle/app/checkpoint/inventory.img`, 'inventory');
+  // Pages that were copied before the freeze.
+  writeFileSync(`${path}/bundle/app/checkpoint/parent/pages-1.img`, 'older');
   writeFileSync(`${path}/bundle/app/checkpoint/pages-1.img`, Buffer.alloc(5_000_001, 'page'));
 }
 
@@ -21,16 +23,23 @@ test('the archive has the names that readers expect, and every byte', async () =
   await using bundle = await volume.root.directory('bundle');
   const archive = `${volume.path}/app.tar`;
   await exportContainer(bundle, 'app', createWriteStream(archive));
-  const names = execFileSync('tar', ['-tf', archive], { encoding: 'utf8' }).trim().split('\n');
+  const names = execFileSync('tar', ['-tf', archive], { encoding: 'utf8' })
+    .trim()
+    .split('\n')
+    .sort();
   assert.deepEqual(names, [
     'checkpoint/',
     'checkpoint/inventory.img',
     'checkpoint/pages-1.img',
+    'checkpoint/parent/',
+    'checkpoint/parent/pages-1.img',
     'config.dump',
     'rootfs-diff.tar',
   ]);
   mkdirSync(`${volume.path}/out`);
   execFileSync('tar', ['-xf', archive, '-C', `${volume.path}/out`]);
+  const older = readFileSync(`${volume.path}/out/checkpoint/parent/pages-1.img`, 'utf8');
+  assert.equal(older, 'older');
   const pages = readFileSync(`${volume.path}/out/checkpoint/pages-1.img`);
   assert.ok(pages.equals(readFileSync(`${volume.path}/bundle/app/checkpoint/pages-1.img`)));
 });

@@ -46,13 +46,22 @@ async function addAll(archive: Pack, folder: Directory): Promise<void> {
   }
 }
 
-/** The readers want an entry for the directory itself. */
 async function addImages(archive: Pack, folder: Directory): Promise<void> {
-  const prefix = `${CONTAINER_FILES.images}/`;
-  archive.entry({ name: prefix, type: 'directory', mode: FOLDER_MODE });
   await using images = await folder.directory(CONTAINER_FILES.images);
-  for (const { name } of await images.entries()) {
-    await addFile(archive, images, name, `${prefix}${name}`);
+  await addFolder(archive, images, `${CONTAINER_FILES.images}/`);
+}
+
+/** The readers want an entry for the directory itself. Within may lie one of pages that were copied before the freeze. */
+async function addFolder(archive: Pack, folder: Directory, prefix: string): Promise<void> {
+  archive.entry({ name: prefix, type: 'directory', mode: FOLDER_MODE });
+  for (const entry of await folder.entries()) {
+    const { name } = entry;
+    if (entry.isDirectory()) {
+      await using within = await folder.directory(name);
+      await addFolder(archive, within, `${prefix}${name}/`);
+    } else {
+      await addFile(archive, folder, name, `${prefix}${name}`);
+    }
   }
 }
 

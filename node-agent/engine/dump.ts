@@ -3,6 +3,7 @@
 import { endOriginals, keepFrozen } from './after-dump.ts';
 import { RefusedError } from './finding.ts';
 import { HeldApplication } from './held-application.ts';
+import { preCopy } from './pre-copy.ts';
 import type { DumpResult, DumpTask, Requirements } from './protocol.ts';
 import type { Reporter } from './reporter.ts';
 import { describeMoment, describeNode } from './requirements.ts';
@@ -20,14 +21,15 @@ import { WriteTracking } from './write-tracking.ts';
  * @throws RefusedError, LinuxError and others; the application then runs on
  */
 export function dump(task: DumpTask, reporter: Reporter): DumpResult {
+  using preCopied = preCopy(task, reporter);
   reporter.stage('seizing');
   using application = HeldApplication.seize(task.trees);
   reporter.stage('preparing');
   application.prepare();
   const node = describeNode(application.processes[0]!.pid);
-  using tracking = WriteTracking.begin(application, task);
+  using tracking = WriteTracking.begin(application, task, preCopied);
   using trees = new DisposableStack();
-  const prepared = { application, task, tracking };
+  const prepared = { application, task, tracking, preCopied };
   const dumps = task.trees.map((tree) => trees.use(TreeDump.prepare(tree, prepared)));
   if (task.afterDump === 'Resume' && !task.dryRun) tracking.copyWhileRunning(application);
   application.freeze(task.afterDump === 'Resume' ? task.freezeLimitMillis : 0);
@@ -38,14 +40,14 @@ export function dump(task: DumpTask, reporter: Reporter): DumpResult {
   const requirements = { ...node, ...describeMoment(application.processes[0]!) };
   if (!task.dryRun) save(task, { application, dumps, requirements, reporter });
   application.letGo();
-  const { preCopy } = tracking;
+  const { preCopy: report } = tracking;
   tracking.handOver(task.trees[0]!.rootPid, (finding) => reporter.finding(finding));
   reporter.stage('done');
   return {
     trees: dumps.map((tree) => tree.describe()),
     freezeMillis: task.afterDump === 'Resume' ? application.freezeMillis : 0,
     bytes: dumps.reduce((sum, tree) => sum + tree.bytes, 0),
-    ...(preCopy && { preCopy }),
+    ...(report && { preCopy: report }),
     findings: reporter.findings,
     requirements: { ...requirements, ...sums(dumps) },
   };

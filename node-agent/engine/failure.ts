@@ -10,7 +10,7 @@ import { TraceeError } from './tracee/remote-run.ts';
 import { UnstoppableError } from './tracee/tracer.ts';
 import { RewindLostError } from './rewind.ts';
 import { FreezeLimitError } from './freeze-limit.ts';
-import { SizeLimitError } from './tree-dump.ts';
+import { SizeLimitError } from './size-limit.ts';
 
 const STORE_ERRORS: Readonly<Record<string, string>> = {
   ENOSPC: 'StoreFull',

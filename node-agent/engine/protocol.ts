@@ -16,6 +16,12 @@ export type OutsidePeers = 'Fail' | 'Ignore';
 /** What to do with file locks: take them again at the restore, or refuse the dump. */
 export type FileLocks = 'Keep' | 'Refuse';
 
+/**
+ * Are pages copied into the images while the application runs, before the freeze: never, always where the kernel can tell what
+ * has changed since, or only where it pays.
+ */
+export type PreCopy = 'never' | 'always' | 'auto';
+
 /** One process tree, in most cases one container. */
 export interface SourceTree {
   readonly name: string;
@@ -56,6 +62,8 @@ export interface DumpTask {
   readonly passing?: boolean;
   /** absent: nobody asks what changes between two dumps */
   readonly tracking?: WriteTrackingTask;
+  /** absent: never. Not with {@link DumpTree.parent}: what has changed since then is copied first anyway */
+  readonly preCopy?: PreCopy;
   /** only tell what could not be saved */
   readonly dryRun: boolean;
 }
@@ -200,6 +208,7 @@ export interface EngineFailure {
 }
 
 export type DumpStage =
+  | 'pre-copying'
   | 'seizing'
   | 'preparing'
   | 'frozen'

@@ -5,12 +5,15 @@ import type { Finding } from './finding.ts';
 import type { HeldApplication } from './held-application.ts';
 import { ImageWriter } from './image/writer.ts';
 import type { ProcessMemory } from './memory/mappings.ts';
+import type { PagePlan } from './memory/page-plan.ts';
 import { PagesIds } from './memory/pages-file.ts';
 import type { PageCopies } from './memory/page-copies.ts';
 import { NOTHING, type OlderPages, ParentPages } from './memory/parent-pages.ts';
 import { type PageSource, savePages } from './memory/save-pages.ts';
+import { type PreCopied, preCopyFolder } from './pre-copy.ts';
 import type { DumpTask, DumpTree, Requirements, TreeReport } from './protocol.ts';
 import type { Reporter } from './reporter.ts';
+import { SizeLimitError } from './size-limit.ts';
 import type { Snapshots } from './snapshots.ts';
 import { foreseeFiles } from './state/files/foresight.ts';
 import { FileRegistry } from './state/files/registry.ts';
@@ -23,21 +26,12 @@ import type { WriteTracking } from './write-tracking.ts';
 
 const PAGE_BYTES = 4096;
 
-/** The dump would be larger than the user allows. */
-export class SizeLimitError extends Error {
-  readonly limitBytes: number;
-  constructor(limitBytes: number) {
-    super(`the pages exceed ${limitBytes} bytes; raise limits.maxBytes`);
-    this.name = 'SizeLimitError';
-    this.limitBytes = limitBytes;
-  }
-}
-
 /** What every tree of a dump is prepared with. */
 export interface DumpPreparation {
   readonly application: HeldApplication;
   readonly task: DumpTask;
   readonly tracking: WriteTracking;
+  readonly preCopied: PreCopied;
 }
 
 export interface LivingProcess {
@@ -53,18 +47,24 @@ export class TreeDump {
   readonly #pagesIds = new PagesIds();
   readonly #tracking: WriteTracking;
   #parent: ParentPages | undefined;
+  /** of images that were made before the freeze; undefined for none */
+  readonly #preCopiedBytes: number | undefined;
+  /** of these, pages that still count */
+  #keptBytes = 0;
   #pageBytes = 0;
   #sharedBytes = 0;
   #bytes = 0;
   #complete = false;
   #found: CollectedTree | undefined;
 
-  private constructor(tree: DumpTree, task: DumpTask, tracking: WriteTracking) {
+  private constructor(tree: DumpTree, { task, tracking, preCopied }: DumpPreparation) {
     this.#tree = tree;
     this.#task = task;
     this.#tracking = tracking;
     this.#images = new ImageWriter(tree.imagesDir);
-    if (tree.parent !== undefined) this.#parent = this.#openParent(tree.parent);
+    this.#preCopiedBytes = preCopied.bytes.get(tree.name);
+    if (this.#preCopiedBytes !== undefined) this.#parent = new ParentPages(preCopyFolder(tree));
+    else if (tree.parent !== undefined) this.#parent = this.#openParent(tree.parent);
     this.#files = new FileRegistry(task);
   }
 
@@ -75,9 +75,9 @@ export class TreeDump {
   }
 
   /** Looks at the names of its files while it runs. */
-  static prepare(tree: DumpTree, { application, task, tracking }: DumpPreparation): TreeDump {
-    const dump = new TreeDump(tree, task, tracking);
-    for (const [process, { mappings }] of application.mappings) {
+  static prepare(tree: DumpTree, preparation: DumpPreparation): TreeDump {
+    const dump = new TreeDump(tree, preparation);
+    for (const [process, { mappings }] of preparation.application.mappings) {
       foreseeFiles(dump.#files, process.pid, mappings);
       // Read now: in the freeze it would be the application's time.
       dump.#readOlder(process);
@@ -179,10 +179,12 @@ export class TreeDump {
   ): void {
     const { memory, record } = living;
     this.#completeRecords();
+    const plan = this.#tracking.watchOf(memory.process)?.plan(this.#older(living));
+    if (plan && this.#preCopiedBytes !== undefined) this.#keptBytes += inheritedBytes(plan);
     this.#pageBytes += savePages(memory, record, source, {
       images: this.#images,
       pagesIds: this.#pagesIds,
-      plan: this.#tracking.watchOf(memory.process)?.plan(this.#older(living)),
+      plan,
       progress: (done, total) => {
         checkLimit();
         this.#progress(done, total, reporter);
@@ -198,7 +200,8 @@ export class TreeDump {
 
   #progress(done: number, total: number, reporter: Reporter): void {
     const { maxBytes } = this.#task;
-    if (maxBytes > 0 && this.#pageBytes + total > maxBytes) throw new SizeLimitError(maxBytes);
+    const all = (this.#preCopiedBytes ?? 0) + this.#pageBytes + total;
+    if (maxBytes > 0 && all > maxBytes) throw new SizeLimitError(maxBytes);
     reporter.progress(this.#pageBytes + done, this.#pageBytes + total);
   }
 
@@ -215,7 +218,8 @@ export class TreeDump {
       sharedPagesWritten: BigInt(this.#sharedBytes / PAGE_BYTES),
       establishedClosed: this.#task.establishedSockets === 'Close',
     });
-    this.#bytes = images.seal({ durable: this.#task.passing !== true }).bytes;
+    const sealed = images.seal({ durable: this.#task.passing !== true });
+    this.#bytes = sealed.bytes + (this.#preCopiedBytes ?? 0);
   }
 
   describe(): TreeReport {
@@ -225,7 +229,7 @@ export class TreeDump {
       name: this.#tree.name,
       processes: members.length,
       threads,
-      memoryBytes: this.#pageBytes + this.#sharedBytes,
+      memoryBytes: this.#keptBytes + this.#pageBytes + this.#sharedBytes,
     };
   }
 
@@ -242,3 +246,6 @@ export class TreeDump {
     this.#images[Symbol.dispose]();
   }
 }
+
+const inheritedBytes = ({ runs, bytes }: PagePlan): number =>
+  runs.reduce((sum, { start, end }) => sum + Number(end - start), 0) - bytes;

@@ -8,6 +8,7 @@ import { CopyRoom } from './memory/page-copies.ts';
 import { ProcessWatch, spanOf, stepsOf } from './memory/process-watch.ts';
 import { likelyWatchable, WriteTracker } from './memory/write-tracker.ts';
 import { isAnotherRoundWorthIt, roomToFaultIn } from './memory/copy-rounds.ts';
+import type { PreCopied } from './pre-copy.ts';
 import type { DumpTask, PreCopyReport } from './protocol.ts';
 import { isGone } from './tracee/attach.ts';
 import type { TracedProcess } from './tracee/traced-process.ts';
@@ -33,12 +34,22 @@ export class WriteTracking implements Disposable {
    * Takes over the watches of the last dump. If there shall be a next one, processes without a watch get theirs: they stop for
    * a moment, and their memory is protected while they run, so that the freeze has little to do.
    */
-  static begin(application: HeldApplication, { tracking, afterDump }: DumpTask): WriteTracking {
+  static begin(
+    application: HeldApplication,
+    { tracking, afterDump }: DumpTask,
+    preCopied: PreCopied,
+  ): WriteTracking {
     // Who does not run on has no next dump.
     const all = new WriteTracking(afterDump === 'Resume' ? tracking?.nextFile : undefined);
-    if (!tracking) return all;
+    all.#copiedBytes = preCopied.bytes.values().reduce((sum, bytes) => sum + bytes, 0);
+    all.#rounds = preCopied.bytes.size > 0 ? 1 : 0;
     try {
-      for (const tracker of takeTrackers(tracking.previousFile)) all.#take(tracker, application);
+      for (const { tracker, skipped } of preCopied.processes.splice(0)) {
+        all.#take(tracker, application)?.copies.lose(skipped);
+      }
+      // A copy in these images is younger than older ones.
+      const older = preCopied.bytes.size > 0 ? undefined : tracking?.previousFile;
+      for (const tracker of takeTrackers(older)) all.#take(tracker, application);
       if (all.#nextFile !== undefined) all.#arm(application);
       return all;
     } catch (error) {
@@ -47,15 +58,20 @@ export class WriteTracking implements Disposable {
     }
   }
 
-  #take(tracker: WriteTracker, { processes, mappings }: HeldApplication): void {
+  #take(tracker: WriteTracker, { processes, mappings }: HeldApplication): ProcessWatch | undefined {
     const process = processes.find(({ pid }) => pid === tracker.pid);
     const prepared = process && mappings.get(process);
     const watched = likelyWatchable(prepared?.mappings ?? []);
-    if (!tracker.watches(watched)) return tracker[Symbol.dispose]();
+    if (!tracker.watches(watched)) {
+      tracker[Symbol.dispose]();
+      return undefined;
+    }
+    const watch = new ProcessWatch(tracker, this.#room);
     this.#trackers.set(tracker.pid, tracker);
-    this.#watches.set(tracker.pid, new ProcessWatch(tracker, this.#room));
+    this.#watches.set(tracker.pid, watch);
     // What is new since then counts as written to, and is watched from here on.
     tracker.watch(watched);
+    return watch;
   }
 
   #arm(application: HeldApplication): void {

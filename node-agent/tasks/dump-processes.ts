@@ -63,6 +63,7 @@ export function engineTask(
     establishedSockets: dump.established,
     maxGhostBytes: dump.maxEmbeddedBytes,
     maxBytes: dump.maxBytes,
+    preCopy: 'auto',
     ...(dump.transfer && { passing: true }),
     dryRun: dump.dryRun,
   };

@@ -35,8 +35,17 @@ describe('an estimate', () => {
     });
     assert.equal(bytes, 2 ** 30 + 2 ** 21);
     assert.equal(size, '1.1Gi');
-    assert.equal(freezeMillis, 24.3);
-    assert.equal(freeze, '24.3ms');
+    // Both containers are copied before the freeze.
+    assert.equal(freezeMillis, 14.3);
+    assert.equal(freeze, '14.3ms');
+  });
+
+  it('takes the time of a snapshot where pages cannot be copied before the freeze', () => {
+    const nodes = { nodes: [], agents: [], nowMillis: NOW };
+    const old = { arch: 'x86_64', kernelRelease: '6.6.9-100' };
+    assert.equal(estimateOf(result({ requirements: old }), nodes).freezeMillis, 24.3);
+    const containers = [{ ...result().containers![0]!, memoryBytes: 2 ** 27 }];
+    assert.equal(estimateOf(result({ containers }), nodes).freezeMillis, 6.8);
   });
 
   const agents = agentsOf(['a', 'b', 'c', 'd', 'e', 'f'].map((name) => agent(name, name !== 'f')));

@@ -1,5 +1,13 @@
 // An images directory, opened once: files are reached through its descriptor, so that a rename or a mount cannot move it.
-import { closeSync, constants, fstatSync, openSync, type PathLike, readlinkSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  type PathLike,
+  readlinkSync,
+} from 'node:fs';
 import { ImageError } from './image-error.ts';
 
 /** Which directories the link of an incremental chain may lead to. */
@@ -46,25 +54,35 @@ export class ImagesDirectory {
     throw new ImageError({ file, reason: 'is not a regular file' });
   }
 
-  /** The directory that the link named `link` leads to; undefined without one. @throws ImageError outside of the scope */
+  /**
+   * The directory that the link named `link` leads to, or that has this name: what was copied before the freeze of a dump lies
+   * within its own directory. Undefined without one.
+   *
+   * @throws ImageError outside of the scope
+   */
   follow(link: string, scope: ParentScope): ImagesDirectory | undefined {
-    const target = this.#readLink(link);
-    if (target === undefined) return undefined;
+    const found = this.#look(link);
+    if (found === undefined) return undefined;
+    if (found === 'folder') return new ImagesDirectory(this.pathOf(link), constants.O_NOFOLLOW);
     if (scope === 'anywhere') return new ImagesDirectory(this.pathOf(link));
+    const { target } = found;
     if (!/^\.\.\/[^/]+\/?$/.test(target) || /^\.\.\/\.\.?\/?$/.test(target)) {
       throw new ImageError({ file: link, reason: `leads to ${target}, which is not beside it` });
     }
     return new ImagesDirectory(this.pathOf(target.replace(/\/$/, '')), constants.O_NOFOLLOW);
   }
 
-  #readLink(link: string): string | undefined {
+  #look(link: string): 'folder' | { readonly target: string } | undefined {
+    const path = this.pathOf(link);
     try {
-      return readlinkSync(this.pathOf(link));
+      const stat = lstatSync(path);
+      if (stat.isDirectory()) return 'folder';
+      if (stat.isSymbolicLink()) return { target: readlinkSync(path) };
     } catch (error) {
       if (hasCode(error, 'ENOENT')) return undefined;
-      if (hasCode(error, 'EINVAL')) throw new ImageError({ file: link, reason: 'is not a link' });
       throw error;
     }
+    throw new ImageError({ file: link, reason: 'is neither a link nor a directory' });
   }
 
   #openPlain(file: string, flags: number, mode: number): number {

@@ -190,7 +190,7 @@ function entriesOf(areas: readonly Area[], ids: ReturnType<typeof fileIds>): Vma
 }
 
 /** proc_pid_statm(5): resident pages less those of files and shared memory. */
-function anonymousBytes(pid: number): number {
+export function anonymousBytes(pid: number): number {
   const [, resident, shared] = readProc(`/proc/${pid}/statm`).split(' ').map(Number);
   return ((resident ?? 0) - (shared ?? 0)) * PAGE_BYTES;
 }

@@ -101,6 +101,11 @@ export class PageCopies {
     this.#room = room;
   }
 
+  /** Pages that older images should have and have not. */
+  lose(pages: readonly number[]): void {
+    for (const page of pages) this.#note(page, page + PAGE, LOST);
+  }
+
   /** Every page that was copied, or should have been: what older images have of them is not valid. */
   get pages(): Iterable<number> {
     return this.#pages.keys();

@@ -43,6 +43,8 @@ export class ProcessWatch implements Disposable {
   readonly #room: CopyRoom;
   readonly #scan = new PageScan();
   #marked: ScannedPages | undefined;
+  /** as the last look before the freeze saw it: where that is too much for a copy, the freeze need not count it again */
+  #lastWritten: FlatRuns = [];
 
   constructor(tracker: WriteTracker, room: CopyRoom) {
     this.tracker = tracker;
@@ -57,7 +59,8 @@ export class ProcessWatch implements Disposable {
 
   /** Bytes that were written to since the last round, while it runs. */
   writtenBytes(areas: readonly Area[]): number {
-    return bytesIn(writtenRuns(this.#look(areas, SCAN.written)));
+    this.#lastWritten = writtenRuns(this.#look(areas, SCAN.written));
+    return bytesIn(this.#lastWritten);
   }
 
   /**
@@ -88,15 +91,19 @@ export class ProcessWatch implements Disposable {
    * @returns false when nothing was copied
    */
   copyMissing({ flat }: OlderPages, anonymousBytes: number): boolean {
-    if (!this.#marked) return false;
+    if (!this.#marked || !this.#isCopyBetter(this.#lastWritten, anonymousBytes)) return false;
     const lost = [...this.copies.lost].flatMap((page) => [page, page + PAGE]);
     const missing = missingRuns(this.#marked, flat, (page) => this.copies.has(page));
     const all: FlatRuns = [...missing, ...lost];
-    if (bytesIn(all) > this.#room.leftBytes || !isCopyShorter(all, anonymousBytes)) return false;
+    if (!this.#isCopyBetter(all, anonymousBytes)) return false;
     this.copies.copy(missing);
     // Some of them are not there any more.
     this.copies.copy(lost, { running: true });
     return true;
+  }
+
+  #isCopyBetter(runs: FlatRuns, anonymousBytes: number): boolean {
+    return bytesIn(runs) <= this.#room.leftBytes && isCopyShorter(runs, anonymousBytes);
   }
 
   /** Written to after the last round, up to the freeze. */

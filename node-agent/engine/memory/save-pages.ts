@@ -152,7 +152,8 @@ function tellsOfItsEnd(error: unknown, pid: number): boolean {
   }
 }
 
-function writePagemap(
+/** Writes where the pages of a process are. */
+export function writePagemap(
   pid: number,
   runs: readonly PlacedRun[],
   file: PagesFile,
