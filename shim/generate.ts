@@ -55,6 +55,7 @@ export const compilerMajor = ${shim.compilerMajor};
 export const interpreter = {
   entry: ${offsetOf(shim, '_start')},
   rawSyscall: ${offsetOf(shim, 'raw_syscall')},
+  runBatch: ${offsetOf(shim, 'run_batch')},
   spawn: ${offsetOf(shim, 'spawn')},
   bytesBase64:
 ${renderBytes(shim.interpreter)},

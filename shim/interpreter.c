@@ -1,6 +1,6 @@
 // The injected interpreter: runs a batch of system calls inside the application, then hands the
 // thread back. Position independent, no libc, no static data. The same blob serves the engine's own
-// process (spawn).
+// process (spawn, run_batch).
 #include "protocol.h"
 #include "raw-call.h"
 
@@ -182,7 +182,8 @@ static void run(struct control *control, uint32_t first, uint32_t end) {
     }
 }
 
-// Both are called by the entry, with the end of the batch between them.
+// Both are called by the entry, with the end of the batch between them; the engine calls the first
+// one for batches of its own, of which only n, ops and done count.
 void run_batch(struct control *control);
 void run_will(struct control *control);
 

@@ -8,6 +8,7 @@ export const compilerMajor = 12;
 export const interpreter = {
   entry: 0,
   rawSyscall: 263,
+  runBatch: 1517,
   spawn: 1541,
   bytesBase64:
     '/EiJ+7gOAAAAvwIAAABIjbPYAAAAMdJBuggAAAAPBUiLo9AAAABIid/ovwUAAIuDqAAAACUAACAADQIC' +

@@ -14,9 +14,24 @@ enterPrivateNamespaces();
 const base = mkdtempSync(join(tmpdir(), 'diapause-calls-'));
 after(() => rmSync(base, { recursive: true, force: true }));
 
-/** Calls between the first stop and the last detach of one dump of `load MEBIBYTES THREADS PROCESSES`. */
-async function callsOf(threads: number, processes: number): Promise<number> {
-  using victim = await startVictim(buildVictim('load'), ['1', String(threads), String(processes)]);
+interface Amounts {
+  readonly threads?: number;
+  readonly processes?: number;
+  readonly files?: number;
+  readonly sockets?: number;
+}
+
+/** The others wait for ever, each in the same call: only their number differs. */
+const FEW_THREADS = 10;
+const MANY_THREADS = 60;
+const MANY_PROCESSES = 11;
+const DESCRIPTORS = 200;
+
+/** Calls between the first stop and the last detach of one dump of the victim `load`. */
+async function callsOf(amounts: Amounts): Promise<number> {
+  const { threads = FEW_THREADS, processes = 1, files = 0, sockets = 0 } = amounts;
+  const args = [1, threads, processes, files, sockets].map(String);
+  using victim = await startVictim(buildVictim('load'), args);
   const task = dumpTask(victim.pid, mkdtempSync(join(base, 'images-')));
   const wrapper = [buildVictim('freeze-calls')];
   const { status, failure, stderr } = await startEngine(task, { wrapper }).ended;
@@ -27,16 +42,21 @@ async function callsOf(threads: number, processes: number): Promise<number> {
   return Number(counted[1]);
 }
 
-/** The others wait for ever, each in the same call: only their number differs. */
-const FEW_THREADS = 10;
-const MANY_THREADS = 60;
-const MANY_PROCESSES = 11;
-
 test('system calls of a freeze for each thread and each process', async (t) => {
-  const few = await callsOf(FEW_THREADS, 1);
-  const threads = ((await callsOf(MANY_THREADS, 1)) - few) / (MANY_THREADS - FEW_THREADS);
-  const processes = ((await callsOf(FEW_THREADS, MANY_PROCESSES)) - few) / (MANY_PROCESSES - 1);
+  const few = await callsOf({});
+  const threads = ((await callsOf({ threads: MANY_THREADS })) - few) / (MANY_THREADS - FEW_THREADS);
+  const processes = ((await callsOf({ processes: MANY_PROCESSES })) - few) / (MANY_PROCESSES - 1);
   t.diagnostic(`${few} with ${FEW_THREADS} threads, ${threads} a thread, ${processes} a process`);
   assert.ok(threads <= 31, `${threads} calls for one more thread`);
   assert.ok(processes <= 191, `${processes} calls for one more process`);
+});
+
+test('system calls of a freeze for each socket and each open file', async (t) => {
+  const few = await callsOf({});
+  const sockets = ((await callsOf({ sockets: DESCRIPTORS })) - few) / DESCRIPTORS;
+  const files = ((await callsOf({ files: DESCRIPTORS })) - few) / DESCRIPTORS;
+  t.diagnostic(`${sockets} a socket, ${files} a file`);
+  // Of a socket 30 are options; of a file log2(DESCRIPTORS) tell it from the others of the same name (kcmp).
+  assert.ok(sockets <= 41, `${sockets} calls for one more socket`);
+  assert.ok(files <= 18, `${files} calls for one more file`);
 });

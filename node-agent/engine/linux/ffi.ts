@@ -52,6 +52,10 @@ const spawn = koffi.decode(
   code + BigInt(interpreter.spawn),
   koffi.proto(`int64_t diapause_spawn(${int64(1)})`),
 ) as (request: Word) => Word;
+const runBatch = koffi.decode(
+  code + BigInt(interpreter.runBatch),
+  koffi.proto(`void diapause_run_batch(${int64(1)})`),
+) as (control: Word) => void;
 
 /**
  * One system call of this process.
@@ -71,6 +75,11 @@ export function syscall(
 /** clone3 and execveat in one native call (shim/protocol.h, `spawn_request`); pid or `-errno`. */
 export function spawnNative(requestAddress: bigint): number {
   return Number(spawn(requestAddress));
+}
+
+/** All calls of a batch of this process (shim/protocol.h, `control`), in one way into native code. */
+export function runBatchNative(controlAddress: bigint): void {
+  runBatch(controlAddress);
 }
 
 /**

@@ -63,7 +63,8 @@ export interface FileStat {
 
 const AT_FDCWD = -100;
 const AT_EMPTY_PATH = 0x1000;
-const STATX_BASIC_STATS = 0x7ff;
+export const STATX_BASIC_STATS = 0x7ff;
+export const STATX_BYTES = 256;
 const RESOLVE_NO_MAGICLINKS = 0x02;
 const RESOLVE_IN_ROOT = 0x10;
 const LINK_BYTES = 8192;
@@ -82,31 +83,31 @@ function bytesAddress(bytes: Uint8Array): bigint {
   return pathArea.address;
 }
 
-function time(at: number): FileTime {
+/** @param at where a `struct statx` begins */
+export function parseStat(view: DataView, at: number): FileStat {
+  const word = (offset: number): number => view.getUint32(at + offset, true);
+  const long = (offset: number): bigint => view.getBigUint64(at + offset, true);
+  const time = (offset: number): FileTime => ({
+    seconds: view.getBigInt64(at + offset, true),
+    nanos: word(offset + 8),
+  });
   return {
-    seconds: statArea.view.getBigInt64(at, true),
-    nanos: statArea.view.getUint32(at + 8, true),
-  };
-}
-
-/** Offsets of `struct statx`. */
-function readStat(): FileStat {
-  const { view } = statArea;
-  return {
-    dev: ((view.getUint32(136, true) << 20) | view.getUint32(140, true)) >>> 0,
-    ino: view.getBigUint64(32, true),
-    mode: view.getUint16(28, true),
-    links: view.getUint32(16, true),
-    uid: view.getUint32(20, true),
-    gid: view.getUint32(24, true),
-    size: view.getBigUint64(40, true),
-    allocated: view.getBigUint64(48, true) * 512n,
-    rdevMajor: view.getUint32(128, true),
-    rdevMinor: view.getUint32(132, true),
+    dev: ((word(136) << 20) | word(140)) >>> 0,
+    ino: long(32),
+    mode: view.getUint16(at + 28, true),
+    links: word(16),
+    uid: word(20),
+    gid: word(24),
+    size: long(40),
+    allocated: long(48) * 512n,
+    rdevMajor: word(128),
+    rdevMinor: word(132),
     accessed: time(64),
     modified: time(112),
   };
 }
+
+const readStat = (): FileStat => parseStat(statArea.view, 0);
 
 /** statx(2) of a path, links followed. @throws LinuxError */
 export function statPath(path: string, dirfd = AT_FDCWD): FileStat {
@@ -158,7 +159,7 @@ export function makeNode(path: Uint8Array, mode: number, device: number): void {
 }
 
 /** Whole content of a proc file as Latin-1. */
-function readWhole(path: string, dirfd: number): string {
+export function readWhole(path: string, dirfd: number): string {
   const fd = openPath(path, O.RDONLY, dirfd);
   try {
     let text = '';
@@ -196,36 +197,5 @@ export function statBelow(root: OwnedFd, path: string): FileStat | undefined {
     return statFd(fd);
   } finally {
     closeFd(fd);
-  }
-}
-
-/** /proc/PID/fd and /proc/PID/fdinfo of one process, held open: each question is one short look-up. */
-export class ProcDescriptors {
-  readonly pid: number;
-  readonly #links: OwnedFd;
-  readonly #infos: OwnedFd;
-
-  constructor(pid: number) {
-    this.pid = pid;
-    this.#links = new OwnedFd(openPath(`/proc/${pid}/fd`, O.RDONLY | O.DIRECTORY));
-    this.#infos = new OwnedFd(openPath(`/proc/${pid}/fdinfo`, O.RDONLY | O.DIRECTORY));
-  }
-
-  link(fd: number): string {
-    return readLink(String(fd), this.#links.fd);
-  }
-
-  stat(fd: number): FileStat {
-    return statPath(String(fd), this.#links.fd);
-  }
-
-  /** text of proc_pid_fdinfo(5) */
-  info(fd: number): string {
-    return readWhole(String(fd), this.#infos.fd);
-  }
-
-  [Symbol.dispose](): void {
-    this.#links[Symbol.dispose]();
-    this.#infos[Symbol.dispose]();
   }
 }

@@ -3,7 +3,8 @@ import { readdirSync } from 'node:fs';
 import type { FdinfoEntry } from '../../image/messages/files.ts';
 import type { ImageWriter } from '../../image/writer.ts';
 import { closeFd, compareOpenFiles } from '../../linux/descriptors.ts';
-import { ProcDescriptors } from '../../linux/file-facts.ts';
+import { readDescriptors } from '../../linux/descriptor-facts.ts';
+import { ProcessHandles } from '../../linux/process-handles.ts';
 import type { ProcessSubject } from '../state-kind.ts';
 import { parseFdInfo } from './fdinfo.ts';
 import type { DoneStep, FileDump, FileOptions } from './file-dump.ts';
@@ -62,6 +63,7 @@ class DescriptorCollection implements FileDump, Collected {
   readonly #alike = new Map<string, OpenFile[]>();
   readonly #locks = new LockCollection();
   readonly #types = new Map<number, number>();
+  readonly #handles = new ProcessHandles();
   /** descriptors of the engine's own that were found in queues */
   readonly #taken: number[] = [];
   readonly #steps: (() => void)[] = [];
@@ -119,6 +121,7 @@ class DescriptorCollection implements FileDump, Collected {
     } finally {
       for (const file of this.#files) file.closeDuplicate();
       for (const fd of this.#taken) closeFd(fd);
+      this.#handles[Symbol.dispose]();
     }
   }
 
@@ -139,16 +142,15 @@ class DescriptorCollection implements FileDump, Collected {
   describe(engineFd: number, subject: ProcessSubject): number {
     const { pid } = globalThis.process;
     this.#taken.push(engineFd);
-    using descriptors = new ProcDescriptors(pid);
-    const facts = readFacts(descriptors, engineFd);
+    const [facts] = readFacts(pid, [engineFd]);
+    if (!facts) throw new Error(`descriptor ${engineFd} of the engine is gone`);
     return this.#identify({ pid, fd: engineFd }, subject, facts).id;
   }
 
   #collectTable(subject: ProcessSubject): readonly Held[] {
     const { pid } = subject.process;
-    using descriptors = new ProcDescriptors(pid);
-    return descriptorNumbers(`/proc/${pid}`).map((fd) => {
-      const facts = readFacts(descriptors, fd);
+    return readFacts(pid, descriptorNumbers(`/proc/${pid}`)).map((facts) => {
+      const { fd } = facts;
       const file = this.#identify({ pid, fd }, subject, facts);
       const holder = { subject, fd, closeOnExec: facts.info.closeOnExec };
       file.holders.push(holder);
@@ -161,10 +163,11 @@ class DescriptorCollection implements FileDump, Collected {
   #identify(at: DescriptorAt, subject: ProcessSubject, facts: OpenFileFacts): OpenFile {
     const { stat, info, link } = facts;
     const alike = entryOf(this.#alike, `${link} ${stat.dev}:${stat.ino} ${info.flags} ${info.pos}`);
-    const { found, place } = findOpenFile(alike, at, link.startsWith('socket:'));
+    const { found, place: rank } = findOpenFile(alike, at, link.startsWith('socket:'));
     if (found) return found;
-    const file = new OpenFile(this.registry.allocate(link), at, subject, facts);
-    alike.splice(place, 0, file);
+    const place = { source: at, subject, handles: this.#handles };
+    const file = new OpenFile(this.registry.allocate(link), place, facts);
+    alike.splice(rank, 0, file);
     this.#files.push(file);
     entryOf(this.#byLink, link).push(file);
     entryOf(this.#byInode, String(stat.ino)).push(file);
@@ -195,12 +198,12 @@ function descriptorNumbers(directory: string): number[] {
     .sort((a, b) => a - b);
 }
 
-function readFacts(descriptors: ProcDescriptors, fd: number): OpenFileFacts {
-  return {
-    link: descriptors.link(fd),
-    stat: descriptors.stat(fd),
-    info: parseFdInfo(descriptors.info(fd)),
-  };
+interface NumberedFacts extends OpenFileFacts {
+  readonly fd: number;
+}
+
+function readFacts(pid: number, fds: readonly number[]): NumberedFacts[] {
+  return readDescriptors(pid, fds).map((facts) => ({ ...facts, info: parseFdInfo(facts.info) }));
 }
 
 function entryOf<T>(map: Map<string, T[]>, key: string): T[] {

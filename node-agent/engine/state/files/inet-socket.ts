@@ -15,6 +15,7 @@ import {
   tryAddress,
   trySetOption,
 } from '../../linux/sockets.ts';
+import type { FileDump } from './file-dump.ts';
 import type { FileOpening, FileTarget } from './file-opening.ts';
 import { addressBytes, addressText, type InetAddress, parseAddress } from './inet-address.ts';
 import { readIpOptions, readV6Only, writeIpOptions } from './inet-options.ts';
@@ -33,7 +34,7 @@ export interface InetIdentity {
 }
 
 /** The message of a socket of the application, from the engine's duplicate. */
-export function describeInet(file: OpenFile, identity: InetIdentity): InetSkEntry {
+export function describeInet(file: OpenFile, dump: FileDump, identity: InetIdentity): InetSkEntry {
   const { family } = identity;
   const fd = file.duplicate;
   const none: InetAddress = { port: 0, words: family === AF.INET6 ? [0, 0, 0, 0] : [0], scope: 0 };
@@ -56,7 +57,7 @@ export function describeInet(file: OpenFile, identity: InetIdentity): InetSkEntr
     srcAddr: local.words,
     dstAddr: peer.words,
     fown: ownerOf(file),
-    opts: readOptions(file, family),
+    opts: readOptions(file, dump),
     ...(family === AF.INET6 && { v6only: readV6Only(fd) }),
     ipOpts: readIpOptions(fd, family),
   };

@@ -9,13 +9,10 @@ import { POLL, pollNow } from '../../linux/readiness.ts';
 import {
   AF,
   getOption,
-  intOption,
-  LEVEL,
   localAddress,
   makeSocket,
   peerAddress,
   setOption,
-  SO,
   tryAddress,
 } from '../../linux/sockets.ts';
 import type { FileKind } from './file-kind.ts';
@@ -50,7 +47,7 @@ export const netlink: FileKind = {
 
   recognises: (file) => domainOf(file) === AF.NETLINK,
 
-  collect(file) {
+  collect(file, dump) {
     const fd = file.duplicate;
     if (pollNow(fd, POLL.IN) & POLL.IN) {
       return file.refuse(
@@ -67,7 +64,7 @@ export const netlink: FileKind = {
     const nlsk: NetlinkSkEntry = {
       id: file.id,
       ino: Number(file.stat.ino & 0xffffffffn),
-      protocol: intOption(fd, LEVEL.SOCKET, SO.PROTOCOL),
+      protocol: file.socket.protocol,
       state: peer.portid || peer.groups ? CONNECTED : CLOSE,
       flags: file.info.flags,
       portid,
@@ -75,8 +72,8 @@ export const netlink: FileKind = {
       dstPortid: peer.portid,
       dstGroup: peer.groups,
       fown: ownerOf(file),
-      opts: readOptions(file, AF.NETLINK),
-      type: intOption(fd, LEVEL.SOCKET, SO.TYPE),
+      opts: readOptions(file, dump),
+      type: file.socket.type,
     };
     return { type: FdType.NETLINKSK, id: file.id, nlsk };
   },

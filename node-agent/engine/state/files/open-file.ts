@@ -1,6 +1,9 @@
 // One open file description as the freeze finds it: its facts, and who holds it at which number.
-import { closeFd, pidfdGetfd, pidfdOpen } from '../../linux/descriptors.ts';
+import { closeFd } from '../../linux/descriptors.ts';
+import { type Duplicate, duplicateFile, type Signalled } from '../../linux/duplicate.ts';
 import type { FileStat } from '../../linux/file-facts.ts';
+import type { ProcessHandles } from '../../linux/process-handles.ts';
+import { SocketFacts } from '../../linux/socket-facts.ts';
 import { refusal, type Severity } from '../../finding.ts';
 import type { ProcessSubject } from '../state-kind.ts';
 import type { FdInfo } from './fdinfo.ts';
@@ -25,6 +28,15 @@ export interface OpenFileFacts {
   readonly info: FdInfo;
 }
 
+/** Where an open file was found. */
+export interface FilePlace {
+  /** where it can be reached: a process of the tree, or the engine for what was found in a queue */
+  readonly source: DescriptorAt;
+  /** process that findings name */
+  readonly subject: ProcessSubject;
+  readonly handles: ProcessHandles;
+}
+
 /** Every duplicate and inherited copy of a descriptor is one open file. */
 export class OpenFile implements OpenFileFacts {
   readonly id: number;
@@ -36,12 +48,15 @@ export class OpenFile implements OpenFileFacts {
   readonly stat: FileStat;
   readonly info: FdInfo;
   readonly holders: Holder[] = [];
-  #duplicate: number | undefined;
+  readonly #handles: ProcessHandles;
+  #duplicate: Duplicate | undefined;
+  #socket: SocketFacts | undefined;
 
-  constructor(id: number, source: DescriptorAt, subject: ProcessSubject, facts: OpenFileFacts) {
+  constructor(id: number, place: FilePlace, facts: OpenFileFacts) {
     this.id = id;
-    this.source = source;
-    this.subject = subject;
+    this.source = place.source;
+    this.subject = place.subject;
+    this.#handles = place.handles;
     this.link = facts.link;
     this.stat = facts.stat;
     this.info = facts.info;
@@ -57,15 +72,26 @@ export class OpenFile implements OpenFileFacts {
    * file and a socket is not shut, though the application closed it.
    */
   get duplicate(): number {
-    if (this.#duplicate === undefined) {
-      using pidfd = pidfdOpen(this.source.pid);
-      this.#duplicate = pidfdGetfd(pidfd, this.source.fd, this.source.pid);
-    }
-    return this.#duplicate;
+    return this.#taken.fd;
+  }
+
+  /** Whom it signals; undefined where the kind of file has nobody. */
+  get signalled(): Signalled | undefined {
+    return this.#taken.signalled;
+  }
+
+  get #taken(): Duplicate {
+    const { pid, fd } = this.source;
+    return (this.#duplicate ??= duplicateFile(this.#handles.of(pid), fd, pid));
+  }
+
+  /** What a socket tells of itself: read once. */
+  get socket(): SocketFacts {
+    return (this.#socket ??= new SocketFacts(this.duplicate));
   }
 
   closeDuplicate(): void {
-    if (this.#duplicate !== undefined) closeFd(this.#duplicate);
+    if (this.#duplicate !== undefined) closeFd(this.#duplicate.fd);
     this.#duplicate = undefined;
   }
 

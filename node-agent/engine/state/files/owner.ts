@@ -4,7 +4,7 @@ import { fcntl, FCNTL } from '../../linux/descriptors.ts';
 import { OwnerType } from '../../image/messages/enums.ts';
 import type { FownEntry } from '../../image/messages/file-owner.ts';
 import { O } from '../../linux/file-facts.ts';
-import { fileOwner, OWNER_COMMAND } from '../../linux/file-owner.ts';
+import { OWNER_COMMAND, ownerRights } from '../../linux/file-owner.ts';
 import { innermost, readStatus } from '../../linux/procfs/status.ts';
 import type { FileEntry } from '../../image/messages/files.ts';
 import type { FileOpening } from './file-opening.ts';
@@ -15,14 +15,15 @@ export const NO_OWNER: FownEntry = { uid: 0, euid: 0, signum: 0, pidType: 0, pid
 /** Reads the owner through the engine's duplicate. */
 export function ownerOf(file: OpenFile): FownEntry {
   if (file.info.flags & O.PATH) return NO_OWNER;
-  const owner = fileOwner(file.duplicate);
-  if (!owner || (owner.pid === 0 && owner.signal === 0)) return NO_OWNER;
+  const { signalled } = file;
+  if (!signalled || (signalled.pid === 0 && signalled.signal === 0)) return NO_OWNER;
+  const { type, pid, signal } = signalled;
+  if (pid === 0) return { ...NO_OWNER, signum: signal };
   return {
-    uid: owner.uid,
-    euid: owner.euid,
-    signum: owner.signal,
-    pidType: owner.type,
-    pid: owner.pid === 0 ? 0 : innerId(owner.type, owner.pid, file),
+    ...ownerRights(file.duplicate),
+    signum: signal,
+    pidType: type,
+    pid: innerId(type, pid, file),
   };
 }
 

@@ -12,11 +12,8 @@ import { POLL, pollNow } from '../../linux/readiness.ts';
 import {
   AF,
   intBytes,
-  intOption,
-  LEVEL,
   localAddress,
   makeSocket,
-  SO,
   tryAddress,
   trySetOption,
 } from '../../linux/sockets.ts';
@@ -68,7 +65,7 @@ export const packetSocket: FileKind = {
     if (facts.rxRing ?? facts.txRing) {
       file.report('loss', 'PacketRing', 'its rings are restored empty, from the first frame on');
     }
-    return { type: FdType.PACKETSK, id: file.id, psk: describe(file, facts) };
+    return { type: FdType.PACKETSK, id: file.id, psk: describe(file, facts, dump) };
   },
 
   restores: ({ psk }) => psk !== undefined,
@@ -92,18 +89,17 @@ function factsOf(file: OpenFile, dump: FileDump): PacketSocketFacts | undefined 
   return sockets?.get(Number(file.stat.ino & 0xffffffffn));
 }
 
-function describe(file: OpenFile, facts: PacketSocketFacts): PacketSockEntry {
-  const fd = file.duplicate;
+function describe(file: OpenFile, facts: PacketSocketFacts, dump: FileDump): PacketSockEntry {
   const { index, memberships, rxRing, txRing, fanout, ...numbers } = facts;
   return {
     id: file.id,
-    type: intOption(fd, LEVEL.SOCKET, SO.TYPE),
+    type: file.socket.type,
     // struct sockaddr_ll, in the byte order of the network
-    protocol: localAddress(fd)?.readUInt16LE(2) ?? 0,
+    protocol: localAddress(file.duplicate)?.readUInt16LE(2) ?? 0,
     flags: file.info.flags,
     ifindex: index,
     fown: ownerOf(file),
-    opts: readOptions(file, AF.PACKET),
+    opts: readOptions(file, dump),
     ...numbers,
     mclist: memberships.map(({ index: at, type, address }) => ({ index: at, type, addr: address })),
     ...(fanout !== undefined && { fanout }),

@@ -57,7 +57,7 @@ export const rawSocket: FileKind = {
 
   recognises: (file) => identify(file) !== undefined,
 
-  collect(file) {
+  collect(file, dump) {
     const identity = identify(file) as Identity;
     const fd = file.duplicate;
     if (pollNow(fd, POLL.IN) & POLL.IN) {
@@ -65,7 +65,7 @@ export const rawSocket: FileKind = {
     }
     const family = domainOf(file);
     const state = peerAddress(fd) ? ESTABLISHED : CLOSE;
-    const isk = describeInet(file, { family, ...identity, state, backlog: 0 });
+    const isk = describeInet(file, dump, { family, ...identity, state, backlog: 0 });
     const raw = identity.type === SOCK.RAW ? { raw: readRaw(fd, family, identity.proto) } : {};
     return { type: FdType.INETSK, id: file.id, isk: { ...isk, ipOpts: { ...isk.ipOpts, ...raw } } };
   },

@@ -2,17 +2,12 @@
 import type { SocketOptionEntry } from '../../image/messages/sockets.ts';
 import { closeFd } from '../../linux/descriptors.ts';
 import { LinuxError } from '../../linux/error.ts';
-import {
-  AF,
-  getOption,
-  intBytes,
-  intOption,
-  LEVEL,
-  makeSocket,
-  SO,
-  SOCK,
-  trySetOption,
-} from '../../linux/sockets.ts';
+import { inNetworkOf, networkOf } from '../../linux/network-namespace.ts';
+import { type OptionName, OptionReader, type OptionValues } from '../../linux/option-reader.ts';
+import { SocketFacts } from '../../linux/socket-facts.ts';
+import { AF, intBytes, LEVEL, makeSocket, SO, SOCK, trySetOption } from '../../linux/sockets.ts';
+import type { FileDump } from './file-dump.ts';
+import type { OpenFile } from './open-file.ts';
 
 /** An option that the kernel refuses. */
 export interface LostOption {
@@ -20,16 +15,16 @@ export interface LostOption {
   readonly errno: string;
 }
 
-/** Option numbers by level, include/uapi/linux/{in,in6,tcp,udp}.h and asm-generic/socket.h. */
-const SOCKET_OPTIONS = {
-  TIMESTAMP: 29,
-  TIMESTAMPNS: 35,
-  RXQ_OVFL: 40,
-  PEEK_OFF: 42,
-  BUSY_POLL: 46,
-  ZEROCOPY: 60,
-  PASSPIDFD: 76,
-} as const;
+const SOCKET_OPTIONS = [
+  'TIMESTAMP',
+  'TIMESTAMPNS',
+  'RXQ_OVFL',
+  'PEEK_OFF',
+  'BUSY_POLL',
+  'ZEROCOPY',
+  'PASSPIDFD',
+] as const;
+/** Option numbers by level, include/uapi/linux/{in,in6,tcp,udp}.h. */
 const IP_OPTIONS = {
   MTU_DISCOVER: 10,
   RECVERR: 11,
@@ -63,50 +58,69 @@ const TCP_OPTIONS = {
 } as const;
 const UDP_OPTIONS = { NO_CHECK6_TX: 101, NO_CHECK6_RX: 102, SEGMENT: 103, GRO: 104 } as const;
 
-interface OptionName {
-  readonly level: number;
-  readonly name: number;
-}
-
 const at = (level: number, names: Readonly<Record<string, number>>): OptionName[] =>
   Object.values(names).map((name) => ({ level, name }));
 
-/** Which options a socket can have. */
-function optionsOf(domain: number, type: number): OptionName[] {
-  const general = at(LEVEL.SOCKET, SOCKET_OPTIONS);
-  if (domain !== AF.INET && domain !== AF.INET6) return general;
-  const v6 = domain === AF.INET6;
-  const transport =
-    type === SOCK.STREAM
-      ? at(LEVEL.TCP, TCP_OPTIONS)
-      : [
-          ...at(LEVEL.UDP, UDP_OPTIONS),
-          ...at(LEVEL.IP, IP_MULTICAST_OPTIONS),
-          ...(v6 ? at(LEVEL.IPV6, IPV6_MULTICAST_OPTIONS) : []),
-        ];
-  const network = at(LEVEL.IP, IP_OPTIONS);
-  const network6 = v6 ? at(LEVEL.IPV6, IPV6_OPTIONS) : [];
-  return [...general, ...transport, ...network, ...network6];
+const IPV4 = at(LEVEL.IP, IP_OPTIONS);
+const IPV6 = [...IPV4, ...at(LEVEL.IPV6, IPV6_OPTIONS)];
+const STREAM = at(LEVEL.TCP, TCP_OPTIONS);
+const DATAGRAM = [...at(LEVEL.UDP, UDP_OPTIONS), ...at(LEVEL.IP, IP_MULTICAST_OPTIONS)];
+
+/** Of internet sockets, beyond those that every socket has. */
+const INET_READERS = {
+  stream4: new OptionReader([...STREAM, ...IPV4]),
+  stream6: new OptionReader([...STREAM, ...IPV6]),
+  datagram4: new OptionReader([...DATAGRAM, ...IPV4]),
+  datagram6: new OptionReader([...DATAGRAM, ...at(LEVEL.IPV6, IPV6_MULTICAST_OPTIONS), ...IPV6]),
+} as const;
+
+function readerFor({ domain, type }: SocketFacts): OptionReader | undefined {
+  if (domain !== AF.INET && domain !== AF.INET6) return undefined;
+  const family = domain === AF.INET6 ? 6 : 4;
+  return INET_READERS[`${type === SOCK.STREAM ? 'stream' : 'datagram'}${family}`];
 }
 
-/** Values of a new socket; made anew each time, since they follow the sysctls. */
-function defaultsOf(like: number, domain: number, options: readonly OptionName[]): number[] {
-  const of = (name: number): number => intOption(like, LEVEL.SOCKET, name);
-  const fd = makeSocket(domain, of(SO.TYPE), of(SO.PROTOCOL));
-  const values = options.map(({ level, name }) => intOption(fd, level, name));
-  closeFd(fd);
-  return values;
+/** A new socket of the same kind. */
+interface Defaults {
+  readonly facts: SocketFacts;
+  readonly values: OptionValues | undefined;
 }
 
-/** @param fd the engine's duplicate of a unix, TCP or UDP socket */
-export function readExtras(fd: number, domain: number): SocketOptionEntry[] {
-  const type = intOption(fd, LEVEL.SOCKET, SO.TYPE);
-  const options = optionsOf(domain, type);
-  const defaults = defaultsOf(fd, domain, options);
-  return options.flatMap(({ level, name }, i) => {
-    const value = getOption(fd, level, name)?.readInt32LE(0);
-    return value === undefined || value === defaults[i] ? [] : [{ level, name, value }];
+/** Made in the network namespace of the process, whose sysctls they follow. */
+function readDefaults(pid: number, like: SocketFacts): Defaults {
+  return inNetworkOf(pid, () => {
+    const fd = makeSocket(like.domain, like.type, like.protocol);
+    try {
+      return { facts: new SocketFacts(fd), values: readerFor(like)?.read(fd) };
+    } finally {
+      closeFd(fd);
+    }
   });
+}
+
+/** @param file a socket */
+export function readExtras(file: OpenFile, dump: FileDump): SocketOptionEntry[] {
+  const { socket } = file;
+  const { pid } = file.subject.process;
+  const network = dump.once(`network of ${pid}`, () => networkOf(pid));
+  const { domain, type, protocol } = socket;
+  const defaults = dump.once(`new socket ${network} ${domain} ${type} ${protocol}`, () =>
+    readDefaults(pid, socket),
+  );
+  const extras: SocketOptionEntry[] = [];
+  const note = (name: OptionName, value: number | undefined, usual: number | undefined): void => {
+    if (value !== undefined && value !== (usual ?? 0)) extras.push({ ...name, value });
+  };
+  for (const name of SOCKET_OPTIONS) {
+    const option = { level: LEVEL.SOCKET, name: SO[name] };
+    note(option, socket.optional(name), defaults.facts.optional(name));
+  }
+  const reader = readerFor(socket);
+  const values = reader?.read(file.duplicate);
+  reader?.options.forEach((name, place) => {
+    note(name, values?.integer(place), defaults.values?.integer(place));
+  });
+  return extras;
 }
 
 export function writeExtras(fd: number, extras: readonly SocketOptionEntry[]): LostOption[] {

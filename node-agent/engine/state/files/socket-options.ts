@@ -1,69 +1,70 @@
 // Options that every socket has; socket(7). Read and set through the engine's own descriptor, with the engine's rights.
 import type { SkOptsEntry } from '../../image/messages/sockets.ts';
 import { LinuxError } from '../../linux/error.ts';
+import type { SocketFacts, SocketOption } from '../../linux/socket-facts.ts';
 import {
   AF,
-  getOption,
   intBytes,
-  intOption,
   LEVEL,
   SO,
   socketFilter,
   tryAttachFilter,
   trySetOption,
 } from '../../linux/sockets.ts';
+import type { FileDump } from './file-dump.ts';
 import type { OpenFile } from './open-file.ts';
 import { type LostOption, readExtras, writeExtras } from './socket-extras.ts';
 
 const INSTRUCTION_BYTES = 8;
-/** struct timeval, struct linger, IFNAMSIZ */
+/** struct timeval */
 const TIMEVAL_BYTES = 16;
-const LINGER_BYTES = 8;
-const DEVICE_BYTES = 16;
 
 /** Reads the options of a socket of the application. */
-export function readOptions(file: OpenFile, domain: number): SkOptsEntry {
-  const fd = file.duplicate;
-  const int = (name: number): number => intOption(fd, LEVEL.SOCKET, name);
-  const flag = (name: number): boolean => int(name) !== 0;
-  const send = timeout(fd, SO.SNDTIMEO);
-  const receive = timeout(fd, SO.RCVTIMEO);
-  const linger = getOption(fd, LEVEL.SOCKET, SO.LINGER, LINGER_BYTES);
+export function readOptions(file: OpenFile, dump: FileDump): SkOptsEntry {
+  const { socket } = file;
+  const int = (name: SocketOption): number => socket.integer(name);
+  const flag = (name: SocketOption): boolean => int(name) !== 0;
+  const send = timeout(socket, 'SNDTIMEO');
+  const receive = timeout(socket, 'RCVTIMEO');
+  const linger = socket.bytes('LINGER');
   return {
-    soSndbuf: int(SO.SNDBUF),
-    soRcvbuf: int(SO.RCVBUF),
+    soSndbuf: int('SNDBUF'),
+    soRcvbuf: int('RCVBUF'),
     soSndTmoSec: send.seconds,
     soSndTmoUsec: send.micros,
     soRcvTmoSec: receive.seconds,
     soRcvTmoUsec: receive.micros,
-    reuseaddr: flag(SO.REUSEADDR),
-    soPriority: int(SO.PRIORITY) >>> 0,
-    soRcvlowat: int(SO.RCVLOWAT),
-    soMark: int(SO.MARK) >>> 0,
-    soPasscred: flag(SO.PASSCRED),
-    soPasssec: flag(SO.PASSSEC),
-    soDontroute: flag(SO.DONTROUTE),
-    soNoCheck: flag(SO.NO_CHECK),
-    soFilter: readFilter(file),
-    soReuseport: flag(SO.REUSEPORT),
-    soBroadcast: flag(SO.BROADCAST),
-    soKeepalive: flag(SO.KEEPALIVE),
-    soOobinline: int(SO.OOBINLINE),
-    soBufLock: int(SO.BUF_LOCK),
-    extra: readExtras(fd, domain),
+    reuseaddr: flag('REUSEADDR'),
+    soPriority: int('PRIORITY') >>> 0,
+    soRcvlowat: int('RCVLOWAT'),
+    soMark: int('MARK') >>> 0,
+    soPasscred: flag('PASSCRED'),
+    soPasssec: flag('PASSSEC'),
+    soDontroute: flag('DONTROUTE'),
+    soNoCheck: flag('NO_CHECK'),
+    soFilter: socket.hasFilter ? readFilter(file) : [],
+    soReuseport: flag('REUSEPORT'),
+    soBroadcast: flag('BROADCAST'),
+    soKeepalive: flag('KEEPALIVE'),
+    soOobinline: int('OOBINLINE'),
+    soBufLock: int('BUF_LOCK'),
+    extra: readExtras(file, dump),
     ...(linger && linger.readInt32LE(0) !== 0 && { soLinger: linger.readInt32LE(4) >>> 0 }),
-    ...(domain !== AF.UNIX && boundDevice(fd)),
+    ...(socket.domain !== AF.UNIX && boundDevice(socket)),
   };
 }
 
-function timeout(fd: number, name: number): { seconds: bigint; micros: bigint } {
-  const value = getOption(fd, LEVEL.SOCKET, name, TIMEVAL_BYTES);
+function timeout(
+  socket: SocketFacts,
+  name: 'SNDTIMEO' | 'RCVTIMEO',
+): { seconds: bigint; micros: bigint } {
+  const value = socket.bytes(name);
   if (!value || value.length < TIMEVAL_BYTES) return { seconds: 0n, micros: 0n };
   return { seconds: value.readBigUInt64LE(0), micros: value.readBigUInt64LE(8) };
 }
 
-function boundDevice(fd: number): { soBoundDev?: string } {
-  const name = getOption(fd, LEVEL.SOCKET, SO.BINDTODEVICE, DEVICE_BYTES)?.toString('latin1') ?? '';
+function boundDevice(socket: SocketFacts): { soBoundDev?: string } {
+  const name = socket.bytes('BINDTODEVICE')?.toString('latin1') ?? '';
   const device = name.replace(/\0.*$/s, '');
   return device === '' ? {} : { soBoundDev: device };
 }

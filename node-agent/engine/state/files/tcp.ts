@@ -12,7 +12,6 @@ import {
   AF,
   getOption,
   intBytes,
-  intOption,
   LEVEL,
   listenSocket,
   SO,
@@ -53,8 +52,7 @@ const INFO_BYTES = 32;
 export function inetProtocol(file: OpenFile, type: number): number | undefined {
   const domain = domainOf(file);
   if (domain !== AF.INET && domain !== AF.INET6) return undefined;
-  const option = (name: number): number => intOption(file.duplicate, LEVEL.SOCKET, name);
-  return option(SO.TYPE) === type ? option(SO.PROTOCOL) : undefined;
+  return file.socket.type === type ? file.socket.protocol : undefined;
 }
 
 const PROTOCOLS: ReadonlySet<number | undefined> = new Set([IPPROTO_TCP, IPPROTO_MPTCP]);
@@ -73,7 +71,7 @@ export const tcp: FileKind = {
     const backlog = state === TCP_STATE.LISTEN ? readBacklog(file, info, dump) : 0;
     const proto = inetProtocol(file, SOCK.STREAM) ?? IPPROTO_TCP;
     const isk: InetSkEntry = {
-      ...describeInet(file, {
+      ...describeInet(file, dump, {
         family: domainOf(file),
         type: SOCK.STREAM,
         proto,

@@ -35,7 +35,7 @@ export const udp: FileKind = {
       return file.refuse('UdpCorked', 'a datagram is being put together (UDP_CORK): send it first');
     }
     saveDatagrams(file, dump);
-    const isk = describeInet(file, {
+    const isk = describeInet(file, dump, {
       family: domainOf(file),
       type: SOCK.DGRAM,
       proto: inetProtocol(file, SOCK.DGRAM) ?? 0,

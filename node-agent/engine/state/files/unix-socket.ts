@@ -5,7 +5,7 @@ import { decodeText } from '../../image/text.ts';
 import { closeFd } from '../../linux/descriptors.ts';
 import { type FileStat, readLink, statBelow } from '../../linux/file-facts.ts';
 import { inNetworkOf, networkOf } from '../../linux/network-namespace.ts';
-import { AF, intOption, LEVEL, SO, SOCK, unixSocketFile } from '../../linux/sockets.ts';
+import { AF, SOCK, unixSocketFile } from '../../linux/sockets.ts';
 import { type UnixSocketFacts, unixSockets } from '../../linux/unix-diag.ts';
 import type { FileDump } from './file-dump.ts';
 import type { FileKind } from './file-kind.ts';
@@ -20,7 +20,7 @@ const PERMISSIONS = 0o7777;
 
 /** Domain of a socket, AF_*; a number that nobody has for anything else. */
 export const domainOf = (file: OpenFile): number =>
-  file.link.startsWith('socket:[') ? intOption(file.duplicate, LEVEL.SOCKET, SO.DOMAIN) : -1;
+  file.link.startsWith('socket:[') ? file.socket.domain : -1;
 
 export const unixSocket: FileKind = {
   name: 'unix-socket',
@@ -36,7 +36,9 @@ export const unixSocket: FileKind = {
       return file.refuse('UnixForeignNetwork', 'it belongs to another network namespace');
     }
     const entry = describe(file, facts, dump);
-    if (facts.state !== UnixState.LISTEN) {
+    // A stream's bytes are counted in the list; of datagrams, which may be empty, only poll(2) tells.
+    const isEmpty = facts.type === SOCK.STREAM && facts.receiveQueue === 0;
+    if (facts.state !== UnixState.LISTEN && !isEmpty) {
       saveQueue(file, facts.type, (facts.shutdown & SkShutdown.READ) !== 0, dump);
     }
     dump.whenAllKnown(() => {
@@ -71,7 +73,7 @@ function describe(file: OpenFile, facts: UnixSocketFacts, dump: FileDump): UnixS
     backlog: facts.state === UnixState.LISTEN ? facts.sendQueue : 0,
     peer: 0,
     fown: ownerOf(file),
-    opts: readOptions(file, AF.UNIX),
+    opts: readOptions(file, dump),
     name: name ?? new Uint8Array(0),
     ...(facts.shutdown !== 0 && { shutdown: facts.shutdown }),
     ...(name && name[0] !== 0 && boundFile(file, name, facts, dump)),
@@ -144,7 +146,7 @@ function leaveOut(
   const { name } = peer;
   dump.once(`outside unix socket ${peer.ino}`, () => {
     const id = dump.registry.allocate();
-    const opts = readOptions(file, AF.UNIX);
+    const opts = readOptions(file, dump);
     const usk = {
       id,
       ino: peer.ino,
