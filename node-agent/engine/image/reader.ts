@@ -2,7 +2,8 @@
 import { constants, type PathLike, readdirSync } from 'node:fs';
 import { ImageCursor, type PayloadRecord } from './cursor.ts';
 import { ImageError } from './image-error.ts';
-import { type AnyImage, type Image, PARENT_LINK } from './image-files.ts';
+import { type AnyImage, type Image, IMAGES, PARENT_LINK } from './image-files.ts';
+import type { FileEntry } from './messages/files.ts';
 import { hasCode, ImagesDirectory, type ParentScope } from './images-directory.ts';
 
 /** Reads images of one directory. Dispose of it when done. */
@@ -10,6 +11,7 @@ export class ImageReader {
   readonly #directory: ImagesDirectory;
   readonly #scope: ParentScope;
   #parent: ImageReader | undefined;
+  #openFiles: readonly FileEntry[] | undefined;
 
   /** @param scope where the older directories of an incremental chain may lie */
   constructor(directory: PathLike | ImagesDirectory, scope: ParentScope = 'sibling') {
@@ -39,6 +41,11 @@ export class ImageReader {
     if (!cursor) return [];
     if (image.head) cursor.head();
     return [...cursor.records()];
+  }
+
+  /** files.img, decoded once: every stage of a restore asks for it. @throws ImageError */
+  get openFiles(): readonly FileEntry[] {
+    return (this.#openFiles ??= this.records(IMAGES.files));
   }
 
   /** The only record of an image. @throws ImageError when there is none, or more than one */

@@ -20,7 +20,7 @@ export function readTree(images: ImageReader): SavedTree {
   validatePstree(entries);
   const processes = entries.map((pstree) => readProcess(images, pstree, filtersOf));
   const tree = { inventory, processes };
-  validateTree(tree, new Set(images.records(IMAGES.files).map(({ id }) => id)));
+  validateTree(tree, new Set(images.openFiles.map(({ id }) => id)));
   return tree;
 }
 

@@ -3,7 +3,7 @@ import { type Finding, refusal } from '../../finding.ts';
 import type { FileEntry } from '../../image/messages/files.ts';
 import type { ImageReader } from '../../image/reader.ts';
 import { OwnedFd } from '../../linux/descriptors.ts';
-import { O, openPath, statBelow } from '../../linux/file-facts.ts';
+import { type FileStat, O, openPath, statBelow } from '../../linux/file-facts.ts';
 import { kindOf } from '../../memory/saved-areas.ts';
 import type { SavedTree } from '../records.ts';
 import type { FileTarget, FileTargetOptions } from './file-opening.ts';
@@ -53,14 +53,15 @@ export function checkFiles(
   for (const { pid, fdinfo } of tree.processes) {
     for (const { id } of fdinfo) if (!holders.has(id)) holders.set(id, pid);
   }
+  // Many descriptors may lead to one file.
+  const known = new Map<string, FileStat | undefined>();
   const target: FileTarget = {
     saved,
     options,
-    stat: (path) =>
-      statBelow(
-        root,
-        pathHere(path, (p) => statBelow(root, p) !== undefined),
-      ),
+    stat: (path) => {
+      if (!known.has(path)) known.set(path, statHere(root, path));
+      return known.get(path);
+    },
     pidOf: (id) => holders.get(id) ?? 0,
   };
   const lost = [...holders].filter(([id]) => !saved.entries.has(id));
@@ -75,6 +76,12 @@ export function checkFiles(
     ...[...saved.entries.values()].flatMap((entry) => checkEntry(entry, target)),
   ];
 }
+
+const statHere = (root: OwnedFd, path: string): FileStat | undefined =>
+  statBelow(
+    root,
+    pathHere(path, (p) => statBelow(root, p) !== undefined),
+  );
 
 /** A ring is mapped from its open socket. */
 function ringsWithoutSocket(

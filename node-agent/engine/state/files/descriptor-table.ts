@@ -29,9 +29,8 @@ export class DescriptorTable {
     this.#channel = FdChannel.open(process, this.#numbers.channel);
   }
 
-  /** Copies a descriptor of the process into the engine. */
+  /** Copies a descriptor of the process into the engine; what is queued for the process stays queued. */
   pull(fd: number): number {
-    this.#builder.flush();
     return this.#channel.pull(fd);
   }
 
@@ -47,17 +46,15 @@ export class DescriptorTable {
    * @param engineFd the engine's descriptor of a file
    */
   place(engineFd: (id: number) => number): void {
-    const ids = [...new Set(this.#wanted.map((entry) => entry.id))];
+    const numbersOf = Map.groupBy(this.#wanted, ({ id }) => id);
+    const ids = [...numbersOf.keys()];
     for (let from = 0; from < ids.length; from += MAX_RIGHTS) {
       const part = ids.slice(from, from + MAX_RIGHTS);
       const received = this.push(part.map(engineFd));
-      const at = new Map(part.map((id, i) => [id, received[i] as number]));
-      this.#move(
-        this.#wanted.flatMap(({ id, fd }) => {
-          const number = at.get(id);
-          return number === undefined ? [] : [{ from: number, to: fd }];
-        }),
+      const moves = part.flatMap((id, i) =>
+        (numbersOf.get(id) ?? []).map(({ fd }) => ({ from: received[i] as number, to: fd })),
       );
+      this.#move(moves);
     }
     this.#closeRest();
   }

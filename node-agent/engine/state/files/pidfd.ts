@@ -66,7 +66,7 @@ function queueOpen({ id, nspid, flags }: PidfdEntry, opening: FileOpening): () =
   builder.makeRoom(1, 0);
   const result = builder.batch.must(SYS.pidfd_open, nspid, flags & (O.NONBLOCK | OF_THREAD));
   return () => {
-    builder.flush();
+    if (!result.known) builder.flush();
     const fd = opening.pull(builder, result.number);
     builder.makeRoom(1, 0);
     builder.batch.must(SYS.close, result.number);

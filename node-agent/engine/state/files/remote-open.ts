@@ -16,6 +16,8 @@ const FS_ID = 3;
 /** Answers to a process that lost the rights it once opened the file with. */
 const DENIED: ReadonlySet<string> = new Set(['EACCES', 'EPERM']);
 
+export type UserIds = readonly [uid: number, gid: number];
+
 /** A file to be opened by its path. */
 export interface PathToOpen {
   readonly path: string;
@@ -37,7 +39,7 @@ export function queueOpen(
   const { batch } = builder;
   const result = batch.call(SYS.openat, AT_FDCWD, batch.bytes(bytes), flags | O.CLOEXEC, 0);
   return () => {
-    builder.flush();
+    if (!result.known) builder.flush();
     if (result.number < 0) {
       const facts = { pid: builder.saved.pid, object: path };
       const error = new LinuxError('open', -result.number, facts);
@@ -55,12 +57,12 @@ export function queueOpen(
  * Pipes and sockets belong to whoever makes them, and /proc/self/fd/N of them can be opened by that user only: what the
  * engine makes is given to the user that the process has, or will have.
  */
-export function giveTo(builder: ProcessBuilder, fd: number): void {
-  const [uid, gid] = fileSystemIds(builder);
+export function giveTo([uid, gid]: UserIds, fd: number): void {
   if (uid !== 0 || gid !== 0) fchownSync(fd, uid, gid);
 }
 
-function fileSystemIds({ birth, saved, process }: ProcessBuilder): [uid: number, gid: number] {
+/** Only exec and credentials change them, and neither happens while files are opened. */
+export function fileSystemIds({ birth, saved, process }: ProcessBuilder): UserIds {
   const creds = saved.core.threadCore?.creds;
   if (birth === 'standalone' && creds) return [creds.fsuid, creds.fsgid];
   const { uids, gids } = readStatus(process.pid);

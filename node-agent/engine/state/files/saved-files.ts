@@ -33,7 +33,7 @@ export class SavedFiles {
   /** @throws ImageError */
   constructor(images: ImageReader) {
     this.images = images;
-    this.entries = new Map(images.records(IMAGES.files).map((entry) => [entry.id, entry]));
+    this.entries = new Map(images.openFiles.map((entry) => [entry.id, entry]));
     const remaps = images.records(IMAGES.remapFpath);
     const ofProcesses = remaps.filter(({ remapType }) => remapType === RemapType.PROCFS);
     this.#ended = new Set(ofProcesses.map(({ origId }) => origId));

@@ -13,7 +13,7 @@ import { FILE_KINDS } from './kinds.ts';
 import { restoreLocks } from './locks-restore.ts';
 import { openFromOutside } from './outside-open.ts';
 import { ownedMember, restoreOwner } from './owner.ts';
-import { giveTo, queueOpen } from './remote-open.ts';
+import { fileSystemIds, giveTo, queueOpen } from './remote-open.ts';
 import type { Terminals } from './terminals.ts';
 import { pathHere } from './volume-path.ts';
 import type { SavedFiles } from './saved-files.ts';
@@ -165,7 +165,11 @@ export class TreeOpening implements FileOpening {
   }
 
   giveTo(id: number, fd: number): void {
-    giveTo(this.ownerOf(id), fd);
+    const owner = this.ownerOf(id);
+    giveTo(
+      this.once(`user ids of ${owner.saved.pid}`, () => fileSystemIds(owner)),
+      fd,
+    );
   }
 
   once<T>(key: string, make: () => T): T {

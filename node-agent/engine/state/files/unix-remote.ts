@@ -11,6 +11,8 @@ import type { FileOpening } from './file-opening.ts';
 
 const AT_FDCWD = -100;
 const O_PATH_CLOEXEC_DIRECTORY = 0o12200000;
+/** int[2] */
+const PAIR_BYTES = 8;
 const CALLS = 8;
 const ROOM_BYTES = 8192;
 
@@ -21,6 +23,11 @@ export interface MadeSocket {
   readonly number: number;
   /** the engine's */
   readonly fd: number;
+}
+
+export interface WantedPair {
+  readonly builder: ProcessBuilder;
+  readonly type: number;
 }
 
 /** A bound name and the directory that a relative one starts in. */
@@ -47,13 +54,20 @@ export class RemoteSockets {
     return this.#take(builder, result.number);
   }
 
-  pair(builder: ProcessBuilder, type: number): [MadeSocket, MadeSocket] {
-    builder.makeRoom(1, 16);
-    const { batch } = builder;
-    const both = batch.space(8);
-    batch.must(SYS.socketpair, AF.UNIX, type | SOCK.CLOEXEC, 0, both);
-    builder.flush();
-    return [this.#take(builder, both.int32(0)), this.#take(builder, both.int32(4))];
+  /** All at once: each process makes all of its pairs in one batch. */
+  pairs(wanted: readonly WantedPair[]): [MadeSocket, MadeSocket][] {
+    const queued = wanted.map(({ builder, type }) => {
+      builder.makeRoom(1, PAIR_BYTES);
+      const { batch } = builder;
+      const both = batch.space(PAIR_BYTES);
+      batch.must(SYS.socketpair, AF.UNIX, type | SOCK.CLOEXEC, 0, both);
+      return { builder, both };
+    });
+    for (const builder of new Set(wanted.map((pair) => pair.builder))) builder.flush();
+    return queued.map(({ builder, both }) => [
+      this.#take(builder, both.int32(0)),
+      this.#take(builder, both.int32(4)),
+    ]);
   }
 
   /** Where the process may not make the name any more, the engine makes it. */

@@ -22,6 +22,7 @@ export class UnixSockets {
   readonly #files: SocketFiles;
   readonly #entries: readonly UnixSkEntry[];
   readonly #byIno: ReadonlyMap<number, UnixSkEntry>;
+  readonly #byId: ReadonlyMap<number, UnixSkEntry>;
   readonly #made = new Map<UnixSkEntry, MadeSocket>();
   /** the other side of sockets whose peer is closed, and senders of queued datagrams: to be closed in the end */
   readonly #helpers = new Map<UnixSkEntry, number>();
@@ -35,6 +36,7 @@ export class UnixSockets {
     const all = [...opening.saved.entries.values()].flatMap(({ usk }) => (usk ? [usk] : []));
     this.#entries = all.filter((entry) => !isOutside(entry));
     this.#byIno = new Map(all.map((entry) => [entry.ino, entry]));
+    this.#byId = new Map(this.#entries.map((entry) => [entry.id, entry]));
   }
 
   static open(opening: FileOpening): UnixSockets {
@@ -46,7 +48,7 @@ export class UnixSockets {
 
   /** The engine's descriptor, from now on the caller's. */
   take(id: number): number {
-    const entry = this.#entries.find((candidate) => candidate.id === id);
+    const entry = this.#byId.get(id);
     const made = entry && this.#made.get(entry);
     if (!made || this.#taken.has(id)) throw new Error(`unix socket ${id} was not made`);
     this.#taken.add(id);
@@ -61,6 +63,7 @@ export class UnixSockets {
   #build(): void {
     const { saved } = this.#opening;
     const plans = planUnixSockets(this.#entries, ({ id }) => saved.queueOf(id).length > 0);
+    this.#createPairs(plans);
     for (const plan of plans) this.#create(plan);
     const accepted = plans.filter((plan) => plan.kind === 'accepted');
     const named = this.#entries.filter((entry) => isNamed(entry));
@@ -95,18 +98,23 @@ export class UnixSockets {
   }
 
   #create(plan: UnixPlan): void {
-    const { kind } = plan;
-    if (kind === 'pair') {
-      const [a, b] = this.#remote.pair(this.#owner(plan.a), plan.a.type);
-      this.#made.set(plan.a, a).set(plan.b, b);
-    } else if (kind === 'orphan') {
-      const [socket, other] = this.#remote.pair(this.#owner(plan.socket), plan.socket.type);
-      this.#made.set(plan.socket, socket);
-      this.#helpers.set(plan.socket, other.fd);
-    } else {
-      const socket = kind === 'single' ? plan.socket : plan.client;
-      if (socket) this.#made.set(socket, this.#remote.socket(this.#owner(socket), socket.type));
-    }
+    if (plan.kind !== 'single' && plan.kind !== 'accepted') return;
+    const socket = plan.kind === 'single' ? plan.socket : plan.client;
+    if (socket) this.#made.set(socket, this.#remote.socket(this.#owner(socket), socket.type));
+  }
+
+  #createPairs(plans: readonly UnixPlan[]): void {
+    const paired = plans.filter((plan) => plan.kind === 'pair' || plan.kind === 'orphan');
+    const wanted = paired.map((plan) => (plan.kind === 'pair' ? plan.a : plan.socket));
+    const pairs = this.#remote.pairs(
+      wanted.map((entry) => ({ builder: this.#owner(entry), type: entry.type })),
+    );
+    paired.forEach((plan, i) => {
+      const [socket, other] = pairs[i]!;
+      this.#made.set(wanted[i]!, socket);
+      if (plan.kind === 'pair') this.#made.set(plan.b, other);
+      else this.#helpers.set(plan.socket, other.fd);
+    });
   }
 
   /** A socket that was accepted gets its name with the connection, the others here. */
@@ -156,9 +164,10 @@ export class UnixSockets {
 
   /** Datagram sockets that send to a name, unless they came to be as a pair. */
   #connectDatagrams(entry: UnixSkEntry, named: readonly UnixSkEntry[]): void {
+    if (entry.type !== SOCK.DGRAM) return;
     const peer = entry.peer === 0 ? undefined : this.#byIno.get(entry.peer);
     const made = this.#made.get(entry);
-    if (entry.type !== SOCK.DGRAM || !peer || !made || !named.includes(peer)) return;
+    if (!peer || !made || !named.includes(peer)) return;
     if (peer === entry || peer.peer !== entry.ino) this.#remote.connect(made, peer);
   }
 
@@ -189,8 +198,9 @@ export class UnixSockets {
   }
 
   #fdOf(id: number): number {
-    for (const [entry, { fd }] of this.#made) if (entry.id === id) return fd;
-    return this.#opening.engineFd(id);
+    const entry = this.#byId.get(id);
+    const made = entry && this.#made.get(entry);
+    return made?.fd ?? this.#opening.engineFd(id);
   }
 
   #setOptions(entry: UnixSkEntry, fd: number): void {
