@@ -11,6 +11,7 @@ import { spawnProgram } from './linux/spawn.ts';
 import { poll } from './linux/wait.ts';
 import { PreCopied } from './pre-copy.ts';
 import type { AfterDump, DumpTask } from './protocol.ts';
+import { RehearsalDescriptors } from './rehearsal-descriptors.ts';
 import { Reporter } from './reporter.ts';
 import { describeMoment, describeNode } from './requirements.ts';
 import { restore } from './restore.ts';
@@ -68,6 +69,7 @@ function startStandIn(program: string): number {
   const nothing = openSync('/dev/null', 'r+');
   const stdio = [nothing, nothing, nothing] as const;
   try {
+    using _inherited = new RehearsalDescriptors();
     return spawnProgram({ executable, argv: ['stand-in', 'stand'], stdio, newSession: true });
   } finally {
     closeSync(executable);

@@ -6,38 +6,49 @@ export interface FdInfo {
   readonly flags: number;
   readonly closeOnExec: boolean;
   readonly mountId: number;
-  /** everything as `name: value`; kinds read their own lines from it */
-  readonly lines: readonly (readonly [name: string, value: string])[];
+  /** lines `name: value`; kinds read their own from it */
+  readonly text: string;
 }
 
 const O_CLOEXEC = 0o2000000;
 
 export function parseFdInfo(text: string): FdInfo {
-  const lines: [string, string][] = [];
-  for (const line of text.split('\n')) {
-    const colon = line.indexOf(':');
-    if (colon > 0) lines.push([line.slice(0, colon).trim(), line.slice(colon + 1).trim()]);
-  }
-  const flags = Number.parseInt(valueOf(lines, 'flags') ?? '0', 8);
+  const flags = Number.parseInt(valueOf(text, 'flags') ?? '0', 8);
   return {
-    pos: BigInt.asUintN(64, BigInt(valueOf(lines, 'pos') ?? '0')),
+    pos: BigInt.asUintN(64, BigInt(valueOf(text, 'pos') ?? '0')),
     flags: flags & ~O_CLOEXEC,
     closeOnExec: (flags & O_CLOEXEC) !== 0,
-    mountId: Number(valueOf(lines, 'mnt_id') ?? -1),
-    lines,
+    mountId: Number(valueOf(text, 'mnt_id') ?? -1),
+    text,
   };
 }
 
-function valueOf(lines: FdInfo['lines'], name: string): string | undefined {
-  return lines.find(([key]) => key === name)?.[1];
+/** Every descriptor of a freeze is asked for locks, and few have any: nothing is taken apart that is not asked for. */
+function* valuesOf(text: string, name: string): Generator<string> {
+  const start = `${name}:`;
+  for (let at = 0; at < text.length; ) {
+    const found = text.indexOf(start, at);
+    if (found < 0) return;
+    const end = text.indexOf('\n', found);
+    const stop = end < 0 ? text.length : end;
+    if (found === 0 || text[found - 1] === '\n') {
+      yield text.slice(found + start.length, stop).trim();
+      at = stop;
+    } else at = found + start.length;
+  }
+}
+
+function valueOf(text: string, name: string): string | undefined {
+  for (const value of valuesOf(text, name)) return value;
+  return undefined;
 }
 
 /** Value of the first line of that name. */
 export function fdInfoValue(info: FdInfo, name: string): string | undefined {
-  return valueOf(info.lines, name);
+  return valueOf(info.text, name);
 }
 
 /** Values of all lines of that name, in the kernel's order. */
 export function fdInfoValues(info: FdInfo, name: string): string[] {
-  return info.lines.filter(([key]) => key === name).map(([, value]) => value);
+  return [...valuesOf(info.text, name)];
 }
