@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { it } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { pause } from './clock.ts';
 import { abortable, Deadline } from './deadline.ts';
 import { FakeClock } from './testing/fake-clock.ts';
@@ -63,4 +64,20 @@ it('a pause ends with its signal', async () => {
   await pausing;
   await pause(clock, 1e9, abort.signal);
   assert.equal(clock.timers, 0);
+});
+
+it('what fails after its signal has aborted ends nobody', async () => {
+  const failed = Promise.withResolvers<never>();
+  const unheard: unknown[] = [];
+  const hear = (reason: unknown): void => void unheard.push(reason);
+  process.on('unhandledRejection', hear);
+  try {
+    const signal = AbortSignal.abort(new Error('too late'));
+    await assert.rejects(abortable(failed.promise, signal), { message: 'too late' });
+    failed.reject(new Error('and broken'));
+    await setImmediate();
+    assert.deepEqual(unheard, []);
+  } finally {
+    process.off('unhandledRejection', hear);
+  }
 });

@@ -62,6 +62,8 @@ export class Deadline implements Disposable {
 
 /** Rejects with the signal's reason as soon as it aborts; for promises that know no signal. */
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  // Its end is nobody's business once the signal has aborted; unheard, its failure would end the process.
+  promise.catch(() => undefined);
   signal.throwIfAborted();
   let onAbort: (() => void) | undefined;
   const aborted = new Promise<never>((_resolve, reject) => {

@@ -29,6 +29,8 @@ export interface UnaryCall {
 
 /** @returns the answer's message. @throws GrpcError, or the signal's reason */
 export async function callUnary(call: UnaryCall): Promise<Buffer> {
+  // Nothing is begun whose end nobody waits for: it may be a command.
+  call.signal.throwIfAborted();
   const session = http2.connect('http://localhost', {
     createConnection: () => net.connect(call.socketPath),
   });

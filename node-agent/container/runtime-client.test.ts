@@ -120,3 +120,16 @@ test('a command that the runtime refuses or does not end has failed, and is not 
   setTimeout(() => abort.abort(new Error('deadline of the task')), 20);
   await assert.rejects(client.exec(request, abort.signal), { message: 'deadline of the task' });
 });
+
+test('nothing is begun for a caller whose time is over', async () => {
+  await using runtime = await startFakeRuntime(ANSWER);
+  const client = createRuntimeClient({ socketPaths: [runtime.socketPath], taskFolders: [] });
+  let ran = 0;
+  runtime.exec = () => ({ exitCode: ++ran, stdout: '', stderr: '' });
+  const over = AbortSignal.abort(new Error('deadline of the task'));
+  const request = { containerId: ID, command: ['sleep'], timeoutSeconds: 7 };
+  await assert.rejects(client.exec(request, over), { message: 'deadline of the task' });
+  await assert.rejects(client.inspect(ID, over), { message: 'deadline of the task' });
+  await client.inspect(ID, signal);
+  assert.equal(ran, 0);
+});
