@@ -10,6 +10,7 @@ const TIOCGWINSZ = 0x5413;
 const TIOCSWINSZ = 0x5414;
 const TIOCPKT = 0x5420;
 const TIOCGSID = 0x5429;
+const TIOCGLCKTRMIOS = 0x5456;
 const TIOCGPTPEER = 0x5441;
 const TIOCGPTN = 0x80045430;
 const TIOCSPTLCK = 0x40045431;
@@ -80,6 +81,10 @@ export const isLocked = (fd: number): boolean => (ask(fd, TIOCGPTLCK) ?? 0) !== 
 export const setLocked = (master: number, locked: boolean): void =>
   tell(master, TIOCSPTLCK, 'TIOCSPTLCK', Number(locked));
 export const setPacketMode = (master: number): void => tell(master, TIOCPKT, 'TIOCPKT', 1);
+/** isatty(3). */
+export const isTerminal = (fd: number): boolean =>
+  syscall(SYS.ioctl, fd, TCGETS2, scratch.address) >= 0;
+
 export function setExclusive(fd: number): void {
   check(syscall(SYS.ioctl, fd, TIOCEXCL, 0), 'ioctl(TIOCEXCL)');
 }
@@ -92,7 +97,10 @@ export function openPeer(master: number, flags: number): number {
 
 export function readSettings(fd: number): TerminalSettings {
   check(syscall(SYS.ioctl, fd, TCGETS2, scratch.address), 'ioctl(TCGETS2)');
-  const { view, bytes } = scratch;
+  return settingsIn(scratch);
+}
+
+function settingsIn({ view, bytes }: typeof scratch): TerminalSettings {
   const word = (at: number): number => view.getUint32(at, true);
   return {
     cIflag: word(TERMIOS.iflag),
@@ -117,6 +125,13 @@ export function writeSettings(fd: number, settings: TerminalSettings): void {
   view.setUint32(TERMIOS.ispeed, settings.cIspeed, true);
   view.setUint32(TERMIOS.ospeed, settings.cOspeed, true);
   check(syscall(SYS.ioctl, fd, TCSETS2, scratch.address), 'ioctl(TCSETS2)');
+}
+
+/** Bits that nobody may change without CAP_SYS_ADMIN (TIOCSLCKTRMIOS); it has no speeds. */
+export function readLockedSettings(fd: number): TerminalSettings {
+  scratch.bytes.fill(0, 0, TERMIOS.ospeed + 4);
+  check(syscall(SYS.ioctl, fd, TIOCGLCKTRMIOS, scratch.address), 'ioctl(TIOCGLCKTRMIOS)');
+  return { ...settingsIn(scratch), cIspeed: 0, cOspeed: 0 };
 }
 
 export function readWindow(fd: number): WindowSize {

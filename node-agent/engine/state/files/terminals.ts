@@ -20,6 +20,7 @@ import {
 import type { ProcessBuilder } from '../../restore/builder.ts';
 import { RemoteBatch } from '../../tracee/remote-batch.ts';
 import type { TracedProcess } from '../../tracee/traced-process.ts';
+import { settingsOf } from './terminal-settings.ts';
 
 const PTMX = '/dev/ptmx';
 const F_DUPFD_CLOEXEC = 1030;
@@ -92,8 +93,10 @@ export class Terminals {
 
   /** Both ends of a pair have a message each; settings are the pair's, the exclusive mode is the end's own. */
   #setUp(index: number, master: number): void {
-    for (const { pty, termios, winsize, packetMode } of this.#infos.values()) {
+    for (const info of this.#infos.values()) {
+      const { pty, winsize, packetMode } = info;
       if (pty?.index !== index) continue;
+      const termios = settingsOf(info);
       if (termios) writeSettings(master, termios);
       if (winsize) writeWindow(master, winsize);
       if (packetMode) setPacketMode(master);

@@ -8,12 +8,15 @@ import {
   isExclusive,
   isLocked,
   isPacketMode,
+  readLockedSettings,
   readSettings,
   readWindow,
   terminalSession,
 } from '../../linux/terminals.ts';
+import { deviceNumber } from './device-number.ts';
 import type { FileDump } from './file-dump.ts';
 import type { OpenFile } from './open-file.ts';
+import { settingsEntry } from './terminal-settings.ts';
 
 /** Which terminal an open file leads to. */
 export interface TerminalRole {
@@ -51,9 +54,14 @@ export function describeTerminal(file: OpenFile, role: TerminalRole, dump: FileD
     sid,
     pgrp,
     rdev: deviceOf(stat),
-    ...(master && { termios: readSettings(duplicate), winsize: readWindow(duplicate) }),
-    ...(index !== undefined && { pty: { index } }),
-    dev: stat.dev,
+    // CRIU wants all three or none, and of a terminal outside all three.
+    ...((master || type === TtyType.EXT_TTY) && {
+      termios: settingsEntry(readSettings(duplicate)),
+      termiosLocked: settingsEntry(readLockedSettings(duplicate)),
+      winsize: readWindow(duplicate),
+    }),
+    ...(index !== undefined && type !== TtyType.EXT_TTY && { pty: { index } }),
+    dev: deviceNumber(stat.dev),
     uid: owner.uid,
     gid: owner.gid,
   };
@@ -71,9 +79,8 @@ function jobOfMaster({ duplicate }: OpenFile): Job {
   return { sid: innerOf(sid, 'nsSids'), pgrp: innerOf(foregroundGroup(duplicate) ?? 0, 'nsPgids') };
 }
 
-/** As stat(2) and /proc/PID/stat number devices. */
 const deviceOf = ({ rdevMajor, rdevMinor }: FileStat): number =>
-  (rdevMajor << 8) | (rdevMinor & 0xff) | ((rdevMinor & ~0xff) << 12);
+  deviceNumber((rdevMajor << 20) | rdevMinor);
 
 /** A slave tells nobody but its own session; /proc does. */
 function jobOfHolder({ stat }: OpenFile, { type }: TerminalRole, { subjects }: FileDump): Job {
