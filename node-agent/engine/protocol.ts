@@ -10,7 +10,7 @@ export type AfterDump = 'Resume' | 'KeepFrozen' | 'Kill';
 /** What to do with established TCP connections: refuse, or let the restored side find them reset. */
 export type EstablishedSockets = 'Fail' | 'Close' | 'Keep';
 
-/** What to do with unix sockets whose peer is outside of the tree: refuse, or save them without it. */
+/** What to do with a unix socket or a pipe whose other side is outside of the tree: refuse, or save it without that. */
 export type OutsidePeers = 'Fail' | 'Ignore';
 
 /** What to do with file locks: take them again at the restore, or refuse the dump. */
@@ -52,8 +52,15 @@ export interface DumpTask {
   readonly skipInFlight?: boolean;
   /** absent: kept */
   readonly fileLocks?: FileLocks;
-  /** absent: refused */
+  /** unix sockets; absent: refused */
   readonly outsidePeers?: OutsidePeers;
+  /** pipes that are not a standard descriptor; absent: refused */
+  readonly outsidePipes?: OutsidePeers;
+  /**
+   * open files that another one will take the place of, in CRIU's spelling: `file[MNT:INO]`, `tty[RDEV:DEV]` in
+   * hexadecimal, `unix[INO]`, `pipe[INO]`; a restore wants them as {@link RestoreTree.inherited}
+   */
+  readonly external?: readonly string[];
   /** unlinked files above this size are refused */
   readonly maxGhostBytes: number;
   /** bytes of pages after which the dump fails, 0 for no limit */
@@ -76,6 +83,13 @@ export interface WriteTrackingTask {
   readonly nextFile?: string;
 }
 
+/** An open descriptor of the engine's that takes the place of a saved file. */
+export interface InheritedDescriptor {
+  readonly fd: number;
+  /** `pipe[INO]`, `socket[INO]`, `file[MNT:INO]`, `tty[RDEV:DEV]` of the source, or the path that was open */
+  readonly resource: string;
+}
+
 /** One process tree to rebuild. */
 export interface RestoreTree {
   readonly name: string;
@@ -84,6 +98,8 @@ export interface RestoreTree {
   readonly placeholderPid?: number;
   /** where older directories of an incremental chain may lie; absent: beside `imagesDir` */
   readonly parents?: ParentScope;
+  /** absent: none */
+  readonly inherited?: readonly InheritedDescriptor[];
 }
 
 export interface RestoreTask {

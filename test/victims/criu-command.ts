@@ -43,13 +43,15 @@ export interface DumpOptions {
   readonly pid: number;
   readonly imagesDir: string;
   readonly leaveRunning?: boolean;
+  /** more of the command line */
+  readonly more?: readonly string[];
 }
 
 export function dumpWith(program: CriuProgram, options: DumpOptions): Promise<CommandRun> {
-  const { pid, imagesDir, leaveRunning = false } = options;
+  const { pid, imagesDir, leaveRunning = false, more = [] } = options;
   if (!(pid > 1)) throw new Error(`not a process to dump: ${pid}`);
-  const more = leaveRunning ? ['--leave-running'] : [];
-  return run(program, 'dump', imagesDir, ['--tree', String(pid), ...more]);
+  const running = leaveRunning ? ['--leave-running'] : [];
+  return run(program, 'dump', imagesDir, ['--tree', String(pid), ...running, ...more]);
 }
 
 /** The pids come back as they were; the restored root becomes a child of init. */

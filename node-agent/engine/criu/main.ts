@@ -1,17 +1,22 @@
 // CRIU's command line in front of the engine: `criu check|pre-dump|dump|restore`, exit status 0 on success, 1 otherwise.
-import { openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeFailure } from '../failure.ts';
 import type {
   DumpTask,
   EngineEvent,
   EstablishedSockets,
+  InheritedDescriptor,
   RestoreTask,
   WriteTrackingTask,
 } from '../protocol.ts';
+import { notOpen } from '../state/files/inherited.ts';
+import { RefusedError } from '../finding.ts';
 import { Reporter } from '../reporter.ts';
 import { checkFeatures } from './features.ts';
-import { type CriuOptions, parseCommandLine, UsageError } from './options.ts';
+import { openDescriptors } from './open-descriptors.ts';
+import { type CriuOptions, parseCommandLine } from './options.ts';
+import { UsageError } from './usage-error.ts';
 
 /** Lines as CRIU writes them: seconds since the start, then the text; `Error` and `Warn` are searched for by its tools. */
 class Log {
@@ -67,6 +72,9 @@ async function runDump(options: CriuOptions, reporter: Reporter): Promise<void> 
     establishedSockets: connectionsOf(options),
     lockTool: options.lockTool,
     skipInFlight: options.skipInFlight,
+    external: options.external,
+    // CRIU, too, saves what it finds of them.
+    outsidePipes: 'Ignore',
     outsidePeers: options.extUnixSockets ? 'Ignore' : 'Fail',
     fileLocks: options.fileLocks ? 'Keep' : 'Refuse',
     maxGhostBytes: options.ghostLimitBytes,
@@ -102,17 +110,27 @@ function connectionsOf({ tcpClose, tcpEstablished }: CriuOptions): EstablishedSo
 }
 
 async function runRestore(options: CriuOptions, reporter: Reporter): Promise<void> {
+  const { imagesDir, inherited } = options;
+  const open = openDescriptors();
+  const closed = inherited.filter(({ fd }) => open && !open.has(fd));
+  if (closed.length > 0) throw new RefusedError(closed.map(notOpen));
   const task: RestoreTask = {
     type: 'restore',
-    trees: [{ name: 'tree', imagesDir: options.imagesDir, parents: 'anywhere' }],
+    trees: [{ name: 'tree', imagesDir, parents: 'anywhere', inherited }],
     leaveStopped: options.leaveStopped,
   };
   const { restore } = await import('../restore.ts');
   const { rootPids } = restore(task, reporter);
+  closeHandedIn(inherited);
   if (options.pidFile !== undefined) {
     writeFileSync(options.pidFile, String(rootPids[0]), { flag: 'wx' });
   }
   if (!options.restoreDetached) await waitForEnd(rootPids[0]!);
+}
+
+/** While the restorer held one, nobody would ever see its end. */
+function closeHandedIn(inherited: readonly InheritedDescriptor[]): void {
+  for (const fd of new Set(inherited.map((one) => one.fd))) if (fd > 2) closeSync(fd);
 }
 
 /** Without --restore-detached the restorer stays until the restored root has ended. */

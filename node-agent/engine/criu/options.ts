@@ -1,6 +1,9 @@
 // CRIU's command line, criu(8): what we act on, what we accept because it changes nothing here, what we refuse.
 import { parseArgs } from 'node:util';
 import type { LockTool } from '../linux/connection-lock.ts';
+import type { InheritedDescriptor } from '../protocol.ts';
+import { parseExternal, parseInherited, refuseExternal } from './resources.ts';
+import { UsageError } from './usage-error.ts';
 
 export type Command = 'check' | 'pre-dump' | 'dump' | 'restore';
 const COMMANDS: readonly string[] = ['check', 'pre-dump', 'dump', 'restore'] satisfies Command[];
@@ -24,17 +27,12 @@ export interface CriuOptions {
   readonly lockTool: LockTool;
   readonly fileLocks: boolean;
   readonly extUnixSockets: boolean;
+  /** of a dump: as {@link DumpTask.external} takes them */
+  readonly external: readonly string[];
+  readonly inherited: readonly InheritedDescriptor[];
   readonly ghostLimitBytes: number;
   readonly features: readonly string[];
   readonly timeoutMillis: number;
-}
-
-/** The command line is wrong; nothing was done. */
-export class UsageError extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = 'UsageError';
-  }
 }
 
 const DEFAULT_GHOST_LIMIT_BYTES = 1 << 20;
@@ -61,6 +59,8 @@ const DESCRIPTION = {
   'skip-in-flight': flag,
   'ext-unix-sk': flag,
   'file-locks': { ...flag, short: 'l' },
+  external: values,
+  'inherit-fd': values,
   'ghost-limit': value,
   feature: values,
   timeout: value,
@@ -76,7 +76,6 @@ const DESCRIPTION = {
   'force-irmap': flag,
   'irmap-scan-path': values,
   'link-remap': flag,
-  external: values,
   root: { ...value, short: 'r' },
   'ghost-fiemap': flag,
   'no-ghost-fiemap': flag,
@@ -126,10 +125,25 @@ export function parseCommandLine(argv: readonly string[]): CriuOptions {
     lockTool: given['network-lock'] === 'iptables' ? 'iptables' : 'nftables',
     fileLocks: on('file-locks'),
     extUnixSockets: on('ext-unix-sk'),
+    external: externalOf(command, given.external ?? []),
+    inherited: inheritedOf(command, given['inherit-fd'] ?? []),
     ghostLimitBytes: size(given['ghost-limit']) ?? DEFAULT_GHOST_LIMIT_BYTES,
     features: given.feature ?? [],
     timeoutMillis: positive(given.timeout ?? String(DEFAULT_TIMEOUT_SECONDS), '--timeout') * 1000,
   };
+}
+
+function externalOf(command: Command, texts: readonly string[]): string[] {
+  if (command !== 'restore') return parseExternal(texts);
+  refuseExternal(texts);
+  return [];
+}
+
+function inheritedOf(command: Command, texts: readonly string[]): InheritedDescriptor[] {
+  if (command === 'restore' || texts.length === 0) return parseInherited(texts);
+  throw new UsageError(
+    `--inherit-fd ${texts[0]}: it belongs to restore; ${command} knows --external`,
+  );
 }
 
 const isCommand = (word: string | undefined): word is Command =>

@@ -9,6 +9,7 @@ import type { RestoreTree } from '../protocol.ts';
 import type { SavedTree } from '../state/records.ts';
 import { checkCredentials } from '../state/credentials.ts';
 import { checkFiles, targetOf } from '../state/files/check.ts';
+import type { FileTargetOptions } from '../state/files/file-opening.ts';
 import { IpcRestore } from '../state/ipc/ipc-namespace.ts';
 import { lostSessions } from './birth-order.ts';
 import { readTree } from './read-tree.ts';
@@ -21,6 +22,7 @@ export interface OpenedTree {
   readonly pages: PageSets;
   readonly tree: SavedTree;
   readonly ipc: IpcRestore;
+  readonly target: FileTargetOptions;
   readonly memoryBytes: number;
   /** everything that speaks against restoring it here, without having changed anything */
   check(): Finding[];
@@ -34,6 +36,7 @@ export function openSavedTree({
   imagesDir,
   placeholderPid,
   parents,
+  inherited,
 }: RestoreTree): OpenedTree {
   const images = new ImageReader(imagesDir, parents);
   try {
@@ -41,6 +44,7 @@ export function openSavedTree({
     const { tree, findings: bridged, same } = bridgeTree(readTree(images), pages);
     const memory = checkMemory(tree, images, { pages, sameVdso: same });
     const ipc = new IpcRestore(images);
+    const target = targetOf(placeholderPid, inherited);
     return {
       name,
       placeholderPid,
@@ -48,6 +52,7 @@ export function openSavedTree({
       pages,
       tree,
       ipc,
+      target,
       memoryBytes: memory.bytes,
       checkRights: () =>
         placeholderPid === undefined ? [] : checkCredentials(tree, readStatus(placeholderPid)),
@@ -56,7 +61,7 @@ export function openSavedTree({
         ...bridged,
         ...memory.findings,
         ...ipc.check(placeholderPid),
-        ...checkFiles(tree, images, targetOf(placeholderPid)),
+        ...checkFiles(tree, images, target),
       ],
     };
   } catch (error) {

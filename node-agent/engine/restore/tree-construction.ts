@@ -8,7 +8,6 @@ import type { Reporter } from '../reporter.ts';
 import type { TreeReport } from '../protocol.ts';
 import { innermost, readStatus } from '../linux/procfs/status.ts';
 import type { SavedProcess } from '../state/records.ts';
-import { targetOf } from '../state/files/check.ts';
 import { FileOpener } from '../state/files/opener.ts';
 import { poll } from '../linux/wait.ts';
 import type { TracedProcess } from '../tracee/traced-process.ts';
@@ -45,7 +44,7 @@ export class TreeConstruction {
     this.#tracer = tracer;
     this.#reporter = reporter;
     this.#birth = saved.placeholderPid === undefined ? 'standalone' : 'morph';
-    this.#files = new FileOpener(saved.images, saved.tree, targetOf(saved.placeholderPid));
+    this.#files = new FileOpener(saved.images, saved.tree, saved.target);
   }
 
   /** The root pid in the engine's numbering, once it is born. */

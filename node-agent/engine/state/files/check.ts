@@ -5,8 +5,10 @@ import type { ImageReader } from '../../image/reader.ts';
 import { OwnedFd } from '../../linux/descriptors.ts';
 import { type FileStat, O, openPath, statBelow } from '../../linux/file-facts.ts';
 import { kindOf } from '../../memory/saved-areas.ts';
+import type { InheritedDescriptor } from '../../protocol.ts';
 import type { SavedTree } from '../records.ts';
 import type { FileTarget, FileTargetOptions } from './file-opening.ts';
+import { type Inheritance, planInheritance } from './inherited.ts';
 import { FILE_KINDS } from './kinds.ts';
 import { pathHere } from './volume-path.ts';
 import { SavedFiles } from './saved-files.ts';
@@ -16,8 +18,12 @@ import { SavedFiles } from './saved-files.ts';
  *
  * @param placeholderPid process that becomes the root of the tree; undefined for a standalone birth in the engine's own
  *   namespaces
+ * @param inherited what takes the place of saved files
  */
-export function targetOf(placeholderPid: number | undefined): FileTargetOptions {
+export function targetOf(
+  placeholderPid: number | undefined,
+  inherited: readonly InheritedDescriptor[] = [],
+): FileTargetOptions {
   if (placeholderPid === undefined) {
     return {
       root: '/',
@@ -25,6 +31,7 @@ export function targetOf(placeholderPid: number | undefined): FileTargetOptions 
       fileSizes: 'exact',
       addresses: 'exact',
       connections: 'closed',
+      inherited,
     };
   }
   // The source runs on and writes while its files are copied: a size that differs is told, not refused.
@@ -34,6 +41,7 @@ export function targetOf(placeholderPid: number | undefined): FileTargetOptions 
     fileSizes: 'tolerant',
     addresses: 'pod',
     connections: 'reset',
+    inherited,
   };
 }
 
@@ -64,6 +72,8 @@ export function checkFiles(
     },
     pidOf: (id) => holders.get(id) ?? 0,
   };
+  const inheritance = planInheritance(saved, tree, options.inherited);
+  const replaced = replacedEntries(saved, inheritance);
   const lost = [...holders].filter(([id]) => !saved.entries.has(id));
   return [
     ...lost.map(([id, pid]) =>
@@ -73,7 +83,10 @@ export function checkFiles(
       tree,
       (id) => holders.has(id) && saved.entries.get(id)?.psk !== undefined,
     ),
-    ...[...saved.entries.values()].flatMap((entry) => checkEntry(entry, target)),
+    ...inheritance.findings,
+    ...[...saved.entries.values()]
+      .filter(({ id }) => !replaced.has(id))
+      .flatMap((entry) => checkEntry(entry, target)),
   ];
 }
 
@@ -82,6 +95,16 @@ const statHere = (root: OwnedFd, path: string): FileStat | undefined =>
     root,
     pathHere(path, (p) => statBelow(root, p) !== undefined),
   );
+
+/** What is not opened: the files themselves, and the paths of FIFOs and terminals. */
+function replacedEntries(saved: SavedFiles, { fds }: Inheritance): ReadonlySet<number> {
+  const ids = [...fds.keys()];
+  const paths = ids.flatMap((id) => {
+    const { fifo, tty } = saved.entry(id);
+    return [fifo?.regfId ?? tty?.regfId ?? id];
+  });
+  return new Set([...ids, ...paths]);
+}
 
 /** A ring is mapped from its open socket. */
 function ringsWithoutSocket(

@@ -8,10 +8,12 @@ import { ProcessHandles } from '../../linux/process-handles.ts';
 import type { ProcessSubject } from '../state-kind.ts';
 import { parseFdInfo } from './fdinfo.ts';
 import type { DoneStep, FileDump, FileOptions } from './file-dump.ts';
+import type { FileKind } from './file-kind.ts';
 import { FILE_KINDS } from './kinds.ts';
 import { LockCollection } from './locks.ts';
 import { type DescriptorAt, type Holder, OpenFile, type OpenFileFacts } from './open-file.ts';
 import type { FileRegistry } from './registry.ts';
+import { regular } from './regular.ts';
 import { refuseSharedTables } from './shared-tables.ts';
 import { refuseUnsupported } from './unsupported.ts';
 
@@ -114,6 +116,7 @@ class DescriptorCollection implements FileDump, Collected {
       const tables = this.subjects.map((subject) => this.#collectTable(subject));
       this.registry.breakPromises();
       for (const step of this.#steps) step();
+      this.#tellUnmet();
       this.#locks.finish(this);
       this.subjects.forEach(({ process }, i) => {
         this.fdinfo.set(process.pid, this.#messages(tables[i] ?? []));
@@ -176,11 +179,25 @@ class DescriptorCollection implements FileDump, Collected {
   }
 
   #collectFile(file: OpenFile): void {
-    const kind = FILE_KINDS.find((candidate) => candidate.recognises(file));
+    const kind = FILE_KINDS.find((candidate) => candidate.recognises(file)) ?? this.#external(file);
     const entry = kind ? kind.collect(file, this) : refuseUnsupported(file);
     if (!entry) return;
     this.#types.set(file.id, entry.type);
     this.registry.put(entry);
+  }
+
+  /** What nobody could open again need not be opened: a device, a file that no path leads to. */
+  #external(file: OpenFile): FileKind | undefined {
+    const facts = { mountId: file.info.mountId, stat: file.stat };
+    return this.registry.externals.file(facts) === undefined ? undefined : regular;
+  }
+
+  #tellUnmet(): void {
+    const advice = 'it was declared external, but no process has it open';
+    for (const name of this.registry.externals.unmet) {
+      const finding = { code: 'ExternalUnknown', severity: 'note', pid: 0 } as const;
+      this.subjects[0]?.report({ ...finding, object: name, advice });
+    }
   }
 
   #messages(table: readonly Held[]): FdinfoEntry[] {

@@ -17,6 +17,10 @@ export interface FileOptions {
   readonly fileLocks?: FileLocks;
   /** absent: refused */
   readonly outsidePeers?: OutsidePeers;
+  /** absent: refused, but at a standard number */
+  readonly outsidePipes?: OutsidePeers;
+  /** resources that are not saved, as {@link Externals} takes them */
+  readonly external?: readonly string[];
   /** unlinked files above this size are refused */
   readonly maxGhostBytes: number;
 }

@@ -1,6 +1,7 @@
 // What a kind sees of the restore that it is a part of.
 import type { OwnedFd } from '../../linux/descriptors.ts';
 import type { FileStat } from '../../linux/file-facts.ts';
+import type { InheritedDescriptor } from '../../protocol.ts';
 import type { SharedMemoryRestore } from '../../memory/shared-memory-restore.ts';
 import type { ProcessBuilder } from '../../restore/builder.ts';
 import type { Opened } from './file-kind.ts';
@@ -27,6 +28,8 @@ export interface FileTargetOptions {
    * regular end of a stream; closed: shut in both directions (CRIU's --tcp-close)
    */
   readonly connections: 'reset' | 'closed';
+  /** open descriptors of the engine's that take the place of saved files */
+  readonly inherited: readonly InheritedDescriptor[];
 }
 
 /** Before the first change: the images and the place where they are to live. */
@@ -63,6 +66,8 @@ export interface FileOpening {
   wantedOf(id: number): readonly WantedDescriptor[];
   /** who has a descriptor, by the saved pid */
   descriptor(pid: number, fd: number): (WantedDescriptor & { readonly id: number }) | undefined;
+  /** does a descriptor of the engine's take its place? It is opened by nobody then */
+  isInherited(id: number): boolean;
   /** saved open flags of a file */
   flagsOf(id: number): number;
   /** path under which a file can be opened; of an unlinked one the name that it has for now */

@@ -9,6 +9,7 @@ import type { SavedTree } from '../records.ts';
 import type { FileTargetOptions } from './file-opening.ts';
 import { EndedProcess } from './ended-process.ts';
 import { GhostFiles } from './ghost-restore.ts';
+import { planInheritance } from './inherited.ts';
 import { SavedFiles } from './saved-files.ts';
 import { Terminals } from './terminals.ts';
 import { type FilePlace, pathOf, TreeOpening } from './tree-opening.ts';
@@ -24,15 +25,17 @@ export class FileOpener {
   #open = true;
 
   /**
-   * @param _tree     the saved tree that the images belong to
+   * @param tree      the saved tree that the images belong to
    * @param options   where the tree is to live, {@link targetOf}
    * @throws ImageError when files.img or remap-fpath.img cannot be read
    */
-  constructor(images: ImageReader, _tree: SavedTree, options: FileTargetOptions) {
+  constructor(images: ImageReader, tree: SavedTree, options: FileTargetOptions) {
     const target = new OwnedFd(openPath(options.root, O.PATH | O.DIRECTORY));
     this.sharedMemory = new SharedMemoryRestore(images);
+    const saved = new SavedFiles(images);
     this.#place = {
-      saved: new SavedFiles(images),
+      saved,
+      inherited: planInheritance(saved, tree, options.inherited).fds,
       options,
       target,
       ghosts: new GhostFiles(images, target),

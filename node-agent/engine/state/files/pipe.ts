@@ -49,20 +49,27 @@ export const pipe: FileKind = {
 function completePipe(file: OpenFile, entry: PipeEntry, dump: FileDump): void {
   const ends = dump.filesOf(file.link);
   const outside = externalEnd(ends);
-  if (outside) {
-    const standard = standardNumber(ends);
-    if (standard === undefined) {
-      file.refuse(
-        'ExternalPipe',
-        `its ${outside} belongs to a process outside the saved tree: close it, or save that process too`,
-      );
-      return;
-    }
+  const standard = outside && standardNumber(ends);
+  if (standard !== undefined) {
     const withStdio = { ...entry, stdio: 1 + standard };
     dump.registry.put({ type: FdType.PIPE, id: file.id, pipe: withStdio });
     return;
   }
+  if (outside && !leavesOut(file, outside, dump)) return;
   if (ends[0] === file) saveContent(copyPipe(ends), IMAGES.pipesData, dump);
+}
+
+/** Is it to be saved without its other end? */
+function leavesOut(file: OpenFile, outside: string, dump: FileDump): boolean {
+  if (dump.registry.externals.isPipe(file.stat.ino)) return true;
+  const whose = `its ${outside} belongs to a process outside the saved tree`;
+  if (dump.options.outsidePipes !== 'Ignore') {
+    file.refuse('ExternalPipe', `${whose}: close it, or save that process too`);
+    return false;
+  }
+  const advice = `${whose}: restored without one in its place (--inherit-fd 'fd[N]:${file.link}'), the application finds it closed`;
+  file.report('loss', 'ExternalPipe', advice);
+  return true;
 }
 
 /** Writes a copy after the thaw. */

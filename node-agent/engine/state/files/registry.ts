@@ -9,6 +9,7 @@ import { type FileStat, O, readLink, S, statPath } from '../../linux/file-facts.
 import { SharedMemoryDump } from '../../memory/shared-memory.ts';
 import type { TracedProcess } from '../../tracee/traced-process.ts';
 import { endedProcessOf } from './ended-process.ts';
+import { Externals } from './external.ts';
 import type { FileOptions } from './file-dump.ts';
 import { type GhostRefusal, GhostStore } from './ghost.ts';
 import { isSharedMemoryFile, type Location, NamespaceRoots } from './location.ts';
@@ -22,6 +23,8 @@ export interface PathFacts {
   readonly magicLink: string;
   readonly link: string;
   readonly stat: FileStat;
+  /** of an open file: the mount it was opened on */
+  readonly mountId?: number;
   /** open flags without O_CLOEXEC */
   readonly flags: number;
   readonly pos: bigint;
@@ -33,6 +36,7 @@ export interface PathFacts {
 
 export class FileRegistry {
   readonly options: FileOptions;
+  readonly externals: Externals;
   readonly roots = new NamespaceRoots();
   readonly sharedMemory = new SharedMemoryDump(this);
   readonly #ghosts: GhostStore;
@@ -45,6 +49,7 @@ export class FileRegistry {
 
   constructor(options: FileOptions) {
     this.options = options;
+    this.externals = new Externals(options.external);
     this.#ghosts = new GhostStore(options.maxGhostBytes);
   }
 
@@ -88,8 +93,12 @@ export class FileRegistry {
     this.#promises.clear();
   }
 
-  /** Puts a message into files.img, in place of an earlier one of the same id. */
+  /**
+   * Puts a message into files.img, in place of an earlier one of the same id. What was put meanwhile comes before it:
+   * CRIU looks for the peer of a unix socket among the messages that it has read.
+   */
   put(entry: FileEntry): void {
+    this.#entries.delete(entry.id);
     this.#entries.set(entry.id, entry);
   }
 
@@ -155,6 +164,8 @@ export class FileRegistry {
   /** Message of a file that is opened by path; undefined after a refusal. Content of unlinked files is copied. */
   describePath(id: number, facts: PathFacts): FileEntry | undefined {
     const { pid, link, stat } = facts;
+    const external = this.externals.file(facts);
+    if (external !== undefined) return externalEntry(id, external, facts);
     const ended = endedProcessOf(link, facts.magicLink);
     if (ended !== undefined) {
       this.#ghosts.noteEnded(id, ended);
@@ -214,6 +225,13 @@ const UNREACHABLE: Record<Exclude<Location['state'], 'present' | 'unlinked'>, Gh
       'its path leads to something else now, most likely a mount that covers it: remove the mount or let the application close the file',
   },
 };
+
+/** Another file will be in its place: neither its path nor its size matters. */
+function externalEntry(id: number, name: string, facts: PathFacts): FileEntry {
+  const { flags, pos, owner: fown } = facts;
+  const reg = { id, flags, pos, fown, name, ext: true, buildId: [] };
+  return { type: FdType.REG, id, reg };
+}
 
 function regEntry(id: number, { name }: Location, facts: PathFacts): RegFileEntry {
   const { stat, flags } = facts;

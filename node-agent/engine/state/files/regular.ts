@@ -50,6 +50,7 @@ export function pathFacts(file: OpenFile): PathFacts {
     magicLink: file.magicLink,
     link: file.link,
     stat: file.stat,
+    mountId: file.info.mountId,
     flags: file.info.flags,
     pos: file.info.pos,
     owner: ownerOf(file),
@@ -66,6 +67,7 @@ export function checkPath(reg: RegFileEntry, target: FileTarget): Finding[] {
   const refuse = (code: string, advice: string) => [
     refusal(code, target.pidOf(reg.id), name, advice),
   ];
+  if (reg.ext) return refuse('ExternalMissing', handIn(name));
   const found = target.stat(name);
   if (!found) {
     return refuse('FileMissing', 'the saved program has it open: put it back where it was');
@@ -79,6 +81,10 @@ export function checkPath(reg: RegFileEntry, target: FileTarget): Finding[] {
   const severity = target.options.fileSizes === 'exact' ? 'refusal' : 'loss';
   return refuse('FileSizeChanged', advice).map((finding) => ({ ...finding, severity }));
 }
+
+/** Advice where a file was declared external. */
+export const handIn = (resource: string): string =>
+  `it was saved as external: restore with a descriptor in its place (--inherit-fd 'fd[N]:${resource}')`;
 
 /** Flags that open(2) may get again; the others are set when it is open. */
 export function openingFlags({ flags }: RegFileEntry): number {

@@ -1,8 +1,9 @@
 // The files of a saved tree as its images have them, each image read once.
 import { IMAGES } from '../../image/image-files.ts';
 import { RemapType } from '../../image/messages/enums.ts';
-import type { FileEntry, FileLockEntry } from '../../image/messages/files.ts';
+import type { FileEntry, FileLockEntry, RegFileEntry } from '../../image/messages/files.ts';
 import type { SkPacketEntry, TcpStreamEntry } from '../../image/messages/sockets.ts';
+import type { TtyInfoEntry } from '../../image/messages/terminals.ts';
 import type { ImageReader } from '../../image/reader.ts';
 import type { BpfMapContent } from '../../linux/bpf.ts';
 import type { PipeContent } from './pipe-content.ts';
@@ -57,6 +58,16 @@ export class SavedFiles {
     const entry = this.entries.get(id);
     if (!entry) throw new Error(`files.img has no file ${id}`);
     return entry;
+  }
+
+  /** The path of what is open: its own message, or that of a FIFO. */
+  pathOf({ id, reg, fifo }: FileEntry): RegFileEntry | undefined {
+    return reg ?? (fifo && this.entries.get(fifo.regfId ?? id)?.reg);
+  }
+
+  /** Undefined when tty-info.img does not have it. */
+  terminal(infoId: number): TtyInfoEntry | undefined {
+    return this.images.records(IMAGES.ttyInfo).find(({ id }) => id === infoId);
   }
 
   /** Does a ghost's name stay after the restore? */

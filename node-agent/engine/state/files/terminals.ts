@@ -20,11 +20,13 @@ import {
 import type { ProcessBuilder } from '../../restore/builder.ts';
 import { RemoteBatch } from '../../tracee/remote-batch.ts';
 import type { TracedProcess } from '../../tracee/traced-process.ts';
+import type { FileOpening } from './file-opening.ts';
 import { settingsOf } from './terminal-settings.ts';
 
 const PTMX = '/dev/ptmx';
 const F_DUPFD_CLOEXEC = 1030;
 const AT_FDCWD = -100;
+const TIOCSCTTY = 0x540e;
 const TIOCSPGRP = 0x5410;
 
 export class Terminals {
@@ -114,6 +116,27 @@ export class Terminals {
     const opened = batch.must(SYS.openat, AT_FDCWD, path, O.RDWR | O.CLOEXEC, 0);
     batch.must(SYS.close, opened);
     batch.run();
+  }
+
+  /** Makes a terminal that was handed in the controlling one of the session whose terminal it replaces. */
+  takeOver({ sid }: TtyInfoEntry, id: number, opening: FileOpening): void {
+    const leader = sid === 0 ? undefined : opening.builders.find(({ saved }) => saved.pid === sid);
+    if (!leader) return;
+    const held = opening.wantedOf(id).find(({ builder }) => builder === leader)?.fd;
+    const [fd = -1] = held === undefined ? opening.push(leader, [opening.engineFd(id)]) : [held];
+    leader.makeRoom(2, 0);
+    const taken = leader.batch.call(SYS.ioctl, fd, TIOCSCTTY, 0);
+    if (held === undefined) leader.batch.must(SYS.close, fd);
+    leader.flush();
+    if (taken.number >= 0) return;
+    leader.report({
+      code: 'ControllingTerminal',
+      severity: 'loss',
+      pid: sid,
+      object: `session ${sid}`,
+      advice:
+        'the terminal that was handed in belongs to another session: hand in one that is free',
+    });
   }
 
   /** Foreground groups, and what would be in the way before everything is open. */

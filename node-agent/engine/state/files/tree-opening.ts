@@ -9,6 +9,7 @@ import type { EndedProcess } from './ended-process.ts';
 import type { FileKind, Opened } from './file-kind.ts';
 import type { FileOpening, FileTargetOptions, WantedDescriptor } from './file-opening.ts';
 import type { GhostFiles } from './ghost-restore.ts';
+import { openInherited, savedFlags } from './inherited.ts';
 import { FILE_KINDS } from './kinds.ts';
 import { restoreLocks } from './locks-restore.ts';
 import { openFromOutside } from './outside-open.ts';
@@ -28,6 +29,8 @@ export interface FilePlace {
   readonly ended: EndedProcess;
   readonly sharedMemory: SharedMemoryRestore;
   readonly terminals: Terminals;
+  /** {@link Inheritance.fds} */
+  readonly inherited: ReadonlyMap<number, number>;
 }
 
 /** Path of a file in the tree; of an unlinked one the name that it has for now. Undefined for what has no path. */
@@ -109,6 +112,10 @@ export class TreeOpening implements FileOpening {
     return { builder, fd, closeOnExec: entry.flags !== 0, id: entry.id };
   }
 
+  isInherited(id: number): boolean {
+    return this.#place.inherited.has(id);
+  }
+
   flagsOf(id: number): number {
     return ownedMember(this.saved.entry(id))?.flags ?? 0;
   }
@@ -131,7 +138,11 @@ export class TreeOpening implements FileOpening {
 
   /** @throws Error for a file that no kind opens */
   #queue(entry: FileEntry): Opened {
-    const opened = kindOf(entry).open(entry, this);
+    const inherited = this.#place.inherited.get(entry.id);
+    const opened =
+      inherited === undefined
+        ? kindOf(entry).open(entry, this)
+        : () => openInherited(inherited, savedFlags(entry, this.saved));
     this.#opened.set(entry.id, opened);
     return opened;
   }

@@ -13,7 +13,8 @@ import type { FileKind, Opened } from './file-kind.ts';
 import type { FileOpening, FileTarget } from './file-opening.ts';
 import type { OpenFile } from './open-file.ts';
 import { ownerOf } from './owner.ts';
-import { pathFacts } from './regular.ts';
+import { handIn, pathFacts } from './regular.ts';
+import { pairResource } from './resource.ts';
 import { openStandard, standardNumber } from './stdio.ts';
 import { describeTerminal, type TerminalRole } from './tty-facts.ts';
 
@@ -56,16 +57,14 @@ export const tty: FileKind = {
     const regfId = dump.registry.allocate();
     const path = pathEntry(file, regfId, type, dump);
     if (!path) return undefined;
-    dump.registry.put(path);
     if (type === TtyType.PTY && isMaster(file)) mastersOf(dump).set(indexOf(file), file);
     const entry = {
       id: file.id,
       ttyInfoId: 0,
       flags: file.info.flags,
       fown: ownerOf(file),
-      regfId,
     };
-    dump.whenAllKnown(() => complete(file, entry, type, dump));
+    dump.whenAllKnown(() => complete(file, { entry, path, type }, dump));
     return { type: FdType.TTY, id: file.id, tty: entry };
   },
 
@@ -81,6 +80,13 @@ export const tty: FileKind = {
       ? () => openPair(saved, info, opening)
       : openDevice(saved, opening);
   },
+
+  finish(entry, opening) {
+    const { ttyInfoId } = entry.tty!;
+    if (opening.isInherited(entry.id)) {
+      opening.terminals.takeOver(opening.terminals.info(ttyInfoId), entry.id, opening);
+    }
+  },
 };
 
 const mastersOf = (dump: FileDump): Map<number, OpenFile> =>
@@ -93,7 +99,9 @@ function pathEntry(
   type: number,
   dump: FileDump,
 ): FileEntry | undefined {
-  if (type !== TtyType.PTY) return dump.registry.describePath(id, pathFacts(file));
+  // An external terminal is declared as one, not as a file.
+  const { mountId: _, ...facts } = pathFacts(file);
+  if (type !== TtyType.PTY) return dump.registry.describePath(id, facts);
   const { info, stat } = file;
   const name = file.link.replace(/ \(deleted\)$/, '');
   const reg = {
@@ -108,12 +116,19 @@ function pathEntry(
   return { type: FdType.REG, id, reg };
 }
 
-function complete(file: OpenFile, entry: TtyFileEntry, type: number, dump: FileDump): void {
+interface Described {
+  readonly entry: TtyFileEntry;
+  readonly path: FileEntry;
+  /** TtyType */
+  readonly type: number;
+}
+
+function complete(file: OpenFile, { entry, path, type }: Described, dump: FileDump): void {
   const role = roleOf(file, type, dump);
   if (!role) {
     file.refuse(
       'TtyOutside',
-      'its other end belongs to a process outside the saved tree: only a terminal at 0, 1 or 2 comes from the new pod',
+      'its other end belongs to a process outside the saved tree: only a terminal at 0, 1 or 2 comes from the new pod; another one can be declared (--external tty[RDEV:DEV])',
     );
     return;
   }
@@ -125,10 +140,14 @@ function complete(file: OpenFile, entry: TtyFileEntry, type: number, dump: FileD
     dump.afterThaw((images) => images.write(IMAGES.ttyInfo, [made]));
     return made;
   });
-  const standard = role.type === TtyType.EXT_TTY ? standardNumber([file]) : undefined;
+  // What is handed in has no path: CRIU ends with a SIGSEGV where one is saved.
+  const isOutside = role.type === TtyType.EXT_TTY;
+  if (!isOutside) dump.registry.put(path);
+  const standard = isOutside ? standardNumber([file]) : undefined;
   const saved = {
     ...entry,
     ttyInfoId: info.id,
+    ...(!isOutside && { regfId: path.id }),
     ...(standard !== undefined && { stdio: 1 + standard }),
   };
   dump.registry.put({ type: FdType.TTY, id: file.id, tty: saved });
@@ -145,12 +164,28 @@ function roleOf(file: OpenFile, type: number, dump: FileDump): TerminalRole | un
   if (master || !alive) {
     return { id: (index << 1) | Number(isMaster(file)), type, index, master, alive };
   }
-  if (standardNumber([file]) === undefined) return undefined;
-  return { ...alone, id: (index << 1) | (1 << 30), type: TtyType.EXT_TTY, index };
+  const isExternal = dump.registry.externals.isTerminal(file);
+  if (!isExternal && standardNumber([file]) === undefined) return undefined;
+  return { ...alone, id: outsideId(index, dump), type: TtyType.EXT_TTY, index };
 }
 
+/** CRIU numbers terminals outside of the tree one by one, behind all pairs; it has room for 64 and ends with others. */
+function outsideId(index: number, dump: FileDump): number {
+  const known = dump.once('outside terminals', () => new Map<number, number>());
+  const id = known.get(index) ?? (FIRST_OUTSIDE + known.size) << 1;
+  known.set(index, id);
+  return id;
+}
+
+const FIRST_OUTSIDE = 1013;
+
 function checkTerminal(entry: FileEntry, target: FileTarget): Finding[] {
-  const { regfId, stdio } = entry.tty!;
+  const { regfId, stdio, ttyInfoId } = entry.tty!;
+  const info = target.saved.terminal(ttyInfoId);
+  if (info?.type === TtyType.EXT_TTY && stdio === undefined) {
+    const name = pairResource('tty', info.rdev, info.dev ?? 0);
+    return [refusal('ExternalMissing', target.pidOf(entry.id), name, handIn(name))];
+  }
   const reg = target.saved.entries.get(regfId ?? 0)?.reg;
   const made = !reg || reg.name.startsWith('/dev/pts/') || target.saved.ghostOf(reg.id);
   if (made || stdio !== undefined || target.stat(reg.name)) return [];

@@ -31,6 +31,21 @@ export function socketPath(entry: UnixSkEntry): string | undefined {
   return text.startsWith('/') ? text : `${entry.nameDir ?? ''}/${text}`;
 }
 
+/**
+ * Nobody can connect to an outsider without a name: whose peer it was finds the connection closed.
+ *
+ * @param all those that were saved, and the outsiders
+ */
+export function withoutNameless(
+  sockets: readonly UnixSkEntry[],
+  all: readonly UnixSkEntry[],
+): UnixSkEntry[] {
+  const nameless = new Set(
+    all.filter((other) => isOutside(other) && !isNamed(other)).map(({ ino }) => ino),
+  );
+  return sockets.map((socket) => (nameless.has(socket.peer) ? { ...socket, peer: 0 } : socket));
+}
+
 /** @param hasQueue has this socket something to read? */
 export function planUnixSockets(
   entries: readonly UnixSkEntry[],

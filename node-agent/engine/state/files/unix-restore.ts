@@ -9,7 +9,14 @@ import { SHUT, shutdownSocket, SOCK } from '../../linux/sockets.ts';
 import type { FileOpening } from './file-opening.ts';
 import { SocketFiles } from './socket-file.ts';
 import { writeOptions } from './socket-options.ts';
-import { isNamed, isOutside, planUnixSockets, socketPath, type UnixPlan } from './unix-plan.ts';
+import {
+  isNamed,
+  isOutside,
+  planUnixSockets,
+  socketPath,
+  type UnixPlan,
+  withoutNameless,
+} from './unix-plan.ts';
 import { type MadeSocket, RemoteSockets } from './unix-remote.ts';
 import { fillQueue } from './unix-refill.ts';
 
@@ -34,8 +41,15 @@ export class UnixSockets {
     this.#remote = new RemoteSockets(opening);
     this.#files = new SocketFiles(opening.target);
     const all = [...opening.saved.entries.values()].flatMap(({ usk }) => (usk ? [usk] : []));
-    this.#entries = all.filter((entry) => !isOutside(entry));
-    this.#byIno = new Map(all.map((entry) => [entry.ino, entry]));
+    // Where a descriptor takes the place of one side, the other is its caller's.
+    const made = all.filter(({ id }) => !opening.isInherited(id));
+    this.#entries = withoutNameless(
+      made.filter((entry) => !isOutside(entry)),
+      all,
+    );
+    this.#byIno = new Map(
+      [...made.filter(isOutside), ...this.#entries].map((entry) => [entry.ino, entry]),
+    );
     this.#byId = new Map(this.#entries.map((entry) => [entry.id, entry]));
   }
 

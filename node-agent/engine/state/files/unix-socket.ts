@@ -135,7 +135,7 @@ function leaveOut(
   dump: FileDump,
 ): number {
   const peer = sockets.get(facts.peer);
-  if (facts.type !== SOCK.DGRAM || !peer?.name) {
+  if (!isNamedDatagram(peer)) {
     file.report(
       'loss',
       'UnixPeerOutside',
@@ -143,15 +143,42 @@ function leaveOut(
     );
     return 0;
   }
-  const { name } = peer;
-  dump.once(`outside unix socket ${peer.ino}`, () => {
+  return noteOutsider(file, peer.ino, peer, dump);
+}
+
+interface Outsider {
+  readonly type: number;
+  readonly state: number;
+  readonly name: Uint8Array;
+}
+
+/** CRIU takes an outsider without a name for a datagram socket, whatever it is. */
+const NAMELESS: Outsider = {
+  type: SOCK.DGRAM,
+  state: UnixState.LISTEN,
+  name: new Uint8Array(0),
+};
+
+/** Only such a peer can be found again. */
+const isNamedDatagram = (peer: UnixSocketFacts | undefined): peer is UnixSocketFacts & Outsider =>
+  peer?.type === SOCK.DGRAM && peer.name !== undefined;
+
+/**
+ * A message of its own for a peer that is not saved.
+ *
+ * @param file whose peer it is
+ * @returns its inode
+ */
+function noteOutsider(file: OpenFile, ino: number, outsider: Outsider, dump: FileDump): number {
+  const { type, state, name } = outsider;
+  dump.once(`outside unix socket ${ino}`, () => {
     const id = dump.registry.allocate();
     const opts = readOptions(file, dump);
     const usk = {
       id,
-      ino: peer.ino,
-      type: peer.type,
-      state: peer.state,
+      ino,
+      type,
+      state,
       flags: 0,
       uflags: UnixFlag.EXTERN,
       backlog: 0,
@@ -162,7 +189,7 @@ function leaveOut(
     };
     dump.registry.put({ type: FdType.UNIXSK, id, usk });
   });
-  return peer.ino;
+  return ino;
 }
 
 const fileOf = (ino: number, dump: FileDump): OpenFile | undefined =>
@@ -177,6 +204,10 @@ function findPeer(
 ): number {
   if (facts.peer !== 0) {
     if (fileOf(facts.peer, dump)) return facts.peer;
+    if (dump.registry.externals.isUnixSocket(facts.ino)) {
+      const peer = sockets.get(facts.peer);
+      return noteOutsider(file, facts.peer, isNamedDatagram(peer) ? peer : NAMELESS, dump);
+    }
     if (dump.options.outsidePeers === 'Ignore') return leaveOut(file, facts, sockets, dump);
     file.refuse(
       'UnixPeerOutside',
