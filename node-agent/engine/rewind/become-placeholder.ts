@@ -9,7 +9,8 @@ import { bootstrapCall } from '../tracee/bootstrap-call.ts';
 import { RemoteBatch } from '../tracee/remote-batch.ts';
 import type { RemoteEvents } from '../tracee/remote-run.ts';
 import type { TracedProcess } from '../tracee/traced-process.ts';
-import { FOLLOW, type Tracer } from '../tracee/tracer.ts';
+import { FOLLOW } from '../tracee/traced-tree.ts';
+import type { Tracer } from '../tracee/tracer.ts';
 
 const NAME = 'diapause-init';
 /** MFD_CLOEXEC | MFD_EXEC, and the same for kernels before 6.3, which do not know the latter */
