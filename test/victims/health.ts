@@ -1,5 +1,5 @@
 // Is a victim as well as if nobody had ever touched it? Judged from outside and by what it says about itself.
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { Victim } from './victim.ts';
 
 const WAIT_MILLIS = 10_000;
@@ -67,6 +67,13 @@ function taskState(pid: number, tid: number): TaskState {
     tracer: Number(field('TracerPid')),
     signals: ['SigBlk', 'SigIgn', 'SigCgt'].map(field).join(' '),
   };
+}
+
+/** What a process has open: the numbers, and what each leads to. */
+export function descriptorsOf(pid: number): string[] {
+  return readdirSync(`/proc/${pid}/fd`)
+    .map((fd) => `${fd} ${readlinkSync(`/proc/${pid}/fd/${fd}`)}`)
+    .toSorted();
 }
 
 /** Anonymous memory that is executable: nothing but our interpreter is, in these victims. */

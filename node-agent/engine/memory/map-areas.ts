@@ -3,7 +3,7 @@ import { SYS } from '../arch/x86-64.ts';
 import type { MmEntry, VmaEntry } from '../image/messages/memory.ts';
 import { errnoName } from '../linux/ffi.ts';
 import type { ProcessBuilder } from '../restore/builder.ts';
-import type { RemoteResult, RemoteWord } from '../tracee/remote-batch.ts';
+import type { RemoteResult, RemoteWord } from '../tracee/remote-word.ts';
 import { overlaps, sizeOf, type Span } from './address-space.ts';
 import { MADV, MAP, PROT } from './area.ts';
 import type { InheritedArea } from './inheritance.ts';

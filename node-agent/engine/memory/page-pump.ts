@@ -58,7 +58,8 @@ export class PagePump {
     this.#pipe = new OwnedFd(pidfdGetfd(pidfd, reader, process.pid));
     // The engine's must be the only one: when that is gone, a write fails in the place of waiting for ever
     const last = this.#batch();
-    last.must(SYS.close, reader);
+    last.closeOnce(reader);
+    if (!process.snapshot) last.ifOrphaned(SYS.close, this.#writer);
     last.run();
     // A smaller pipe, where the user's share of pipe memory is used up, is only slower
     setPipeSize(this.#pipe.fd, PIPE_BYTES);
@@ -78,7 +79,7 @@ export class PagePump {
     release(this.#poll);
     if (this.#process.snapshot) return;
     const batch = this.#batch();
-    batch.must(SYS.close, this.#writer);
+    batch.closeOnce(this.#writer);
     batch.run();
   }
 

@@ -34,7 +34,7 @@ export class WriteTracker implements Disposable {
     if (made.value < 0n) return undefined;
     const tracker = take(process.pid, made.number);
     const closing = new RemoteBatch(process.leader);
-    closing.must(SYS.close, made.number);
+    closing.closeOnce(made.number);
     closing.run();
     return tracker;
   }

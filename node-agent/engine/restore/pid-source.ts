@@ -8,7 +8,8 @@ import { openInitProgram, spawnProgram } from '../linux/spawn.ts';
 import { sendSignal, SIGNAL } from '../linux/signals.ts';
 import { poll } from '../linux/wait.ts';
 import { waitFor } from '../tracee/deadline.ts';
-import type { RemoteBatch, RemoteResult } from '../tracee/remote-batch.ts';
+import type { RemoteBatch } from '../tracee/remote-batch.ts';
+import type { RemoteResult } from '../tracee/remote-word.ts';
 
 const CLONE_NEWPID = 0x20000000;
 const CLONE_ARGS_BYTES = 88;

@@ -7,7 +7,7 @@ import { errnoName } from '../linux/ffi.ts';
 import { MADV, MAP } from '../memory/area.ts';
 import { mappedAreas } from '../memory/saved-areas.ts';
 import type { ProcessBuilder } from '../restore/builder.ts';
-import type { RemoteResult } from '../tracee/remote-batch.ts';
+import type { RemoteResult } from '../tracee/remote-word.ts';
 import type { Draft } from './records.ts';
 import type { ProcessKind } from './state-kind.ts';
 

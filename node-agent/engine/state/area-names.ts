@@ -3,7 +3,7 @@ import { SYS } from '../arch/x86-64.ts';
 import { encodeText } from '../image/text.ts';
 import { errnoName } from '../linux/ffi.ts';
 import { sizeOf } from '../memory/address-space.ts';
-import type { RemoteResult } from '../tracee/remote-batch.ts';
+import type { RemoteResult } from '../tracee/remote-word.ts';
 import type { ProcessKind } from './state-kind.ts';
 
 const PR_SET_VMA = 0x53564d41;

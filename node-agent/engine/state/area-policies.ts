@@ -2,7 +2,8 @@
 import { SYS } from '../arch/x86-64.ts';
 import type { MemoryPolicyEntry } from '../image/messages/memory.ts';
 import { sizeOf } from '../memory/address-space.ts';
-import { RemoteBatch, type RemoteResult } from '../tracee/remote-batch.ts';
+import { RemoteBatch } from '../tracee/remote-batch.ts';
+import type { RemoteResult } from '../tracee/remote-word.ts';
 import type { TracedProcess } from '../tracee/traced-process.ts';
 import { askPolicy, describeAnswer, NODE_BITS, nodesToSet, POLICY_LOSS } from './memory-policy.ts';
 import type { ProcessKind } from './state-kind.ts';

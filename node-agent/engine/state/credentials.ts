@@ -4,7 +4,7 @@ import { type Finding, refusal } from '../finding.ts';
 import type { CredsEntry } from '../image/messages/creds.ts';
 import { syscall } from '../linux/ffi.ts';
 import { parseStatus } from '../linux/procfs/status.ts';
-import type { RemoteWord } from '../tracee/remote-batch.ts';
+import type { RemoteWord } from '../tracee/remote-word.ts';
 import type { ThreadBuilder } from '../restore/builder.ts';
 import {
   holds,

@@ -1,7 +1,7 @@
 // setitimer(2): real, virtual and profiling.
 import { SYS } from '../arch/x86-64.ts';
 import type { ItimerEntry } from '../image/messages/signals.ts';
-import type { RemoteData } from '../tracee/remote-batch.ts';
+import type { RemoteData } from '../tracee/remote-word.ts';
 import type { ProcessKind } from './state-kind.ts';
 
 const ITIMERVAL_BYTES = 32;

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SYS } from '../arch/x86-64.ts';
 import { syscall } from '../linux/ffi.ts';
-import type { RemoteWord } from '../tracee/remote-batch.ts';
-import { RemoteResult } from '../tracee/remote-batch.ts';
+import type { RemoteWord } from '../tracee/remote-word.ts';
+import { RemoteResult } from '../tracee/remote-word.ts';
 import { askRegistrations } from './membarrier.ts';
 
 const REGISTER_GLOBAL = 1 << 2;

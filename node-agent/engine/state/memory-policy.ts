@@ -3,7 +3,8 @@ import { SYS } from '../arch/x86-64.ts';
 import type { MemoryPolicyEntry } from '../image/messages/memory.ts';
 import { errnoName } from '../linux/ffi.ts';
 import { hasSeveralNodes } from '../linux/procfs/numa-maps.ts';
-import type { RemoteBatch, RemoteResult, RemoteWord } from '../tracee/remote-batch.ts';
+import type { RemoteBatch } from '../tracee/remote-batch.ts';
+import type { RemoteResult, RemoteWord } from '../tracee/remote-word.ts';
 import type { ThreadKind } from './state-kind.ts';
 
 /** MAX_NUMNODES of every x86-64 kernel */

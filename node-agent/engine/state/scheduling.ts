@@ -4,7 +4,7 @@ import type { ThreadCoreEntry } from '../image/messages/core.ts';
 import { check } from '../linux/error.ts';
 import { allocate, errnoName, syscall } from '../linux/ffi.ts';
 import type { ThreadBuilder } from '../restore/builder.ts';
-import type { RemoteResult } from '../tracee/remote-batch.ts';
+import type { RemoteResult } from '../tracee/remote-word.ts';
 import type { ThreadKind } from './state-kind.ts';
 
 const AFFINITY_BYTES = 128;

@@ -2,7 +2,7 @@
 import { SYS } from '../arch/x86-64.ts';
 import { errnoName } from '../linux/ffi.ts';
 import { sizeOf } from '../memory/address-space.ts';
-import type { RemoteResult } from '../tracee/remote-batch.ts';
+import type { RemoteResult } from '../tracee/remote-word.ts';
 import type { ProcessKind } from './state-kind.ts';
 
 export const seals: ProcessKind = {

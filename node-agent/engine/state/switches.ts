@@ -5,7 +5,8 @@ import type { ThreadCoreEntry } from '../image/messages/core.ts';
 import { errnoName, syscall } from '../linux/ffi.ts';
 import { readSmallProc } from '../linux/procfs/read.ts';
 import type { ThreadBuilder } from '../restore/builder.ts';
-import { RemoteBatch, type RemoteResult } from '../tracee/remote-batch.ts';
+import { RemoteBatch } from '../tracee/remote-batch.ts';
+import type { RemoteResult } from '../tracee/remote-word.ts';
 import type { CoreDraft, Draft } from './records.ts';
 import type { ProcessKind, ThreadKind } from './state-kind.ts';
 

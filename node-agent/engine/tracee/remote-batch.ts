@@ -7,88 +7,15 @@ import {
   OP_SIZE,
   OP_STOP_ON_ERROR,
 } from '../../../shim/shim.generated.ts';
-import { REG, unsigned } from '../arch/x86-64.ts';
+import { REG, SYS, unsigned } from '../arch/x86-64.ts';
 import { LinuxError } from '../linux/error.ts';
-import { readParts, type TraceeAddress, writeParts } from '../linux/process-memory.ts';
+import { readParts, writeParts } from '../linux/process-memory.ts';
 import * as ptrace from '../linux/ptrace.ts';
 import { awaitStop, REMOTE_CALL_MILLIS, type RemoteEvents, TraceeError } from './remote-run.ts';
 import type { Resident, Slot } from './resident.ts';
+import { RemoteData, RemoteResult, type RemoteWord } from './remote-word.ts';
 import { syscallName } from './syscall-name.ts';
 import type { TracedThread } from './traced-thread.ts';
-
-/** What a later call of the same batch may use before it is known: the result of an earlier one. */
-export class RemoteResult {
-  readonly call: number;
-  index: number;
-  readonly offset: number;
-  #cell: { value: bigint | undefined };
-
-  constructor(call: number, index: number, cell: { value: bigint | undefined }, offset = 0) {
-    this.call = call;
-    this.index = index;
-    this.#cell = cell;
-    this.offset = offset;
-  }
-
-  /** The result plus a number, as an argument. */
-  plus(offset: number): RemoteResult {
-    return new RemoteResult(this.call, this.index, this.#cell, this.offset + offset);
-  }
-
-  get known(): boolean {
-    return this.#cell.value !== undefined;
-  }
-
-  /** `-errno` on failure. @throws Error before the batch ran, or when it ended before this call */
-  get value(): bigint {
-    if (this.#cell.value === undefined) {
-      throw new Error(`remote ${syscallName(this.call)} has not run`);
-    }
-    return this.#cell.value + BigInt(this.offset);
-  }
-  set value(value: bigint) {
-    this.#cell.value = value;
-  }
-
-  get number(): number {
-    return Number(this.value);
-  }
-}
-
-/** A piece of the tracee's scratch memory: written before the batch, readable after it. */
-export class RemoteData {
-  readonly address: TraceeAddress;
-  readonly length: number;
-  readonly offset: number;
-  #content: Buffer | undefined;
-
-  constructor(address: TraceeAddress, offset: number, length: number) {
-    this.address = address;
-    this.offset = offset;
-    this.length = length;
-  }
-
-  /** Its bytes after the batch. */
-  get bytes(): Buffer {
-    if (!this.#content) throw new Error('remote data is read before its batch has run');
-    return this.#content;
-  }
-  set bytes(content: Buffer) {
-    this.#content = content;
-  }
-
-  word(index: number): bigint {
-    return this.bytes.readBigUInt64LE(index * 8);
-  }
-  signedWord(index: number): bigint {
-    return this.bytes.readBigInt64LE(index * 8);
-  }
-  int32(offset: number): number {
-    return this.bytes.readInt32LE(offset);
-  }
-}
-
-export type RemoteWord = number | bigint | RemoteResult | RemoteData;
 
 /** Interrupts on, no direction, trap or resume flag: foreign code starts clean. */
 const CLEAN_FLAGS = 0x202n;
@@ -101,7 +28,12 @@ interface Queued {
   readonly args: readonly RemoteWord[];
   readonly flags: number;
   readonly result: RemoteResult;
+  /** what stands for the result until the call is made */
+  readonly before: number;
 }
+
+/** No descriptor, and no address: a will that names a call which was never made does nothing. */
+const NOT_MADE = -1;
 
 /**
  * A batch for one thread. Queue calls, then {@link run} (or {@link start} on many threads and {@link finish} on each).
@@ -144,15 +76,27 @@ export class RemoteBatch {
 
   /** Queues a call that the thread makes only if the engine dies: what it must undo by itself then. */
   ifOrphaned(nr: number, ...args: RemoteWord[]): void {
-    this.#will.push({ nr, args, flags: 0, result: new RemoteResult(nr, 0, { value: undefined }) });
+    const result = new RemoteResult(nr, 0, { value: undefined });
+    this.#will.push({ nr, args, flags: 0, result, before: NOT_MADE });
   }
 
-  #push(nr: number, args: RemoteWord[], flags: number): RemoteResult {
+  /**
+   * Queues the close of a descriptor that an earlier batch was to close if the engine died. From the moment that this batch
+   * is written in its place, it is closed once: another thread may have opened a file at its number by a second time.
+   *  1. begun, the thread closes it in the batch, and the will finds -1;
+   *  2. not begun, only the will is left, and finds its number.
+   */
+  closeOnce(fd: number): void {
+    const closed = this.#push(SYS.close, [fd], OP_STOP_ON_ERROR, fd + 1);
+    this.ifOrphaned(SYS.close, closed.plus(-1));
+  }
+
+  #push(nr: number, args: RemoteWord[], flags: number, before = NOT_MADE): RemoteResult {
     if (this.#queue.length + this.#will.length >= this.#slot.calls) {
       throw new Error(`more than ${this.#slot.calls} calls in one batch`);
     }
     const result = new RemoteResult(nr, this.#queue.length, { value: undefined });
-    this.#queue.push({ nr, args, flags, result });
+    this.#queue.push({ nr, args, flags, result, before });
     return result;
   }
 
@@ -274,9 +218,10 @@ export class RemoteBatch {
 }
 
 /** In words of 64 bits: this runs some hundred times in a freeze, and a Buffer's checked writes would take most of it. */
-function encode({ nr, args, flags }: Queued, block: BigUint64Array, at: number): void {
+function encode({ nr, args, flags, before }: Queued, block: BigUint64Array, at: number): void {
   let refs = 0;
   block[at + OP.nr / 8] = unsigned(nr);
+  block[at + OP.ret / 8] = unsigned(before);
   for (let i = 0; i < args.length; i++) {
     const argument = args[i]!;
     let word: bigint;

@@ -2,7 +2,7 @@
 import { SYS } from '../../arch/x86-64.ts';
 import type { EventpollFileEntry, EventpollTfdEntry } from '../../image/messages/events.ts';
 import type { ProcessBuilder } from '../../restore/builder.ts';
-import type { RemoteWord } from '../../tracee/remote-batch.ts';
+import type { RemoteWord } from '../../tracee/remote-word.ts';
 import type { FileOpening } from './file-opening.ts';
 
 const EPOLL_CTL_ADD = 1;

@@ -7,7 +7,7 @@ import { closeFd } from '../../linux/descriptors.ts';
 import { LinuxError } from '../../linux/error.ts';
 import { O, tryOpenPath } from '../../linux/file-facts.ts';
 import { OWNER_COMMAND } from '../../linux/file-owner.ts';
-import type { RemoteWord } from '../../tracee/remote-batch.ts';
+import type { RemoteWord } from '../../tracee/remote-word.ts';
 import type { FileOpening, WantedDescriptor } from './file-opening.ts';
 import { LOCK_TYPE } from './locks.ts';
 
