@@ -6,47 +6,45 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { after, describe, test } from 'node:test';
-import {
-  dumpTask,
-  type EngineEnd,
-  type EngineOptions,
-  type Stage,
-  startEngine,
-} from '../../test/victims/engine-process.ts';
+import { isDeepStrictEqual } from 'node:util';
 import {
   complaints,
   describe as describeVictim,
+  descriptorsOf,
   foreignMappings,
   identities,
   mustBeWell,
   tasksOf,
 } from '../../test/victims/health.ts';
+import {
+  Dumps,
+  killedAtStep,
+  kills,
+  type Random,
+  randomFrom,
+  STAGES,
+} from '../../test/victims/killed-dumps.ts';
 import { enterPrivateNamespaces } from '../../test/victims/private-namespaces.ts';
 import { buildVictim, startVictim, type Victim } from '../../test/victims/victim.ts';
+import { canWatchWrites } from './linux/userfaultfd.ts';
 
 enterPrivateNamespaces();
 
 const SECONDS = Number(process.env['CRASH_SECONDS'] ?? 60);
 const SEED = Number(process.env['CRASH_SEED'] ?? 1);
 const MAX_HURT = 5;
+/** Of the steps before the freeze one in so many is tried; with other seeds the others. */
+const STRIDE = SECONDS >= 300 ? 1 : 4;
 /** for one subject; two at a time */
-const SHARE_SECONDS = (SECONDS * 2) / 8;
-const STAGES: readonly Stage[] = [
-  'seizing',
-  'preparing',
-  'frozen',
-  'thawed',
-  'saving-pages',
-  'saving-state',
-  'done',
-];
-
+const SHARE_SECONDS = (SECONDS * 2) / 10;
 interface Subject {
   readonly name: string;
   readonly program: string;
   readonly args: readonly string[];
   /** processes of it that are stopped anyway */
   readonly stopped: number;
+  /** is what changes between two dumps watched? */
+  readonly tracked?: boolean;
 }
 
 const steady = (mode: string): Subject => ({
@@ -68,114 +66,16 @@ const SUBJECTS: readonly Subject[] = [
   },
   { name: 'process tree', program: 'tree', args: [], stopped: 1 },
   { name: 'fork and exec storm', program: 'storm', args: [], stopped: 0 },
+  ...(canWatchWrites()
+    ? [
+        { ...steady('plain'), name: 'dumps that build on one another', tracked: true },
+        { name: 'process tree, the same', program: 'tree', args: [], stopped: 1, tracked: true },
+      ]
+    : []),
 ];
 
 const base = mkdtempSync(join(tmpdir(), 'diapause-crash-'));
 after(() => rmSync(base, { recursive: true, force: true }));
-const killAt = buildVictim('kill-at');
-
-/** A whole number from 0 on, below the argument. */
-type Random = (below: number) => number;
-
-/** A small generator of the xorshift family: the same kills for the same seed. */
-function randomFrom(seed: number): Random {
-  let x = (seed * 2654435761 + 1013904223) >>> 0 || 1;
-  return (below) => {
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    return (x >>> 0) % below;
-  };
-}
-
-const imagesDir = (): string => mkdtempSync(join(base, 'images-'));
-
-async function dump(victim: Victim, options: EngineOptions = {}): Promise<EngineEnd> {
-  const directory = imagesDir();
-  try {
-    return await startEngine(dumpTask(victim.pid, directory), options).ended;
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
-  }
-}
-
-/** One way to die; answers with where it was, undefined when the engine was faster. */
-type Kill = (victim: Victim) => Promise<string | undefined>;
-
-const killedAtStage =
-  (stage: Stage): Kill =>
-  async (victim) => {
-    const end = await dump(victim, {
-      onEvent: (event, engine) => {
-        if (event.event === 'stage' && event.stage === stage) engine.kill();
-      },
-    });
-    return end.signal === 'SIGKILL' ? `stage ${stage}` : undefined;
-  };
-
-/** Held for a while before it dies, the application comes to the end of what it was set to do. */
-const HOLD_MICROS = [0, 0, 30, 300, 3000] as const;
-
-const killedAtStep =
-  (stop: number, holdMicros: number): Kill =>
-  async (victim) => {
-    const { stderr } = await dump(victim, { wrapper: [killAt, String(stop), String(holdMicros)] });
-    const where = /^killed at .*$/m.exec(stderr)?.[0];
-    return where === undefined ? undefined : `${where}, held ${holdMicros} us`;
-  };
-
-const killedAfter =
-  (stage: Stage, millis: number): Kill =>
-  async (victim) => {
-    const end = await dump(victim, {
-      onEvent: (event, engine) => {
-        if (event.event !== 'stage' || event.stage !== stage) return;
-        const until = performance.now() + millis;
-        while (performance.now() < until) continue;
-        engine.kill();
-      },
-    });
-    return end.signal === 'SIGKILL' ? `${millis.toFixed(3)} ms after ${stage}` : undefined;
-  };
-
-/** A storm may keep a process from being stopped (vfork) for as long as the engine tries. */
-const MAX_ATTEMPTS = 5;
-
-async function dumpAtLast(victim: Victim, options: EngineOptions = {}): Promise<EngineEnd> {
-  for (let attempt = 1; ; attempt++) {
-    const end = await dump(victim, options);
-    if (end.failure?.code !== 'Unstoppable' || attempt === MAX_ATTEMPTS) return end;
-  }
-}
-
-/** How many steps a dump of this victim has, and how long its stages are. */
-async function calibrate(victim: Victim): Promise<{ steps: number; stages: Map<Stage, number> }> {
-  const { stderr, failure, stages } = await dumpAtLast(victim, { wrapper: [killAt, '0', '0'] });
-  assert.equal(failure, undefined);
-  const steps = Number(/^ended after (\d+) stops$/m.exec(stderr)?.[1]);
-  assert.ok(steps > 0, stderr);
-  const lengths = stages.map(({ stage, atMillis }, i): [Stage, number] => [
-    stage,
-    Math.max(1, (stages[i + 1]?.atMillis ?? atMillis) - atMillis),
-  ]);
-  return { steps, stages: new Map(lengths) };
-}
-
-function* kills(
-  random: Random,
-  { steps, stages }: { steps: number; stages: Map<Stage, number> },
-): Generator<Kill> {
-  for (const stage of STAGES) yield killedAtStage(stage);
-  const named = [...stages];
-  for (;;) {
-    for (let i = 0; i < 3; i++) {
-      yield killedAtStep(1 + random(steps), HOLD_MICROS[random(HOLD_MICROS.length)]!);
-    }
-    const [stage, millis] = named[random(named.length)]!;
-    yield killedAfter(stage, (millis * random(1000)) / 1000);
-  }
-}
-
 /** Who was stopped in our memory stays there until it goes on. Done for all that are stopped. */
 async function goOnAndStopAgain(victim: Victim): Promise<void> {
   const stopped = (): number[] =>
@@ -191,15 +91,41 @@ async function goOnAndStopAgain(victim: Victim): Promise<void> {
 }
 
 /** What must be true once a dump was left to finish: nothing of ours is in the application. */
-async function mustBeClean(victim: Victim, subject: Subject, before: string[]): Promise<void> {
+async function mustBeClean(scene: Scene): Promise<void> {
+  const { victim, subject, dumps, before } = scene;
   await goOnAndStopAgain(victim);
-  const { failure, status } = await dumpAtLast(victim);
+  const { failure, status } = await dumps.atLast();
   assert.equal(failure, undefined);
   assert.equal(status, 0);
   await mustBeWell(victim, subject.stopped);
   assert.deepEqual(foreignMappings(victim.pid), [], 'our memory is left');
   if (subject.program === 'storm') return;
-  assert.deepEqual(identities(victim.pid), before, 'signals, threads or children differ');
+  assert.deepEqual(
+    identities(victim.pid),
+    before.identities,
+    'signals, threads or children differ',
+  );
+}
+
+/** One victim as it was before the first kill. */
+interface Scene {
+  readonly victim: Victim;
+  readonly subject: Subject;
+  readonly dumps: Dumps;
+  readonly before: { readonly identities: string[]; readonly descriptors: string[] };
+}
+
+/** An orphaned thread closes what we have opened in it, and nothing else. */
+async function mustHaveItsDescriptors(
+  { victim, subject, before }: Scene,
+  where: string,
+): Promise<void> {
+  if (subject.program === 'storm') return;
+  for (const end = Date.now() + 5000; Date.now() < end; ) {
+    if (isDeepStrictEqual(descriptorsOf(victim.pid), before.descriptors)) return;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  assert.deepEqual(descriptorsOf(victim.pid), before.descriptors, where);
 }
 
 /** Until when the engine is killed, and how often it was. */
@@ -218,22 +144,51 @@ async function tortureOne(subject: Subject, session: Session): Promise<void> {
   using victim = await startVictim(buildVictim(subject.program), subject.args);
   // A thread that is being made has all signals blocked for a moment.
   await mustBeWell(victim, subject.stopped);
-  const before = identities(victim.pid);
-  for (const kill of kills(session.random, await calibrate(victim))) {
-    const where = await kill(victim);
+  const before = {
+    identities: identities(victim.pid),
+    descriptors: descriptorsOf(victim.pid),
+  };
+  const dumps = new Dumps(victim, base, subject.tracked);
+  const scene: Scene = { victim, subject, dumps, before };
+  for (const kill of kills(session.random, await dumps.calibrate())) {
+    // One that is to build on it: the other half begins anew.
+    if (subject.tracked && session.random(2) === 0) await dumps.run();
+    const where = await kill(dumps);
     if (where !== undefined) session.killed++;
-    await mustBeWell(victim, subject.stopped).catch((error: unknown) => {
-      throw new Error(`${where ?? 'a whole dump'}: ${String(error)}`);
-    });
+    try {
+      await mustBeWell(victim, subject.stopped);
+      await mustHaveItsDescriptors(scene, 'descriptors differ');
+    } catch (error) {
+      throw new Error(`${where ?? 'a whole dump'}: ${String(error)}`, { cause: error });
+    }
     if (isOver(session)) break;
   }
-  await mustBeClean(victim, subject, before);
+  await mustBeClean(scene);
   victim.signal('SIGTERM');
   for (const end = Date.now() + 10_000; victim.alive(); ) {
     assert.ok(Date.now() < end, `it does not end: ${describeVictim(victim)}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   assert.deepEqual(complaints(victim), []);
+}
+
+/** Each step of the engine before the freeze, in which it makes and takes what watches the memory. */
+async function tortureStepByStep(subject: Subject): Promise<void> {
+  using victim = await startVictim(buildVictim(subject.program), subject.args);
+  await mustBeWell(victim, subject.stopped);
+  const before = { identities: identities(victim.pid), descriptors: descriptorsOf(victim.pid) };
+  const dumps = new Dumps(victim, base, true);
+  const scene: Scene = { victim, subject, dumps, before };
+  const end = performance.now() + SHARE_SECONDS * 3000;
+  let step = 1 + (SEED % STRIDE);
+  for (; !dumps.reached.has('frozen') && performance.now() < end; step += STRIDE) {
+    const where = await killedAtStep(step, 0)(dumps);
+    assert.ok(where, `it was not killed at step ${step}`);
+    await mustBeWell(victim, subject.stopped);
+    await mustHaveItsDescriptors(scene, where);
+  }
+  process.stdout.write(`up to step ${step - STRIDE}, one of ${STRIDE}\n`);
+  await mustBeClean(scene);
 }
 
 async function torture(subject: Subject, seed: number): Promise<void> {
@@ -266,8 +221,9 @@ async function tortureBlockedCalls(seed: number): Promise<void> {
     using victim = await startVictim(buildVictim('restarts'), [String(BLOCKED_MILLIS), 'sysv']);
     const until = performance.now() + BLOCKED_MILLIS * 0.8;
     const places: string[] = [];
-    for (const kill of kills(random, await calibrate(victim))) {
-      places.push((await kill(victim)) ?? 'a whole dump');
+    const dumps = new Dumps(victim, base);
+    for (const kill of kills(random, await dumps.calibrate())) {
+      places.push((await kill(dumps)) ?? 'a whole dump');
       if (!victim.alive()) throw new Error(`${places.at(-1)}: ${describeVictim(victim)}`);
       if (performance.now() > until) break;
     }
@@ -292,5 +248,7 @@ describe('the engine is killed', { concurrency: 2 }, () => {
   for (const [i, subject] of SUBJECTS.entries()) {
     test(subject.name, () => torture(subject, SEED + i));
   }
+  const skip = canWatchWrites() ? false : 'this kernel cannot watch writes (Linux 6.7)';
+  test('every step before a watched freeze', { skip }, () => tortureStepByStep(steady('plain')));
   test('29 kinds of blocked calls', () => tortureBlockedCalls(SEED));
 });
