@@ -45,7 +45,9 @@ export interface Orphan extends DeadChild {
 /**
  * Whose child the snapshot is by now. Its parent may have ended:
  *  1. the kernel hands its children to the nearest reaper of orphans, in a pod to the first process;
- *  2. it also gives them the exit signal SIGCHLD, so that wait(2) sees them from then on.
+ *  2. it also gives them the exit signal SIGCHLD, so that wait(2) sees them from then on;
+ *  3. the end of one sends that signal, which we cannot keep back: taking it out of the queue again could take a child's of the
+ *     application with it, for the kernel keeps one SIGCHLD at a time.
  *
  * @param family processes of the application; what is outside of it is left alone
  */
