@@ -100,6 +100,8 @@ export interface RestoreTree {
   readonly parents?: ParentScope;
   /** absent: none */
   readonly inherited?: readonly InheritedDescriptor[];
+  /** standalone: a child of whoever has started the engine, in the place of the engine's own; absent: no */
+  readonly asSibling?: boolean;
 }
 
 export interface RestoreTask {

@@ -64,6 +64,15 @@ async function dump(by: CriuProgram, { reader, external }: Reader): Promise<stri
   return imagesDir;
 }
 
+interface Restore {
+  readonly kind: Kind;
+  readonly imagesDir: string;
+  /** as --inherit-fd takes it */
+  readonly inherit: readonly string[];
+  /** more of the command line */
+  readonly more?: readonly string[];
+}
+
 interface HandedIn {
   readonly status: number;
   readonly log: string;
@@ -72,12 +81,12 @@ interface HandedIn {
 /** Runs a restore that is handed in descriptors, writes to the other side, and lets `use` look what became of it. */
 async function handIn(
   by: CriuProgram,
-  { kind, imagesDir, inherit }: { kind: Kind; imagesDir: string; inherit: readonly string[] },
-  use: () => Promise<void> = async () => {},
+  { kind, imagesDir, inherit, more = [] }: Restore,
+  use: (caller: number) => Promise<void> = async () => {},
 ): Promise<HandedIn> {
   const options = ['--images-dir', imagesDir, '--log-file', 'restore.log', '--restore-detached'];
   const args = inherit.flatMap((text) => ['--inherit-fd', text]);
-  const command = [by.path, 'restore', ...options, ...args];
+  const command = [by.path, 'restore', ...options, ...more, ...args];
   const child = spawn(program, ['hand-in', programKind(kind), ...command], {
     cwd: mkdtempSync(join(base, 'hand-in-')),
     stdio: ['pipe', 'pipe', 'inherit'],
@@ -94,7 +103,7 @@ async function handIn(
   });
   child.removeAllListeners('exit');
   try {
-    if (status === 0) await use();
+    if (status === 0) await use(child.pid ?? 0);
   } finally {
     child.stdin.end();
   }
@@ -177,6 +186,21 @@ test('what was declared and nobody has is told', async () => {
   assert.equal(status, 0, reason(log));
   assert.match(log, /Note \(ExternalUnknown\).*file\[1:2\]/);
   assert.ok(!log.includes(`${held.resource}: it was declared`), log);
+});
+
+test('restored as a sibling, it is a child of who has called', async () => {
+  using held = await startReader('pipe');
+  const imagesDir = await dump(diapause, held);
+  const { pid, dir } = held.reader;
+  const inherit = [`fd[90]:${held.resource}`];
+  const restore = { kind: 'pipe', imagesDir, inherit, more: ['--restore-sibling'] } as const;
+  const { status, log } = await handIn(diapause, restore, async (caller) => {
+    using restored = watch(pid, dir, join(dir, 'out'));
+    await restored.waitForLine(/^got/);
+    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    assert.equal(Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[1]), caller);
+  });
+  assert.equal(status, 0, reason(log));
 });
 
 /** What is handed in, and how it is refused; RESOURCE stands for what was open. */

@@ -110,13 +110,13 @@ function connectionsOf({ tcpClose, tcpEstablished }: CriuOptions): EstablishedSo
 }
 
 async function runRestore(options: CriuOptions, reporter: Reporter): Promise<void> {
-  const { imagesDir, inherited } = options;
+  const { imagesDir, inherited, restoreSibling: asSibling } = options;
   const open = openDescriptors();
   const closed = inherited.filter(({ fd }) => open && !open.has(fd));
   if (closed.length > 0) throw new RefusedError(closed.map(notOpen));
   const task: RestoreTask = {
     type: 'restore',
-    trees: [{ name: 'tree', imagesDir, parents: 'anywhere', inherited }],
+    trees: [{ name: 'tree', imagesDir, parents: 'anywhere', inherited, asSibling }],
     leaveStopped: options.leaveStopped,
   };
   const { restore } = await import('../restore.ts');

@@ -21,6 +21,7 @@ export interface CriuOptions {
   readonly previousImagesDir: string | undefined;
   readonly leaveStopped: boolean;
   readonly restoreDetached: boolean;
+  readonly restoreSibling: boolean;
   readonly tcpEstablished: boolean;
   readonly tcpClose: boolean;
   readonly skipInFlight: boolean;
@@ -87,6 +88,7 @@ type Flag =
   | 'leave-stopped'
   | 'track-mem'
   | 'restore-detached'
+  | 'restore-sibling'
   | 'tcp-established'
   | 'tcp-close'
   | 'skip-in-flight'
@@ -119,6 +121,7 @@ export function parseCommandLine(argv: readonly string[]): CriuOptions {
     trackMemory: on('track-mem'),
     previousImagesDir: given['prev-images-dir'],
     restoreDetached: on('restore-detached'),
+    restoreSibling: on('restore-sibling'),
     tcpEstablished: on('tcp-established'),
     tcpClose: on('tcp-close'),
     skipInFlight: on('skip-in-flight'),

@@ -7,6 +7,7 @@ import { allocate, release, spawnNative, syscall } from './ffi.ts';
 
 const CLONE_VM = 0x100n;
 const CLONE_VFORK = 0x4000n;
+const CLONE_PARENT = 0x8000n;
 const CLONE_CLEAR_SIGHAND = 0x100000000n;
 const SIGCHLD = 17n;
 const MFD_CLOEXEC_EXEC = 0x11;
@@ -26,6 +27,8 @@ export interface SpawnRequest {
   /** descriptors that become 0, 1, 2; -1 keeps the inherited one */
   readonly stdio?: readonly [number, number, number];
   readonly newSession?: boolean;
+  /** a child of this process's parent */
+  readonly asSibling?: boolean;
 }
 
 /**
@@ -51,8 +54,10 @@ export function spawnProgram(request: SpawnRequest): number {
   }
   const envp = argv + BigInt(pointers.length * 8);
   words.fill(0n, 0, SPAWN_SIZE / 8);
-  words[CLONE_ARGS.flags] = CLONE_VM | CLONE_VFORK | CLONE_CLEAR_SIGHAND;
-  words[CLONE_ARGS.exitSignal] = SIGCHLD;
+  const whose = request.asSibling ? CLONE_PARENT : 0n;
+  words[CLONE_ARGS.flags] = CLONE_VM | CLONE_VFORK | CLONE_CLEAR_SIGHAND | whose;
+  // A sibling's is this process's own; clone3 refuses another one.
+  words[CLONE_ARGS.exitSignal] = request.asSibling ? 0n : SIGCHLD;
   if (request.pid !== undefined) {
     view.setInt32(at, request.pid, true);
     words[CLONE_ARGS.setTid] = address + BigInt(at);

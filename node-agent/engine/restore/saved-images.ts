@@ -23,6 +23,7 @@ export interface OpenedTree {
   readonly tree: SavedTree;
   readonly ipc: IpcRestore;
   readonly target: FileTargetOptions;
+  readonly asSibling: boolean;
   readonly memoryBytes: number;
   /** everything that speaks against restoring it here, without having changed anything */
   check(): Finding[];
@@ -37,6 +38,7 @@ export function openSavedTree({
   placeholderPid,
   parents,
   inherited,
+  asSibling = false,
 }: RestoreTree): OpenedTree {
   const images = new ImageReader(imagesDir, parents);
   try {
@@ -53,6 +55,7 @@ export function openSavedTree({
       tree,
       ipc,
       target,
+      asSibling,
       memoryBytes: memory.bytes,
       checkRights: () =>
         placeholderPid === undefined ? [] : checkCredentials(tree, readStatus(placeholderPid)),

@@ -57,7 +57,8 @@ export class TreeConstruction {
   bear(): void {
     const { tree, placeholderPid } = this.#saved;
     const rootPid =
-      placeholderPid ?? spawnRoot(tree.processes[0]!.pid, readClocks(this.#saved.images));
+      placeholderPid ??
+      spawnRoot(tree.processes[0]!.pid, readClocks(this.#saved.images), this.#saved.asSibling);
     this.#root = this.#tracer.seizeTree(rootPid);
     this.#tracer.freeze(FREEZE_MILLIS);
     const taken = new Set(tree.processes.flatMap((p) => [p.pid, ...p.pstree.threads]));
