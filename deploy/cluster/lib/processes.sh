@@ -24,7 +24,13 @@ start_time() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
 pid_of() {
   local pid at
   read -r pid at 2>/dev/null < "$run/pids/$1" || return 1
-  [ "${pid:-0}" -gt 1 ] && [ "$(start_time "$pid")" = "$at" ] && ! grep -q ') Z ' "/proc/$pid/stat" 2>/dev/null && echo "$pid"
+  [ "${pid:-0}" -gt 1 ] && [ "$(start_time "$pid")" = "$at" ] && ! is_over "$pid" && echo "$pid"
+}
+
+# A zombie, and the last thread of its process: while others are still ending, its ports are taken.
+is_over() { # PID
+  local threads=("/proc/$1/task/"*)
+  grep -q ') Z ' "/proc/$1/stat" 2>/dev/null && [ ${#threads[@]} -le 1 ]
 }
 
 runs() { pid_of "$1" > /dev/null; }
