@@ -13,7 +13,13 @@ import { anonymousBytes, areasOf, type PreparedMappings } from './memory/mapping
 import { PagesIds } from './memory/pages-file.ts';
 import { isPreCopyWorthIt, isProcessWorthIt, type WatchedSize } from './memory/pre-copy-choice.ts';
 import { stepsOf } from './memory/process-watch.ts';
-import { type RunningProcess, saveRunningPages } from './memory/running-pages.ts';
+import {
+  type RunningPages,
+  type RunningPagesSink,
+  type RunningProcess,
+  saveChangedPages,
+  saveRunningPages,
+} from './memory/running-pages.ts';
 import { likelyWatchable, WriteTracker } from './memory/write-tracker.ts';
 import type { DumpTask, DumpTree } from './protocol.ts';
 import type { Reporter } from './reporter.ts';
@@ -23,6 +29,9 @@ import type { TracedProcess } from './tracee/traced-process.ts';
 
 /** Where the pages of a tree lie: a directory in the place of the link of an incremental chain, which CRIU reads as well. */
 export const preCopyFolder = ({ imagesDir }: DumpTree): string => join(imagesDir, PARENT_LINK);
+
+/** On the disk: all, and what has changed meanwhile. */
+export const PRE_COPY_ROUNDS = 2;
 
 /** A process whose pages are in the images, and are watched since. */
 export interface PreCopiedProcess {
@@ -74,47 +83,76 @@ function mayPreCopy({ preCopy: mode = 'never', trees, dryRun }: DumpTask): boole
 function copyTree(tree: DumpTree, task: DumpTask, copied: PreCopied, reporter: Reporter): void {
   const armed = arm(tree, task);
   if (armed.length === 0) return;
-  reporter.stage('pre-copying');
-  mkdirSync(preCopyFolder(tree), { mode: 0o700 });
-  using images = new ImageWriter(preCopyFolder(tree));
-  const pagesIds = new PagesIds();
-  let before = 0;
-  const progress = (done: number, total: number): void => {
-    if (task.maxBytes > 0 && before + total > task.maxBytes)
-      throw new SizeLimitError(task.maxBytes);
-    reporter.progress(before + done, before + total);
-  };
   using left = new DisposableStack();
   for (const { tracker } of armed) left.use(tracker);
-  const done: PreCopiedProcess[] = [];
-  for (const process of armed) {
-    const pages = copyProcess(process, { images, pagesIds, progress });
-    if (!pages) continue;
-    before += pages.bytes;
-    done.push({ tracker: process.tracker, skipped: pages.skipped });
-  }
-  // Made durable with everything else.
-  copied.bytes.set(tree.name, images.seal({ durable: false }).bytes);
+  reporter.stage('pre-copying');
+  const younger = preCopyFolder(tree);
+  const older = join(younger, PARENT_LINK);
+  mkdirSync(older, { mode: 0o700, recursive: true });
+  const round = new CopyRound(task, reporter);
+  const first = new Map<ArmedProcess, RunningPages>();
+  const olderBytes = round.copy(older, armed, (process, sink) => {
+    protect(process);
+    first.set(process, saveRunningPages(process, sink));
+  });
+  const second = new Map<ArmedProcess, RunningPages>();
+  const youngerBytes = round.copy(younger, [...first.keys()], (process, sink) => {
+    second.set(process, saveChangedPages(process, first.get(process)!, sink));
+  });
+  copied.bytes.set(tree.name, olderBytes + youngerBytes);
   left.move();
-  const kept = new Set(done.map(({ tracker }) => tracker));
-  for (const { tracker } of armed) if (!kept.has(tracker)) tracker[Symbol.dispose]();
-  copied.processes.push(...done);
+  for (const process of armed) {
+    const { tracker } = process;
+    const last = second.get(process);
+    const skipped = [...(first.get(process)?.skipped ?? []), ...(last?.skipped ?? [])];
+    if (last) copied.processes.push({ tracker, skipped });
+    else tracker[Symbol.dispose]();
+  }
 }
 
-/** Protects before it reads: what is written to from then on counts as changed. @returns undefined when it has ended */
-function copyProcess(
-  process: ArmedProcess,
-  sink: Parameters<typeof saveRunningPages>[1],
-): ReturnType<typeof saveRunningPages> | undefined {
-  try {
-    const watched = likelyWatchable(process.mappings);
-    process.tracker.watch(watched);
-    process.tracker.protect(stepsOf(watched));
-    return saveRunningPages(process, sink);
-  } catch (error) {
-    if (isGone(error)) return undefined;
-    throw error;
+/** All processes of a tree into one directory, one after the other. Who ends meanwhile is left out. */
+class CopyRound {
+  readonly #task: DumpTask;
+  readonly #reporter: Reporter;
+  /** of all rounds */
+  #bytes = 0;
+
+  constructor(task: DumpTask, reporter: Reporter) {
+    this.#task = task;
+    this.#reporter = reporter;
   }
+
+  /** @returns bytes of the images, which are made durable with everything else */
+  copy(
+    directory: string,
+    processes: readonly ArmedProcess[],
+    work: (process: ArmedProcess, sink: RunningPagesSink) => void,
+  ): number {
+    using images = new ImageWriter(directory);
+    const pagesIds = new PagesIds();
+    const { maxBytes } = this.#task;
+    for (const process of processes) {
+      const before = this.#bytes;
+      const progress = (done: number, total: number): void => {
+        if (maxBytes > 0 && before + total > maxBytes) throw new SizeLimitError(maxBytes);
+        this.#bytes = before + done;
+        this.#reporter.progress(before + done, before + total);
+      };
+      try {
+        work(process, { images, pagesIds, progress });
+      } catch (error) {
+        if (!isGone(error)) throw error;
+      }
+    }
+    return images.seal({ durable: false }).bytes;
+  }
+}
+
+/** Before it is read: what is written to from then on counts as changed. */
+function protect({ tracker, mappings }: ArmedProcess): void {
+  const watched = likelyWatchable(mappings);
+  tracker.watch(watched);
+  tracker.protect(stepsOf(watched));
 }
 
 /** Lets the processes that are worth it make their descriptors. Nobody is attached to them afterwards. */

@@ -4,11 +4,18 @@ import { closeSync, openSync } from 'node:fs';
 import { SYS } from '../arch/x86-64.ts';
 import type { ImageWriter } from '../image/writer.ts';
 import { allocate, release, syscall } from '../linux/ffi.ts';
+import { PageScan, SCAN } from '../linux/procfs/page-scan.ts';
+import { Pagemap, type PageRange } from '../linux/procfs/pagemap.ts';
+import { subtract } from './address-space.ts';
 import type { Area } from './area.ts';
 import type { PlacedRun } from './older-pages.ts';
+import { isSaved, runOf } from './page-choice.ts';
+import type { FlatRuns } from './page-copies.ts';
 import { planPages } from './page-plan.ts';
 import { PagesFile, type PagesIds } from './pages-file.ts';
+import { stepsOf } from './process-watch.ts';
 import { writePagemap } from './save-pages.ts';
+import { cut, writtenRuns } from './scanned-pages.ts';
 
 const PAGE = 4096;
 const STEP_BYTES = 4 << 20;
@@ -28,14 +35,67 @@ export interface RunningPagesSink {
 
 export interface RunningPages {
   readonly bytes: number;
+  /** ascending */
+  readonly saved: readonly PlacedRun[];
   /** addresses of pages that were there, and could not be read any more when their turn came */
   readonly skipped: readonly number[];
 }
 
 /** Through /proc/PID/mem, which makes no copies of pages that the process shares with a relative. */
 export function saveRunningPages(process: RunningProcess, sink: RunningPagesSink): RunningPages {
-  const { pid, nsPid, areas } = process;
-  const { runs, bytes } = planPages(pid, areas);
+  const { runs } = planPages(process.pid, process.areas);
+  return saveRuns(process, runs, [], sink);
+}
+
+/**
+ * The same once more for what was written to since: it becomes the younger images of a chain.
+ *
+ * @param first what the older ones have
+ */
+export function saveChangedPages(
+  process: RunningProcess,
+  first: RunningPages,
+  sink: RunningPagesSink,
+): RunningPages {
+  const { pid, areas } = process;
+  const saved = areas.filter(isSaved);
+  const written = rangesIn(writtenNow(pid, saved));
+  const all = saved.map((area) => ({
+    ...runOf(area.mapping.start, area.mapping.end, area),
+    inParent: false,
+  }));
+  const kept = subtract(first.saved, written);
+  const older = cut(first.saved, kept).map((run) => ({ ...run, inParent: true }));
+  return saveRuns(process, cut(all, written), older, sink);
+}
+
+/** From here on it counts as not written to. */
+function writtenNow(pid: number, areas: readonly Area[]): FlatRuns {
+  using table = new Pagemap(pid);
+  using scan = new PageScan();
+  const spans = areas.flatMap(({ kind, mapping }) => {
+    const mayHoldFiles = kind !== 'anonymous';
+    return stepsOf([mapping]).map((step) => ({ ...step, mayHoldFiles }));
+  });
+  scan.take(table, spans, SCAN.writtenAndProtect);
+  return writtenRuns({ areas, scan });
+}
+
+function rangesIn(flat: FlatRuns): PageRange[] {
+  const ranges: PageRange[] = [];
+  for (let i = 0; i < flat.length; i += 2) {
+    ranges.push({ start: BigInt(flat[i]!), end: BigInt(flat[i + 1]!) });
+  }
+  return ranges;
+}
+
+function saveRuns(
+  { pid, nsPid }: RunningProcess,
+  runs: readonly PlacedRun[],
+  older: readonly PlacedRun[],
+  sink: RunningPagesSink,
+): RunningPages {
+  const bytes = runs.reduce((sum, { start, end }) => sum + Number(end - start), 0);
   const file = PagesFile.create(sink.images, sink.pagesIds, bytes);
   const memory = openSync(`/proc/${pid}/mem`, 'r');
   const reader = new RunningReader(memory, file, () => sink.progress(file.bytes, bytes));
@@ -47,8 +107,9 @@ export function saveRunningPages(process: RunningProcess, sink: RunningPagesSink
     closeSync(memory);
   }
   file.finish();
-  writePagemap(nsPid, reader.saved, file, sink.images);
-  return { bytes: file.bytes, skipped: reader.skipped };
+  const all = [...older, ...reader.saved].sort((a, b) => (a.start < b.start ? -1 : 1));
+  writePagemap(nsPid, all, file, sink.images);
+  return { bytes: file.bytes, saved: reader.saved, skipped: reader.skipped };
 }
 
 /** Gathers pages into large writes. */

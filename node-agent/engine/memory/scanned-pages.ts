@@ -187,7 +187,10 @@ function withoutMarks(runs: readonly PageRun[], marks: readonly PageRange[]): re
 }
 
 /** Parts of runs that lie in the spans; both ascend. */
-function cut<Run extends PageRange>(runs: readonly Run[], spans: readonly PageRange[]): Run[] {
+export function cut<Run extends PageRange>(
+  runs: readonly Run[],
+  spans: readonly PageRange[],
+): Run[] {
   const parts: Run[] = [];
   let first = 0;
   for (const run of runs) {
