@@ -95,6 +95,7 @@ export class PageCopies {
   /** page address: where its copy is, LOST for none */
   readonly #pages = new Map<number, number>();
   readonly #lost = new Set<number>();
+  readonly #emptied = new Set<number>();
 
   constructor(pid: number, room: CopyRoom) {
     this.#pid = pid;
@@ -104,6 +105,22 @@ export class PageCopies {
   /** Pages that older images should have and have not. */
   lose(pages: readonly number[]): void {
     for (const page of pages) this.#note(page, page + PAGE, LOST);
+  }
+
+  /** Pages in whose place there is none to be saved. */
+  drop(flat: FlatRuns): void {
+    for (let i = 0; i < flat.length; i += 2) {
+      for (let page = flat[i]!; page < flat[i + 1]!; page += PAGE) {
+        this.#pages.delete(page);
+        this.#lost.delete(page);
+        this.#emptied.add(page);
+      }
+    }
+  }
+
+  /** What was dropped, and has not been copied since. */
+  get emptied(): ReadonlySet<number> {
+    return this.#emptied;
   }
 
   /** Every page that was copied, or should have been: what older images have of them is not valid. */
@@ -172,6 +189,7 @@ export class PageCopies {
       this.#pages.set(page, offset === LOST ? LOST : offset + page - start);
       if (offset === LOST) this.#lost.add(page);
       else if (this.#lost.size > 0) this.#lost.delete(page);
+      if (this.#emptied.size > 0) this.#emptied.delete(page);
     }
   }
 

@@ -19,6 +19,7 @@ import {
 import type { PagePlan } from './page-plan.ts';
 import type { OlderPages } from './parent-pages.ts';
 import {
+  emptiedRuns,
   missingRuns,
   pagesOf,
   planScanned,
@@ -70,7 +71,9 @@ export class ProcessWatch implements Disposable {
    * @returns bytes that had been written to
    */
   copyWritten(areas: readonly Area[], between: () => void): number {
-    const written = writtenRuns(this.#look(areas, SCAN.writtenAndProtect));
+    const seen = this.#look(areas, SCAN.writtenAndProtect);
+    const written = writtenRuns(seen);
+    this.copies.drop(emptiedRuns(seen));
     this.copies.copy(written, { running: true, between });
     return bytesIn(written);
   }
@@ -113,8 +116,8 @@ export class ProcessWatch implements Disposable {
 
   /** Undefined before {@link mark}. The process may run. */
   plan({ ranges }: OlderPages): PagePlan | undefined {
-    const changed = this.copies.pages;
-    return this.#marked && planScanned(this.#marked, { older: ranges, changed });
+    const { pages: changed, emptied } = this.copies;
+    return this.#marked && planScanned(this.#marked, { older: ranges, changed, emptied });
   }
 
   #look(

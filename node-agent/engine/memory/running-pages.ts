@@ -15,7 +15,7 @@ import { planPages } from './page-plan.ts';
 import { PagesFile, type PagesIds } from './pages-file.ts';
 import { stepsOf } from './process-watch.ts';
 import { writePagemap } from './save-pages.ts';
-import { cut, writtenRuns } from './scanned-pages.ts';
+import { cut, emptiedRuns, writtenRuns } from './scanned-pages.ts';
 
 const PAGE = 4096;
 const STEP_BYTES = 4 << 20;
@@ -59,18 +59,21 @@ export function saveChangedPages(
 ): RunningPages {
   const { pid, areas } = process;
   const saved = areas.filter(isSaved);
-  const written = rangesIn(writtenNow(pid, saved));
+  const { written, emptied } = writtenNow(pid, saved);
   const all = saved.map((area) => ({
     ...runOf(area.mapping.start, area.mapping.end, area),
     inParent: false,
   }));
-  const kept = subtract(first.saved, written);
+  const kept = subtract(subtract(first.saved, written), emptied);
   const older = cut(first.saved, kept).map((run) => ({ ...run, inParent: true }));
   return saveRuns(process, cut(all, written), older, sink);
 }
 
 /** From here on it counts as not written to. */
-function writtenNow(pid: number, areas: readonly Area[]): FlatRuns {
+function writtenNow(
+  pid: number,
+  areas: readonly Area[],
+): { readonly written: PageRange[]; readonly emptied: PageRange[] } {
   using table = new Pagemap(pid);
   using scan = new PageScan();
   const spans = areas.flatMap(({ kind, mapping }) => {
@@ -78,7 +81,8 @@ function writtenNow(pid: number, areas: readonly Area[]): FlatRuns {
     return stepsOf([mapping]).map((step) => ({ ...step, mayHoldFiles }));
   });
   scan.take(table, spans, SCAN.writtenAndProtect);
-  return writtenRuns({ areas, scan });
+  const seen = { areas, scan };
+  return { written: rangesIn(writtenRuns(seen)), emptied: rangesIn(emptiedRuns(seen)) };
 }
 
 function rangesIn(flat: FlatRuns): PageRange[] {

@@ -5,7 +5,7 @@ import { type Mapping, parseSmaps } from '../linux/procfs/maps.ts';
 import { RUN_IS } from '../linux/procfs/page-scan.ts';
 import type { PageRange } from '../linux/procfs/pagemap.ts';
 import type { Area, AreaKind } from './area.ts';
-import { missingRuns, planScanned, suspectsOf, writtenRuns } from './scanned-pages.ts';
+import { emptiedRuns, missingRuns, planScanned, suspectsOf, writtenRuns } from './scanned-pages.ts';
 
 const PAGE = 4096;
 const FIRST = 16;
@@ -36,6 +36,7 @@ const range = (first: number, end: number): PageRange => ({
   end: BigInt(end * PAGE),
 });
 const none = (): boolean => false;
+const NOTHING = { changed: [], emptied: [] };
 
 function placed(plan: ReturnType<typeof planScanned>) {
   return plan.runs.map(({ start, end, inParent }) => [
@@ -85,7 +86,7 @@ test('what is not told of is as it was: in older images, or copied, or does not 
     [40, 48, 0],
   ]);
   const changed = [23, 20, 21, 40].map((page) => page * PAGE);
-  const plan = planScanned(seen, { older: [range(17, 24), range(33, 50)], changed });
+  const plan = planScanned(seen, { older: [range(17, 24), range(33, 50)], changed, emptied: [] });
   assert.deepEqual(placed(plan), [
     [16, 18, 'here'],
     [19, 20, 'older'],
@@ -98,6 +99,27 @@ test('what is not told of is as it was: in older images, or copied, or does not 
   assert.equal(plan.bytes, 11 * PAGE);
 });
 
+test('zeros in the place of a page, of which an earlier round told, are not taken from older images', () => {
+  const round = scanned(AREAS, [
+    [16, 17, DIRTY],
+    [20, 22, DIRTY | PFNZERO],
+    [34, 35, DIRTY | FILE],
+  ]);
+  const emptied = emptiedRuns(round);
+  assert.deepEqual(pages(emptied), [20, 22, 34, 35]);
+  const plan = planScanned(scanned(AREAS, []), {
+    older: [range(18, 24), range(33, 36)],
+    changed: [],
+    emptied: [20, 21, 34].map((page) => page * PAGE),
+  });
+  assert.deepEqual(placed(plan), [
+    [18, 20, 'older'],
+    [22, 24, 'older'],
+    [33, 34, 'older'],
+    [35, 36, 'older'],
+  ]);
+});
+
 test('marks of the page table are no pages, guards are told apart, the vDSO is whole', () => {
   const marked: Run[] = [
     [16, 18, WPALLOWED | SWAPPED],
@@ -107,7 +129,7 @@ test('marks of the page table are no pages, guards are told apart, the vDSO is w
   const seen = scanned(areas, marked, [17]);
   assert.deepEqual(suspectsOf(seen), [range(16, 18)]);
   assert.deepEqual(pages(missingRuns(seen, [], none)), [60, 62, 16, 17]);
-  const plan = planScanned(seen, { older: [range(17, 18)], changed: [] });
+  const plan = planScanned(seen, { older: [range(17, 18)], ...NOTHING });
   assert.deepEqual(placed(plan), [
     [16, 17, 'here'],
     [60, 62, 'here'],

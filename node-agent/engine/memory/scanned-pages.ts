@@ -80,6 +80,15 @@ export function writtenRuns(scanned: ScannedAreas): FlatRuns {
   return runs;
 }
 
+/** Where something else came in the place of a page: zeros, or what a file holds. What older images have of it is not valid. */
+export function emptiedRuns(scanned: ScannedAreas): FlatRuns {
+  const runs: number[] = [];
+  eachInAreas(scanned, (start, end, category, area) => {
+    if (!isClean(category) && !isThere(category, area)) runs.push(start, end);
+  });
+  return runs;
+}
+
 /**
  * Everything that must still be copied: what is as it was before is in older images, or was copied.
  *
@@ -123,16 +132,23 @@ export interface KnownPages {
   readonly older: readonly PageRange[];
   /** written to since those were made, whatever the scan says */
   readonly changed: Iterable<number>;
+  /** zeros, or pages of files, since then: the scan says nothing of them either */
+  readonly emptied: Iterable<number>;
 }
 
 /**
  * All pages of a process, and where they are. Of pages that are as they were the scan tells nothing: those that count are in
  * older images, or among the changed ones; the rest are pages of files, and zeros.
  */
-export function planScanned(scanned: ScannedPages, { older, changed }: KnownPages): PagePlan {
+export function planScanned(
+  scanned: ScannedPages,
+  { older, changed, emptied }: KnownPages,
+): PagePlan {
   const told = whatWasTold(scanned);
   const copied = rangesOf(changed);
-  const still = stillThere(scanned.areas, told.ranges);
+  const empty = rangesOf(emptied);
+  const seemsThere = stillThere(scanned.areas, told.ranges);
+  const still = empty.length > 0 ? cut(seemsThere, subtract(seemsThere, empty)) : seemsThere;
   const seen = splitByParent(
     withoutMarks(told.there, rangesOf(scanned.marks)),
     subtract(told.clean, copied),
