@@ -91,10 +91,18 @@ export const fixed32: FieldType<number> = {
   write: (writer, value) => writer.fixed32(integer32(value, 0, MAX_U32)),
 };
 
+/** A varint of one byte, as most are; the library makes a Long of it. */
+function readSmall(reader: Reader): bigint | undefined {
+  const byte = reader.pos < reader.len ? reader.buf[reader.pos] : undefined;
+  if (byte === undefined || byte >= 0x80) return undefined;
+  reader.pos += 1;
+  return BigInt(byte);
+}
+
 export const u64: FieldType<bigint> = {
   name: 'uint64',
   wireType: WIRE.varint,
-  read: (reader) => toUnsigned(reader.uint64()),
+  read: (reader) => readSmall(reader) ?? toUnsigned(reader.uint64()),
   write(writer, value) {
     // a varint of few bits is the same in 32 and 64 bits, and most values are small
     if (integer64(value, 0n, MAX_U64) <= WORD) writer.uint32(Number(value));
@@ -105,7 +113,7 @@ export const u64: FieldType<bigint> = {
 export const i64: FieldType<bigint> = {
   name: 'int64',
   wireType: WIRE.varint,
-  read: (reader) => toSigned(reader.int64()),
+  read: (reader) => readSmall(reader) ?? toSigned(reader.int64()),
   write: (writer, value) => writer.uint64(toLong(integer64(value, MIN_I64, MAX_I64))),
 };
 
