@@ -55,13 +55,14 @@ export const SCAN = {
   writtenAndProtect: { query: WRITTEN_TO, protect: true },
   /**
    * Everything but pages that are there and have not been written to. To tell of those takes 9 ms per GiB, to pass them over
-   * half a millisecond. Memory that is not watched counts as written to.
+   * half a millisecond. Memory that is not watched counts as written to, also where mremap(2) has left marks on its pages
+   * (before Linux 6.13).
    */
   notAsBefore: {
     query: {
-      inverted: PAGE_IS.PRESENT,
+      inverted: PAGE_IS.PRESENT | PAGE_IS.WPALLOWED,
       mask: 0n,
-      anyOf: PAGE_IS.PRESENT | PAGE_IS.WRITTEN,
+      anyOf: PAGE_IS.PRESENT | PAGE_IS.WRITTEN | PAGE_IS.WPALLOWED,
     },
   },
 } as const satisfies Record<string, PageScanRequest>;

@@ -3,7 +3,8 @@ import process from 'node:process';
 import { test } from 'node:test';
 import { SYS } from '../../arch/x86-64.ts';
 import { allocate, release, syscall } from '../ffi.ts';
-import { PAGE_IS, Pagemap } from './pagemap.ts';
+import { SCAN } from './page-scan.ts';
+import { matches, PAGE_IS, Pagemap } from './pagemap.ts';
 
 const MADV_NOHUGEPAGE = 15;
 const BYTES = 32 << 20;
@@ -23,4 +24,12 @@ test('many small runs come once each, in order', () => {
     runs.map(({ start, end }) => [Number(start - memory.address), Number(end - start)]),
     Array.from({ length: BYTES / STEP }, (_, i) => [i * STEP, PAGE]),
   );
+});
+
+test('nothing is told of pages that are there, watched and not written to, and of those only', () => {
+  const { WPALLOWED, WRITTEN, PRESENT, SWAPPED } = PAGE_IS;
+  const isTold = (category: bigint): boolean => matches(category, SCAN.notAsBefore.query);
+  assert.equal(isTold(WPALLOWED | PRESENT), false);
+  const others = [0n, WPALLOWED, PRESENT, WPALLOWED | SWAPPED, WPALLOWED | PRESENT | WRITTEN];
+  for (const category of others) assert.equal(isTold(category), true, String(category));
 });
