@@ -11,6 +11,8 @@ import {
   type ResidentPlan,
   SMALL_SLOT,
 } from '../tracee/resident.ts';
+import type { TracedProcess } from '../tracee/traced-process.ts';
+import type { TracedThread } from '../tracee/traced-thread.ts';
 import { complement, findHole, sizeOf, type Span } from './address-space.ts';
 import { rebuildRings } from './aio-ring.ts';
 import { MADV } from './area.ts';
@@ -22,9 +24,9 @@ import { InheritedPages } from './inherited-pages.ts';
 import { queueFinish, queueMappings } from './map-areas.ts';
 import { setMmFields } from './mm-fields.ts';
 import { memoryOf, type PageSet, type PageSets } from './page-set.ts';
-import { isWorthwhile, readIn } from './read-in.ts';
+import { isMuch, isWorthwhile, readIn } from './read-in.ts';
 import { isPrivate, savedSpans } from './saved-areas.ts';
-import { savedBytes } from './saved-pages.ts';
+import { savedBytes, type SavedRun } from './saved-pages.ts';
 import type { MappedObjects, SharedMemoryRestore } from './shared-memory-restore.ts';
 import { findVdso, homeMoves, parkingMoves, queueMoves, type Vdso, vdsoBytes } from './vdso.ts';
 
@@ -42,6 +44,16 @@ export interface RebuildContext {
   readonly pages: PageSets;
   /** told after every step, bytes of that step */
   readonly progress: (bytes: number) => void;
+  /** bears threads that read pages together with the leader */
+  readonly helpers: (process: TracedProcess) => Helpers;
+  /** how many of them at most: room is made for them */
+  readonly mostHelpers: number;
+}
+
+interface Helpers {
+  readonly threads: readonly TracedThread[];
+  /** nothing may be left of them when the process gets its own threads */
+  end(): void;
 }
 
 /**
@@ -64,7 +76,7 @@ export function rebuildMemory(
   const failed = parent ? undefined : executeFile(process, exePath);
   const inherited = inheritedBy(saved, parent, files);
   const kept = [...inherited.values()].map((area) => area.kept);
-  moveIn(builder, kept);
+  moveIn(builder, kept, context.mostHelpers);
   const own = pages.of(saved);
   const areas = { mm, runs: own.runs, inherited };
   const missing = mm.vmas.filter((area) => !inherited.has(area));
@@ -77,13 +89,24 @@ export function rebuildMemory(
   if (parent) queueAdvice(builder, surplusGuards(memoryOf(parent), mm, kept), MADV.GUARD_REMOVE);
   builder.flush();
   if (!born && isWorthwhile(own.runs)) {
-    readIn(builder, own.runs, progress);
+    readPages(builder, own.runs, context);
   } else {
     fillPages(process.pid, own.runs, progress, born);
   }
   queueFinish(builder, areas);
   rebuildRings(builder, mm, (area) => savedBytes(area, own.all));
   setMmFields(builder, mm, failed === undefined ? undefined : exePath);
+}
+
+function readPages(
+  builder: ProcessBuilder,
+  runs: readonly SavedRun[],
+  { helpers, progress }: RebuildContext,
+): void {
+  if (!isMuch(runs)) return readIn(builder, runs, [], progress);
+  const helping = helpers(builder.process);
+  readIn(builder, runs, helping.threads, progress);
+  helping.end();
 }
 
 /** Do two saved files have one path? They are opened by it. */
@@ -132,12 +155,14 @@ function sourcesOf({ files }: RebuildContext, objects: MappedObjects) {
  * Brings the interpreter to a place that stays free, empties the rest and sends the vDSO home.
  *
  * @param kept what is not emptied
+ * @param helpers threads of ours that it may get before its own
  */
-function moveIn(builder: ProcessBuilder, kept: readonly Span[]): void {
+function moveIn(builder: ProcessBuilder, kept: readonly Span[], helpers: number): void {
   const { process, saved } = builder;
   const mm = memoryOf(saved);
   const mappings = readMaps(process.pid).filter((m) => m.name !== '[vsyscall]');
-  const plan = { leader: RESTORE_LEADER, thread: SMALL_SLOT, threads: saved.threads.length - 1 };
+  const threads = Math.max(helpers, saved.threads.length - 1);
+  const plan = { leader: RESTORE_LEADER, thread: SMALL_SLOT, threads };
   const vdso = findVdso(mappings);
   const layout = planLayout(mappings, mm, plan, vdso);
   Resident.map(process, plan, layout.resident.start);

@@ -206,7 +206,11 @@ export function clipRuns(runs: readonly SavedRun[], spans: readonly Span[]): Sav
 }
 
 /** Cuts runs into steps, and joins those that follow one another in the file. */
-export function groupRuns(runs: readonly SavedRun[], stepBytes = STEP_BYTES): SavedRun[][] {
+export function groupRuns(
+  runs: readonly SavedRun[],
+  stepBytes = STEP_BYTES,
+  maxPieces = MAX_PIECES,
+): SavedRun[][] {
   const groups: SavedRun[][] = [];
   let room = 0;
   let next = -1;
@@ -216,7 +220,7 @@ export function groupRuns(runs: readonly SavedRun[], stepBytes = STEP_BYTES): Sa
     ({ source } = run);
     for (let at = run.start; at < run.end; ) {
       const offset = run.offset + Number(at - run.start);
-      if (room === 0 || offset !== next || groups.at(-1)?.length === MAX_PIECES) {
+      if (room === 0 || offset !== next || groups.at(-1)?.length === maxPieces) {
         groups.push([]);
         room = stepBytes;
       }

@@ -11,7 +11,7 @@ import { PidTakenError } from './process-cloner.ts';
 import type { PidSource } from './pid-source.ts';
 
 /** CLONE_VM | FS | FILES | SIGHAND | THREAD | SYSVSEM: what pthread_create(3) shares. */
-const THREAD_FLAGS = 0x50f00;
+export const THREAD_FLAGS = 0x50f00;
 const PATIENCE_MILLIS = 5000;
 const PAUSE_MILLIS = 20;
 
@@ -51,8 +51,8 @@ function bear(tid: number, process: TracedProcess, tracer: Tracer, pids: PidSour
   }
 }
 
-/** A thread that got the wrong id leaves by itself; killing it would end the whole process. */
-function endThread(thread: TracedThread, tracer: Tracer): void {
+/** A thread of ours leaves by itself; killing it would end the whole process. */
+export function endThread(thread: TracedThread, tracer: Tracer): void {
   const batch = new RemoteBatch(thread);
   batch.call(SYS.exit, 0);
   batch.start();

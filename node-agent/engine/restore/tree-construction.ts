@@ -14,6 +14,7 @@ import type { TracedProcess } from '../tracee/traced-process.ts';
 import type { Tracer } from '../tracee/tracer.ts';
 import { type BornProcess, TreeBirth } from './birth.ts';
 import type { Birth } from './builder.ts';
+import { HelpingThreads, helpersHere } from './helping-threads.ts';
 import { LastPid, type PidSource, SetTid } from './pid-source.ts';
 import { finishProcess } from './release.ts';
 import { readClocks } from './saved-clocks.ts';
@@ -115,6 +116,8 @@ export class TreeConstruction {
     const context = {
       files: this.#files,
       pages: this.#saved.pages,
+      helpers: (process: TracedProcess) => new HelpingThreads(process, this.#tracer),
+      mostHelpers: helpersHere(),
       progress: (bytes: number): void => {
         this.#filledBytes += bytes;
         this.#reporter.progress(this.#filledBytes, this.#saved.memoryBytes);

@@ -11,7 +11,13 @@ import { REG, SYS, unsigned } from '../arch/x86-64.ts';
 import { LinuxError } from '../linux/error.ts';
 import { readParts, writeParts } from '../linux/process-memory.ts';
 import * as ptrace from '../linux/ptrace.ts';
-import { awaitStop, REMOTE_CALL_MILLIS, type RemoteEvents, TraceeError } from './remote-run.ts';
+import {
+  awaitStop,
+  lookForStop,
+  REMOTE_CALL_MILLIS,
+  type RemoteEvents,
+  TraceeError,
+} from './remote-run.ts';
 import type { Resident, Slot } from './resident.ts';
 import { RemoteData, RemoteResult, type RemoteWord } from './remote-word.ts';
 import { syscallName } from './syscall-name.ts';
@@ -49,6 +55,7 @@ export class RemoteBatch {
   #out: RemoteData[] = [];
   #data: Buffer;
   #dataUsed = 0;
+  #ended = false;
 
   constructor(thread: TracedThread) {
     const { resident } = thread.process;
@@ -175,6 +182,16 @@ export class RemoteBatch {
       throw new TraceeError(thread.tid, { kind: 'killed', signal: 9 });
   }
 
+  /** One look whether a batch that was started has come to its end, without waiting. @throws TraceeError */
+  hasEnded(): boolean {
+    this.#ended ||= lookForStop(this.thread, this.#end, this.events);
+    return this.#ended;
+  }
+
+  get #end() {
+    return { kind: 'signal', signal: this.resident.endSignal } as const;
+  }
+
   /**
    * Waits for the end of the batch and reads its answers.
    *
@@ -183,8 +200,7 @@ export class RemoteBatch {
   finish(millis = REMOTE_CALL_MILLIS): this {
     const { thread } = this;
     const { pid } = thread.process;
-    const signal = this.resident.endSignal;
-    awaitStop(thread, { kind: 'signal', signal }, this.events, millis);
+    if (!this.#ended) awaitStop(thread, this.#end, this.events, millis);
     thread.place = 'signal-loop';
     const length = CONTROL_SIZE + this.#queue.length * OP_SIZE;
     const block = Buffer.allocUnsafe(length);
@@ -214,6 +230,7 @@ export class RemoteBatch {
     this.#will = [];
     this.#out = [];
     this.#dataUsed = 0;
+    this.#ended = false;
   }
 }
 

@@ -46,9 +46,7 @@ function reached(status: WaitStatus, expected: Expected): boolean {
 }
 
 /**
- * Waits until a thread that was set going reports `expected`; everything else on the way is dealt with.
- *
- * SIGSTOP cannot be blocked: one that shows up is kept and sent again after the detach.
+ * Waits until a thread that was set going reports `expected`, as {@link lookForStop} does.
  *
  * @throws TraceeError when the tracee ended or faulted
  * @throws DeadlineError when it stays silent
@@ -59,23 +57,40 @@ export function awaitStop(
   events: RemoteEvents,
   millis = REMOTE_CALL_MILLIS,
 ): void {
+  waitFor(
+    `the end of a remote call in task ${thread.tid}`,
+    millis,
+    () => lookForStop(thread, expected, events) || undefined,
+  );
+}
+
+/**
+ * One look whether a thread that was set going has reported `expected`; everything else on the way is dealt with.
+ *
+ * SIGSTOP cannot be blocked: one that shows up is kept and sent again after the detach.
+ *
+ * @throws TraceeError when the tracee ended or faulted
+ */
+export function lookForStop(
+  thread: TracedThread,
+  expected: Expected,
+  events: RemoteEvents,
+): boolean {
   const { tid } = thread;
-  waitFor(`the end of a remote call in task ${tid}`, millis, () => {
-    events.meanwhile?.();
-    const waited = poll(tid);
-    if (!waited) return undefined;
-    const { status } = waited;
-    if (reached(status, expected)) return true;
-    if (status.kind === 'exited' || status.kind === 'killed') throw new TraceeError(tid, status);
-    if (status.kind === 'signal-stop' && status.signal !== SIGNAL.SIGSTOP) {
-      // Every other signal is blocked: only a fault of the remote code itself gets here.
-      throw new TraceeError(tid, status);
-    }
-    note(thread, status, events);
-    const go = expected.kind === 'syscall-stop' ? ptrace.resumeToSyscall : ptrace.resume;
-    if (!go(tid)) throw new TraceeError(tid, status);
-    return undefined;
-  });
+  events.meanwhile?.();
+  const waited = poll(tid);
+  if (!waited) return false;
+  const { status } = waited;
+  if (reached(status, expected)) return true;
+  if (status.kind === 'exited' || status.kind === 'killed') throw new TraceeError(tid, status);
+  if (status.kind === 'signal-stop' && status.signal !== SIGNAL.SIGSTOP) {
+    // Every other signal is blocked: only a fault of the remote code itself gets here.
+    throw new TraceeError(tid, status);
+  }
+  note(thread, status, events);
+  const go = expected.kind === 'syscall-stop' ? ptrace.resumeToSyscall : ptrace.resume;
+  if (!go(tid)) throw new TraceeError(tid, status);
+  return false;
 }
 
 function note(thread: TracedThread, status: WaitStatus, events: RemoteEvents): void {
