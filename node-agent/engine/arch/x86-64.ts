@@ -74,6 +74,7 @@ export const SYS = {
   setgroups: 116,
   setresuid: 117,
   setresgid: 119,
+  getpgid: 121,
   setfsuid: 122,
   setfsgid: 123,
   capget: 125,

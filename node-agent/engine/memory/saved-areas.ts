@@ -94,7 +94,7 @@ export function protectionToFill(area: VmaEntry, filled: boolean): number {
 /** madvise(2) numbers to be repeated, in ascending order. */
 export function advicesOf({ madv = 0n, flags }: VmaEntry): number[] {
   // Droppable memory brings its advice along and takes no other
-  if (flags & MAP.DROPPABLE) return [];
+  if (madv === 0n || flags & MAP.DROPPABLE) return [];
   const advices: number[] = [];
   for (let bit = 0; bit < 64; bit++) if (madv & (1n << BigInt(bit))) advices.push(bit);
   return advices;

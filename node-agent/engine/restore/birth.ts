@@ -1,5 +1,6 @@
 // Every process of the tree is born as a copy of the placeholder or of its parent, with its own pid, parent, session, group.
 import { SYS } from '../arch/x86-64.ts';
+import { syscall } from '../linux/ffi.ts';
 import type { SavedProcess } from '../state/records.ts';
 import { Resident, SMALL_SLOT } from '../tracee/resident.ts';
 import type { TracedProcess } from '../tracee/traced-process.ts';
@@ -56,21 +57,33 @@ export class TreeBirth {
 
   /** Bears the children that waited for the memory of a process, and whoever comes with them. */
   bearHeirs({ process, waiting }: BornProcess): void {
-    for (const step of waiting) this.#perform(step, process);
+    this.#performAll(waiting, process);
   }
 
   #grow(saved: SavedProcess, process: TracedProcess, inherited: number): void {
     const { before, after } = birthOrder(this.#family, saved, inherited);
     const heir = this.#family.heirs.has(saved.pid);
     this.#members.push({ saved, process, heir, waiting: after });
-    for (const step of before) this.#perform(step, process);
+    this.#performAll(before, process);
+  }
+
+  /** Children that come one after the other are born together, and grow then. */
+  #performAll(steps: readonly BirthStep[], process: TracedProcess): void {
+    for (let i = 0; i < steps.length; ) {
+      const forks = leadingForks(steps.slice(i));
+      const pids = forks.map(({ child }) => child.pid);
+      const children = this.#cloner.cloneAll(pids, process);
+      for (const { child, session } of forks) this.#grow(child, children.get(child.pid)!, session);
+      i += forks.length;
+      const other = steps[i++];
+      if (other) this.#perform(other, process);
+    }
   }
 
   #perform(step: BirthStep, process: TracedProcess): void {
     switch (step.kind) {
       case 'fork':
-        this.#grow(step.child, this.#cloner.clone(step.child.pid, process), step.session);
-        return;
+        throw new Error('a fork is performed with those around it');
       case 'start-session':
         remoteCall(process, SYS.setsid);
         this.#family.sessionBegan?.(process.nsPid, process);
@@ -121,7 +134,23 @@ export class TreeBirth {
     const stands = this.#pids.has(pgid) || !first;
     const leader = stands ? undefined : this.#cloner.clone(pgid, first.process);
     if (leader) remoteCall(leader, SYS.setpgid, 0, 0);
-    for (const { process } of members) remoteCall(process, SYS.setpgid, 0, pgid);
+    const lead = leader ?? this.#members.find(({ saved }) => saved.pid === pgid)?.process;
+    for (const { process } of members) {
+      // Most were born into it.
+      if (lead && syscall(SYS.getpgid, process.pid) === lead.pid) continue;
+      remoteCall(process, SYS.setpgid, 0, pgid);
+    }
     if (leader && first) this.#cloner.discard(leader, first.process);
   }
+}
+
+type Fork = Extract<BirthStep, { kind: 'fork' }>;
+
+function leadingForks(steps: readonly BirthStep[]): Fork[] {
+  const forks: Fork[] = [];
+  for (const step of steps) {
+    if (step.kind !== 'fork') break;
+    forks.push(step);
+  }
+  return forks;
 }

@@ -17,18 +17,57 @@ const CLONE_ARGS_BYTES = 88;
 /** How a remote clone gets the pid or tid that the image names. */
 export interface PidSource {
   /**
-   * Queues one clone.
+   * Queues clones, which get these ids or, where others come between, some other.
    *
+   * @param ids one of the lists that {@link together} makes
    * @param flags CLONE_* bits without the exit signal
-   * @param stack top of the new thread's stack, 0 to share the parent's (a process)
    */
-  clone(batch: RemoteBatch, id: number, flags: number, exitSignal: number): RemoteResult;
+  clone(
+    batch: RemoteBatch,
+    ids: readonly number[],
+    flags: number,
+    exitSignal: number,
+  ): RemoteResult[];
+  /** Cuts a list of ids into those that one batch can give. */
+  together(ids: readonly number[]): number[][];
   close(): void;
+}
+
+/** Of one batch of the leader's; if somebody comes between, so many births are for nothing. */
+const MOST_TOGETHER = 128;
+
+/** Cuts a list where one of the next does not follow the one before, and where it gets too long. Pure. */
+export function cut(
+  ids: readonly number[],
+  follows: (id: number, before: number) => boolean,
+): number[][] {
+  const parts: number[][] = [];
+  for (const id of ids) {
+    const part = parts.at(-1);
+    const before = part?.at(-1);
+    if (!part || before === undefined || part.length === MOST_TOGETHER || !follows(id, before)) {
+      parts.push([id]);
+    } else part.push(id);
+  }
+  return parts;
 }
 
 /** Privileged: the kernel gives the id that is asked for or EEXIST. Linux 5.5. */
 export class SetTid implements PidSource {
-  clone(batch: RemoteBatch, id: number, flags: number, exitSignal: number): RemoteResult {
+  clone(
+    batch: RemoteBatch,
+    ids: readonly number[],
+    flags: number,
+    exitSignal: number,
+  ): RemoteResult[] {
+    return ids.map((id) => this.#clone(batch, id, flags, exitSignal));
+  }
+
+  together(ids: readonly number[]): number[][] {
+    return cut(ids, () => true);
+  }
+
+  #clone(batch: RemoteBatch, id: number, flags: number, exitSignal: number): RemoteResult {
     const wanted = Buffer.alloc(4);
     wanted.writeInt32LE(id, 0);
     const setTid = batch.bytes(wanted);
@@ -85,9 +124,20 @@ export class LastPid implements PidSource {
     }
   }
 
-  clone(batch: RemoteBatch, id: number, flags: number, exitSignal: number): RemoteResult {
-    this.#set(id - 1);
-    return batch.must(SYS.clone, flags | exitSignal, 0, 0, 0, 0);
+  clone(
+    batch: RemoteBatch,
+    ids: readonly number[],
+    flags: number,
+    exitSignal: number,
+  ): RemoteResult[] {
+    const [first] = ids;
+    if (first !== undefined) this.#set(first - 1);
+    return ids.map(() => batch.must(SYS.clone, flags | exitSignal, 0, 0, 0, 0));
+  }
+
+  /** The kernel counts on by itself. */
+  together(ids: readonly number[]): number[][] {
+    return cut(ids, (id, before) => id === before + 1);
   }
 
   #set(last: number): void {

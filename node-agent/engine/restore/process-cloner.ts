@@ -1,11 +1,12 @@
-// One remote fork with an exact pid.
+// Remote forks with exact pids.
 import { SYS } from '../arch/x86-64.ts';
-import { LinuxError } from '../linux/error.ts';
+import { childPids } from '../linux/procfs/read.ts';
 import { SIGNAL, sendSignal } from '../linux/signals.ts';
 import { sleepMillis } from '../tracee/deadline.ts';
 import { RemoteBatch } from '../tracee/remote-batch.ts';
 import type { TracedProcess } from '../tracee/traced-process.ts';
 import type { Tracer } from '../tracee/tracer.ts';
+import { bearTogether } from './births.ts';
 import type { PidSource } from './pid-source.ts';
 
 const ATTEMPT_PAUSE_MILLIS = 20;
@@ -40,29 +41,49 @@ export class ProcessCloner {
   }
 
   /**
-   * A copy of `parent`, its child, stopped at birth.
+   * Copies of `parent`, its children, stopped at birth, by their pids.
    *
    * A wrong pid (somebody was quicker) is ended and reaped, and the clone tried again.
    *
    * @throws PidTakenError after five seconds
    */
+  cloneAll(wanted: readonly number[], parent: TracedProcess): Map<number, TracedProcess> {
+    const children = new Map<number, TracedProcess>();
+    for (const some of this.#pids.together(wanted)) {
+      for (const child of this.#cloneSome(some, parent)) children.set(child.nsPid, child);
+    }
+    for (const pid of wanted) if (!children.has(pid)) children.set(pid, this.clone(pid, parent));
+    return children;
+  }
+
+  /** One of {@link cloneAll}. */
   clone(pid: number, parent: TracedProcess): TracedProcess {
     for (const start = performance.now(); ; ) {
-      const batch = new RemoteBatch(parent.leader);
-      const result = this.#pids.clone(batch, pid, 0, SIGNAL.SIGCHLD);
-      const got = run(batch, result);
-      if (got !== undefined && batch.events.born !== undefined) {
-        const child = this.#tracer.adopt(batch.events.born, batch.events.born).process;
-        child.nsPid = got;
-        child.leader.nsTid = got;
-        // The fork copied the interpreter's mapping along.
-        child.resident = parent.resident?.forSnapshot();
-        if (got === pid) return child;
-        this.discard(child, parent);
-      }
+      const [child] = this.#cloneSome([pid], parent);
+      if (child) return child;
       if (performance.now() - start > PATIENCE_MILLIS) throw new PidTakenError(pid);
       sleepMillis(ATTEMPT_PAUSE_MILLIS);
     }
+  }
+
+  /** Those of `wanted` that could be had at once. */
+  #cloneSome(wanted: readonly number[], parent: TracedProcess): TracedProcess[] {
+    const tools = { tracer: this.#tracer, pids: this.#pids };
+    const births = {
+      flags: 0,
+      exitSignal: SIGNAL.SIGCHLD,
+      listed: () => childPids(parent.pid),
+      processOf: (pid: number) => pid,
+    };
+    const children = bearTogether(parent, wanted, births, tools).map((leader) => {
+      const child = leader.process;
+      child.nsPid = leader.nsTid;
+      // The fork copied the interpreter's mapping along.
+      child.resident = parent.resident?.forSnapshot();
+      return child;
+    });
+    for (const child of children) if (!wanted.includes(child.nsPid)) this.discard(child, parent);
+    return children.filter(({ nsPid }) => wanted.includes(nsPid));
   }
 
   /** Ends a child and lets its parent reap it. */
@@ -70,15 +91,5 @@ export class ProcessCloner {
     sendSignal(child.pid, SIGNAL.SIGKILL);
     this.#tracer.awaitEnd(child);
     remoteCall(parent, SYS.wait4, child.nsPid, 0, 0, 0);
-  }
-}
-
-function run(batch: RemoteBatch, result: { readonly number: number }): number | undefined {
-  try {
-    batch.run();
-    return result.number;
-  } catch (error) {
-    if (error instanceof LinuxError && error.errno === 'EEXIST') return undefined;
-    throw error;
   }
 }

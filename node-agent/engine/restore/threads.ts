@@ -6,7 +6,8 @@ import type { TracedProcess } from '../tracee/traced-process.ts';
 import type { TracedThread } from '../tracee/traced-thread.ts';
 import type { Tracer } from '../tracee/tracer.ts';
 import { SYS } from '../arch/x86-64.ts';
-import { LinuxError } from '../linux/error.ts';
+import { threadIds } from '../linux/procfs/read.ts';
+import { bearTogether } from './births.ts';
 import { PidTakenError } from './process-cloner.ts';
 import type { PidSource } from './pid-source.ts';
 
@@ -24,28 +25,41 @@ export function bearThreads(
 ): { readonly saved: SavedThread; readonly thread: TracedThread }[] {
   const [leader, ...others] = saved.threads;
   if (!leader) throw new Error(`process ${saved.pid} has no threads in its image`);
+  const born = new Map<number, TracedThread>();
+  for (const tids of pids.together(others.map(({ tid }) => tid))) {
+    for (const thread of bearSome(tids, process, tracer, pids)) born.set(thread.nsTid, thread);
+  }
   return [
     { saved: leader, thread: process.leader },
-    ...others.map((thread) => ({ saved: thread, thread: bear(thread.tid, process, tracer, pids) })),
+    ...others.map((thread) => ({
+      saved: thread,
+      thread: born.get(thread.tid) ?? bear(thread.tid, process, tracer, pids),
+    })),
   ];
+}
+
+/** Those of `tids` that could be had at once. */
+function bearSome(
+  tids: readonly number[],
+  process: TracedProcess,
+  tracer: Tracer,
+  pids: PidSource,
+): TracedThread[] {
+  const births = {
+    flags: THREAD_FLAGS,
+    exitSignal: 0,
+    listed: () => threadIds(process.pid),
+    processOf: () => process.pid,
+  };
+  const threads = bearTogether(process, tids, births, { tracer, pids });
+  for (const thread of threads) if (!tids.includes(thread.nsTid)) endThread(thread, tracer);
+  return threads.filter(({ nsTid }) => tids.includes(nsTid));
 }
 
 function bear(tid: number, process: TracedProcess, tracer: Tracer, pids: PidSource): TracedThread {
   for (const start = performance.now(); ; ) {
-    const batch = new RemoteBatch(process.leader);
-    const result = pids.clone(batch, tid, THREAD_FLAGS, 0);
-    try {
-      batch.run();
-    } catch (error) {
-      if (!(error instanceof LinuxError && error.errno === 'EEXIST')) throw error;
-    }
-    const { born } = batch.events;
-    if (born !== undefined) {
-      const thread = tracer.adopt(process.pid, born);
-      thread.nsTid = result.number;
-      if (result.number === tid) return thread;
-      endThread(thread, tracer);
-    }
+    const [thread] = bearSome([tid], process, tracer, pids);
+    if (thread) return thread;
     if (performance.now() - start > PATIENCE_MILLIS) throw new PidTakenError(tid);
     sleepMillis(PAUSE_MILLIS);
   }

@@ -27,13 +27,14 @@ const MAX_SEIZE_PASSES = 50;
 export class TracedTree {
   readonly processes = new Map<number, TracedProcess>();
   readonly #threads = new Map<number, TracedThread>();
-  readonly #options: number;
+  /** PTRACE_O_* of everybody */
+  readonly options: number;
   /** who stops, stays stopped */
   protected freezing = false;
 
   /** @param extraOptions PTRACE_O_EXITKILL for half-built processes; never for originals */
   constructor(extraOptions = 0) {
-    this.#options = FOLLOW | extraOptions;
+    this.options = FOLLOW | extraOptions;
   }
 
   /**
@@ -69,7 +70,7 @@ export class TracedTree {
 
   #seizeThread(pid: number, tid: number): number {
     if (this.#threads.has(tid)) return 0;
-    const nsTid = attach(pid, tid, this.#options);
+    const nsTid = attach(pid, tid, this.options);
     if (nsTid === undefined) return 0;
     // Read here, while the application runs: a file less for each thread in the freeze.
     this.#register(pid, tid).nsTid = nsTid;
