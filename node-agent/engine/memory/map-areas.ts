@@ -109,7 +109,6 @@ class OpenedFiles {
       this.#builder.makeRoom(1, 0);
       this.#builder.batch.must(SYS.close, fd);
     }
-    this.#builder.flush();
   }
 }
 
@@ -125,8 +124,12 @@ function filledBy(runs: readonly Span[]): (area: Span) => boolean {
   };
 }
 
-/** Everything that would have been in the way of the pages: protection, guards, locks, advice. */
-export function queueFinish(builder: ProcessBuilder, { mm, runs }: AreasToMap): void {
+/**
+ * Everything that would have been in the way of the pages: protection, guards, locks, advice.
+ *
+ * @returns tells what of it was not possible, when everything has run
+ */
+export function queueFinish(builder: ProcessBuilder, { mm, runs }: AreasToMap): () => void {
   const isFilled = filledBy(runs);
   const optional: Optional[] = [];
   const may = (object: Span, code: keyof typeof LOSSES, nr: number, ...args: RemoteWord[]) => {
@@ -155,8 +158,9 @@ export function queueFinish(builder: ProcessBuilder, { mm, runs }: AreasToMap): 
   for (const area of mm.vmas.filter((vma) => kindOf(vma) === 'guard')) {
     may(area, 'MemoryGuard', SYS.madvise, area.start, sizeOf(area), MADV.GUARD_INSTALL);
   }
-  builder.flush();
-  for (const lost of optional) if (lost.result.value < 0n) reportLoss(builder, lost);
+  return () => {
+    for (const lost of optional) if (lost.result.value < 0n) reportLoss(builder, lost);
+  };
 }
 
 interface Optional {

@@ -30,14 +30,13 @@ export function kernelSetsMmFields(): boolean {
 }
 
 /**
- * Sets all fields at once; without `exePath` no privilege is needed.
+ * Sets all fields at once, and runs what is queued; without `exePath` no privilege is needed.
  *
  * @param exePath program that could not be executed: made the /proc/PID/exe of the process, where it may do that
  */
 export function setMmFields(builder: ProcessBuilder, mm: MmEntry, exePath?: string): void {
   if (exePath === undefined || !setWithExe(builder, mm, exePath)) {
     queueFields(builder, mm, NO_EXE_FD);
-    builder.flush();
   }
   builder.makeRoom(2, 0);
   // Set either way: a process may be born with its parent's

@@ -13,7 +13,7 @@ import {
 } from '../tracee/resident.ts';
 import type { TracedProcess } from '../tracee/traced-process.ts';
 import type { TracedThread } from '../tracee/traced-thread.ts';
-import { complement, findHole, sizeOf, type Span } from './address-space.ts';
+import { complement, findHole, overlaps, sizeOf, type Span } from './address-space.ts';
 import { rebuildRings } from './aio-ring.ts';
 import { MADV } from './area.ts';
 import { attachSegments } from './attachments.ts';
@@ -93,9 +93,10 @@ export function rebuildMemory(
   } else {
     fillPages(process.pid, own.runs, progress, born);
   }
-  queueFinish(builder, areas);
+  const tellLosses = queueFinish(builder, areas);
   rebuildRings(builder, mm, (area) => savedBytes(area, own.all));
   setMmFields(builder, mm, failed === undefined ? undefined : exePath);
+  tellLosses();
 }
 
 function readPages(
@@ -152,7 +153,7 @@ function sourcesOf({ files }: RebuildContext, objects: MappedObjects) {
 }
 
 /**
- * Brings the interpreter to a place that stays free, empties the rest and sends the vDSO home.
+ * Brings the interpreter to a place that stays free, unless it came along to one by a fork, empties the rest and sends the vDSO home.
  *
  * @param kept what is not emptied
  * @param helpers threads of ours that it may get before its own
@@ -164,8 +165,13 @@ function moveIn(builder: ProcessBuilder, kept: readonly Span[], helpers: number)
   const threads = Math.max(helpers, saved.threads.length - 1);
   const plan = { leader: RESTORE_LEADER, thread: SMALL_SLOT, threads };
   const vdso = findVdso(mappings);
-  const layout = planLayout(mappings, mm, plan, vdso);
-  Resident.map(process, plan, layout.resident.start);
+  const inherited = process.resident && placeOf(process.resident);
+  const stays =
+    inherited !== undefined &&
+    process.resident?.fits(plan) === true &&
+    !savedSpans(mm).some((span) => overlaps(span, inherited));
+  const layout = planLayout(mappings, mm, stays ? inherited : plan, vdso);
+  if (!stays) Resident.map(process, plan, layout.resident.start);
   const { batch } = builder;
   // At every instant until the release a probe must see that this is not the application yet
   batch.must(SYS.prctl, PR_SET_NAME, batch.text(UNFINISHED_NAME), 0, 0, 0);
@@ -181,15 +187,21 @@ function moveIn(builder: ProcessBuilder, kept: readonly Span[], helpers: number)
   process.bootstrapAddress = undefined;
 }
 
-/** @throws Error when no place is free both now and later */
+const placeOf = ({ base, bytes }: Resident): Span => ({ start: base, end: base + BigInt(bytes) });
+
+/**
+ * @param interpreter where it stays, or what needs a place
+ * @throws Error when no place is free both now and later
+ */
 function planLayout(
   now: readonly Mapping[],
   mm: MmEntry,
-  plan: ResidentPlan,
+  interpreter: Span | ResidentPlan,
   vdso: Vdso | undefined,
 ): { readonly resident: Span; readonly parking: Span } {
   const occupied: Span[] = [...now, ...savedSpans(mm)];
-  const resident = holeOf(occupied, BigInt(residentBytes(plan)));
+  const resident =
+    'start' in interpreter ? interpreter : holeOf(occupied, BigInt(residentBytes(interpreter)));
   const parking = holeOf([...occupied, resident], vdso ? vdsoBytes(vdso) : 0n);
   return { resident, parking };
 }

@@ -104,6 +104,14 @@ export class Resident {
     return new Resident(this.base, this.#plan, this.endSignal);
   }
 
+  /** Has it room for everything that another plan has? */
+  fits({ leader, thread, threads }: ResidentPlan): boolean {
+    const own = this.#plan;
+    const holds = (one: SlotShape, wanted: SlotShape): boolean =>
+      one.calls >= wanted.calls && one.dataBytes >= wanted.dataBytes;
+    return holds(own.leader, leader) && holds(own.thread, thread) && own.threads >= threads;
+  }
+
   static unmap(process: TracedProcess): void {
     const { resident } = process;
     if (!resident) return;
