@@ -1,6 +1,5 @@
 // A dead snapshot child is a zombie of the application, which cannot know of it: one of its threads is made to reap it.
 import { SYS } from '../arch/x86-64.ts';
-import { readMaps } from '../linux/procfs/maps.ts';
 import { innermost, readStat, readStatus, STAT } from '../linux/procfs/status.ts';
 import { childPids, threadIds } from '../linux/procfs/read.ts';
 import * as ptrace from '../linux/ptrace.ts';
@@ -16,7 +15,7 @@ import { isQuietMask } from '../tracee/resident.ts';
 import { TracedProcess } from '../tracee/traced-process.ts';
 import type { TracedThread } from '../tracee/traced-thread.ts';
 import type { Tracer } from '../tracee/tracer.ts';
-import { findWayBack } from '../tracee/way-back.ts';
+import { confirmWayBack, likelyWayBack } from '../tracee/way-back.ts';
 
 const WNOHANG = 1;
 const WALL = 0x40000000;
@@ -93,9 +92,11 @@ export function reapInParent(
 /** One thread that stops or, where the parent must hear of nothing, all of them. */
 function borrowSome(threads: TracedThread[], { parentPid, isOrphan = false }: Orphan): void {
   const process = new TracedProcess(parentPid);
-  process.wayBack = findWayBack(process.pid, readMaps(process.pid));
-  for (const tid of isOrphan ? threadIds(parentPid) : candidates(parentPid)) {
+  const tids = isOrphan ? threadIds(parentPid) : candidates(parentPid);
+  const likely = likelyWayBack(parentPid);
+  for (const tid of tids) {
     const thread = borrow(process, tid);
+    if (thread) process.wayBack = confirmWayBack(parentPid, likely);
     if (thread) threads.push(thread);
     // One that does not stop costs the deadline.
     if (isOrphan ? !thread : thread) return;

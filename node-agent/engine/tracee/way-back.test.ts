@@ -1,8 +1,12 @@
 // The engine dies at the worst moment, inside a bootstrap call: the application must find back by itself.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { buildVictim, startVictim } from '../../../test/victims/victim.ts';
+import { readMemory } from '../linux/process-memory.ts';
+import { readMaps } from '../linux/procfs/maps.ts';
+import { confirmWayBack, isStillThere, likelyWayBack } from './way-back.ts';
 
 /** An engine that ends itself by SIGKILL at the entry or the exit of the remote mmap. */
 const DYING_ENGINE = `
@@ -60,4 +64,32 @@ for (const [stops, { name, place }] of [0, 1, 2].flatMap((n) =>
     assert.match(await victim.waitForLine(/^count/), /checksum same/);
     victim.signal('SIGTERM');
   });
+}
+
+test('a way back that was found before exec is not taken afterwards', async () => {
+  const child = spawn('sh', ['-c', 'read go; exec sleep 60'], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  const pid = child.pid!;
+  try {
+    const comm = (): string => readFileSync(`/proc/${pid}/comm`, 'latin1').trim();
+    await eventually(() => comm() === 'sh');
+    const found = likelyWayBack(pid);
+    assert.ok(found.wayBack);
+    assert.deepEqual(confirmWayBack(pid, found), found.wayBack);
+    child.stdin.write('\n');
+    await eventually(() => comm() === 'sleep');
+    assert.equal(isStillThere(found.wayBack, found.mappings, readMaps(pid)), false);
+    const now = confirmWayBack(pid, found);
+    assert.ok(now);
+    assert.equal(readMemory(pid, now.syscallRet, 3).toString('hex'), '0f05c3');
+  } finally {
+    child.kill('SIGKILL');
+  }
+});
+
+async function eventually(isSo: () => boolean): Promise<void> {
+  for (const end = Date.now() + 10_000; Date.now() < end && !isSo(); ) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
 }

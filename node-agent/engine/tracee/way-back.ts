@@ -91,6 +91,47 @@ export function findWayBack(pid: number, mappings: readonly Mapping[]): WayBack 
   return undefined;
 }
 
+/** A way back that was looked for while the process ran, and what was mapped then. */
+export interface FoundWayBack {
+  readonly wayBack: WayBack | undefined;
+  readonly mappings: readonly Mapping[];
+}
+
+/** To look takes milliseconds in a large program: it is done before a thread stops. */
+export function likelyWayBack(pid: number): FoundWayBack {
+  const mappings = readMaps(pid);
+  return { wayBack: findWayBack(pid, mappings), mappings };
+}
+
+/**
+ * For a process with a stopped thread: by exec(2) it may have become another program since, in which the old addresses lead
+ * nowhere.
+ */
+export function confirmWayBack(
+  pid: number,
+  { wayBack, mappings }: FoundWayBack,
+): WayBack | undefined {
+  const now = readMaps(pid);
+  return wayBack && isStillThere(wayBack, mappings, now) ? wayBack : findWayBack(pid, now);
+}
+
+/** Do the same texts and the same stack lie there? Pure. */
+export function isStillThere(
+  { syscallRet, sigreturn, mainStack }: WayBack,
+  before: readonly Mapping[],
+  now: readonly Mapping[],
+): boolean {
+  const textAt = (mappings: readonly Mapping[], at: TraceeAddress): string | undefined => {
+    const text = mappings.find(({ start, end }) => start <= at && at < end);
+    return text && [text.start, text.end, text.offset, text.device, text.inode].join(' ');
+  };
+  const stack = now.find(({ name }) => name === MAIN_STACK);
+  return (
+    [syscallRet, sigreturn].every((at) => textAt(before, at) === textAt(now, at)) &&
+    stack?.end === mainStack?.end
+  );
+}
+
 function within(text: Buffer, code: Buffer, start: TraceeAddress): TraceeAddress | undefined {
   const at = text.indexOf(code);
   return at < 0 ? undefined : start + BigInt(at);
