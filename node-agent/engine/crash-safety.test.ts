@@ -94,9 +94,9 @@ async function goOnAndStopAgain(victim: Victim): Promise<void> {
 async function mustBeClean(scene: Scene): Promise<void> {
   const { victim, subject, dumps, before } = scene;
   await goOnAndStopAgain(victim);
-  const { failure, status } = await dumps.atLast();
+  const { failure, status, stderr } = await dumps.atLast();
   assert.equal(failure, undefined);
-  assert.equal(status, 0);
+  assert.equal(status, 0, stderr);
   await mustBeWell(victim, subject.stopped);
   assert.deepEqual(foreignMappings(victim.pid), [], 'our memory is left');
   if (subject.program === 'storm') return;

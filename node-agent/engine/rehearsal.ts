@@ -32,7 +32,16 @@ const END_MILLIS = 2000;
  * @returns false when it ended early, which costs nothing but speed
  */
 export function rehearse(): boolean {
-  const folders = new DisposableStack();
+  try {
+    rehearseAll();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function rehearseAll(): void {
+  using folders = new DisposableStack();
   const dir = makeFolder(tmpdir(), folders);
   let pid: number | undefined;
   try {
@@ -44,12 +53,8 @@ export function rehearse(): boolean {
     dump(taskOf(pid, images, 'Kill'), silent());
     pid = undefined;
     for (let round = 0; round < RESTORE_ROUNDS; round++) rehearseRestore(images);
-    return true;
-  } catch {
-    return false;
   } finally {
     if (pid !== undefined) end(pid);
-    folders.dispose();
   }
 }
 
