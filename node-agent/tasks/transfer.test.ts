@@ -201,6 +201,9 @@ test('a node without room says so before anything is frozen', async () => {
   assert.deepEqual(left(pair.source), []);
 });
 
+/** Which of the two comes first is a matter of chance: the end of the stream, or the failure of what was sent. */
+const CUT = /the agents broke|hung up before it had everything/;
+
 test('a stream that is cut lets the source go on, and leaves nothing on either node', async () => {
   await using pair = await startPair();
   const receive = giveReceive(pair);
@@ -208,7 +211,7 @@ test('a stream that is cut lets the source go on, and leaves nothing on either n
   await using wire = await startWire(endpoint.port, 1 << 20);
   const dump = giveDump(pair, { ...endpoint, port: wire.port });
   await introduceSource(pair, receive, dump);
-  assertFailed(await pair.source.untilEnded(dump), 'TransferFailed', /the agents broke/);
+  assertFailed(await pair.source.untilEnded(dump), 'TransferFailed', CUT);
   assertFailed(await pair.source.untilEnded(receive), 'TransferFailed');
   assert.ok(!pair.source.frozen);
   assert.deepEqual([left(pair.source), left(pair.target)], [[], []]);
