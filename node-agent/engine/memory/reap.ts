@@ -96,8 +96,9 @@ function borrowSome(threads: TracedThread[], { parentPid, isOrphan = false }: Or
   const likely = likelyWayBack(parentPid);
   for (const tid of tids) {
     const thread = borrow(process, tid);
-    if (thread) process.wayBack = confirmWayBack(parentPid, likely);
+    // From here on it is given back, whatever fails.
     if (thread) threads.push(thread);
+    if (thread) process.wayBack = confirmWayBack(parentPid, likely);
     // One that does not stop costs the deadline.
     if (isOrphan ? !thread : thread) return;
   }
