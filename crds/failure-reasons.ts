@@ -100,8 +100,8 @@ export const FAILURE = define('failure', {
     'choose a node with the architecture named in status.requirements of the Checkpoint',
   ],
   CpuFeatureMissing: [
-    'the node lacks a CPU feature that the processes use',
-    'choose a node with the features named in status.requirements of the Checkpoint',
+    'the node lacks a CPU feature that the processes may use',
+    'choose a node with the features named in the message (all that are needed: status.requirements.cpuFeatures of the Checkpoint)',
   ],
   ClockEarlier: [
     "the node's monotonic clock is earlier than the source's was; clocks must not run backwards",

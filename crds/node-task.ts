@@ -176,6 +176,8 @@ export interface TaskResult {
   readonly report?: readonly Report[];
   readonly verification?: Verification;
   readonly clocks?: ClockStarts;
+  /** CPU features of the node, those that programs know about, as /proc/cpuinfo names them */
+  readonly cpuFeatures?: readonly string[];
 }
 
 /** How the other agent of a transfer gets here, or knows this one. */

@@ -74,6 +74,7 @@ const status: Complete<NodeTaskStatus> = {
     report: [report],
     verification: { passed: true, reason: 'Verified', message: 'the bundle; 64 pages' },
     clocks: { monotonic: TIME, boottime: TIME },
+    cpuFeatures: ['avx2'],
   },
   error: { code: 'StoreFull', message: 'no space left on device', retryable: false },
   conditions: [condition],

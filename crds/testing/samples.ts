@@ -96,7 +96,7 @@ const checkpointBody: Body<Checkpoint> = {
         rootfsDiffBytes: 4096,
       },
     ],
-    requirements: { arch: 'x86_64', cpuFlags: ['avx2'] },
+    requirements: { arch: 'x86_64', cpuFeatures: ['avx2'] },
     store: { name: 'default', claimName: 'checkpoints' },
     bundle: {
       path: 'default/redis-1-u-9',

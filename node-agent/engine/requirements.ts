@@ -1,9 +1,9 @@
 // What a target must have so that the saved tree can run there, as facts of the source.
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { arch, release } from 'node:os';
 import { CLOCK, clockOf } from './linux/clocks.ts';
 import { readMemory } from './linux/process-memory.ts';
+import { cpuFlags } from './linux/procfs/cpuinfo.ts';
 import { readMaps } from './linux/procfs/maps.ts';
 import { getXstate } from './linux/ptrace.ts';
 import type { Requirements } from './protocol.ts';
@@ -18,12 +18,6 @@ export function vdsoOf(pid: number): { readonly bytes: number; readonly digest: 
   if (!vdso) return { bytes: 0, digest: '' };
   const code = readMemory(pid, vdso.start, Number(vdso.end - vdso.start));
   return { bytes: code.length, digest: createHash('sha256').update(code).digest('hex') };
-}
-
-/** Flags of the first CPU in /proc/cpuinfo. */
-export function cpuFlags(): string[] {
-  const line = /^flags\s*:\s*(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'latin1'));
-  return (line?.[1] ?? '').split(' ').filter(Boolean).sort();
 }
 
 /** What does not change while the application runs: read before the freeze. Sums are added when the pages are known. */

@@ -1,5 +1,7 @@
 // Describe: tells what the controller must know of this node to choose one. Changes nothing.
 import type { TaskResult } from '../../crds/node-task.ts';
+import { cpuFlags } from '../engine/linux/procfs/cpuinfo.ts';
+import { cpuFeatures } from './cpu-features.ts';
 import { clockStarts, readNodeClocks } from './node-clocks.ts';
 import type { TaskHandler } from './task-context.ts';
 
@@ -12,5 +14,8 @@ export const describeHandler: TaskHandler<'Describe'> = {
 };
 
 function describe(): Promise<TaskResult> {
-  return Promise.resolve({ clocks: clockStarts(readNodeClocks(), Date.now()) });
+  return Promise.resolve({
+    clocks: clockStarts(readNodeClocks(), Date.now()),
+    cpuFeatures: cpuFeatures(cpuFlags()),
+  });
 }

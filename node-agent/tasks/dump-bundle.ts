@@ -16,7 +16,7 @@ import { errnoOf, TaskFailure } from '../task-failure.ts';
 import { byteCounter } from './byte-counter.ts';
 import type { HeldContainers } from './containers.ts';
 import type { DumpContext } from './dump.ts';
-import { reportOfDump, shortReport } from './dump-report.ts';
+import { reportOfDump, requirementsOf, shortReport } from './dump-report.ts';
 import { type SavedEmptyDirs, saveEmptyDirs } from './empty-dirs.ts';
 import { reportOf } from './engine-failure.ts';
 import type { SavedDump } from './journal.ts';
@@ -71,7 +71,7 @@ export async function finishBundle(context: DumpContext, work: Finishing): Promi
       }),
       bundleBytes: sealed.bytes,
       bundleDigest: sealed.digest,
-      requirements: { ...result.requirements, mounts: requiredMounts(manifest) },
+      requirements: { ...requirementsOf(result), mounts: requiredMounts(manifest) },
       report: shortReport([...manifest.report, ...(journal.facts.hookNotes ?? [])]),
     },
   });

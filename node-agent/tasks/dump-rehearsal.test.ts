@@ -34,5 +34,7 @@ test('a dry run of what can be saved tells how much that would be', async () => 
   assert.equal(container.memoryBytes, 1000);
   assert.equal(container.rootfsDiffBytes, 77);
   assert.ok(container.processes > 0);
+  const { cpuFeatures, cpuFlags } = status.result?.requirements ?? {};
+  assert.deepEqual([cpuFeatures, cpuFlags], [['sse2'], undefined]);
   await assertNothingLeft(bench);
 });

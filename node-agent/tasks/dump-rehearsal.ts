@@ -10,7 +10,7 @@ import { TaskFailure } from '../task-failure.ts';
 import type { HeldContainers } from './containers.ts';
 import type { DumpContext } from './dump.ts';
 import { engineTask, runDump } from './dump-processes.ts';
-import { reportOfDump } from './dump-report.ts';
+import { reportOfDump, requirementsOf } from './dump-report.ts';
 
 /** Succeeds with a report even if that holds refusals: they are what was asked for. */
 export async function rehearse(
@@ -27,7 +27,7 @@ export async function rehearse(
     return {
       containers: await estimates(context, containers, result.trees),
       freezeMillis: result.freezeMillis,
-      requirements: { ...result.requirements },
+      requirements: requirementsOf(result),
       report: reportOfDump(
         containers.all.map(({ name }) => name),
         result.findings,

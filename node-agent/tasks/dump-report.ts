@@ -1,6 +1,8 @@
 // What a dump has to tell: for the status of its task, where room is short, and for the manifest, which holds all.
 import type { Report } from '../../crds/meta.ts';
 import type { Finding } from '../engine/finding.ts';
+import type { DumpResult } from '../engine/protocol.ts';
+import { cpuFeatures } from './cpu-features.ts';
 import { reportOf } from './engine-failure.ts';
 
 /** The controller keeps 32 of them; the manifest has all. */
@@ -20,4 +22,10 @@ export function shortReport(report: readonly Report[]): Report[] {
   return report
     .toSorted((a, b) => WEIGHT[a.severity] - WEIGHT[b.severity])
     .slice(0, MAX_REPORT_ENTRIES);
+}
+
+/** What a node must have: of the CPU flags, which the manifest has whole, only what programs know about. */
+export function requirementsOf({ requirements }: DumpResult): Readonly<Record<string, unknown>> {
+  const { cpuFlags, ...rest } = requirements;
+  return { ...rest, cpuFeatures: cpuFeatures(cpuFlags) };
 }

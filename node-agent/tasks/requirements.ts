@@ -1,10 +1,11 @@
-// Can a saved pod run in this placeholder? Compared before anything is changed. Pure but for reading /proc/cpuinfo.
-import { readFileSync } from 'node:fs';
+// Can a saved pod run in this placeholder? Compared before anything is changed. Pure but for the facts of this node.
 import { arch, release } from 'node:os';
 import type { TaskErrorCode } from '../../crds/conditions.ts';
 import type { Report } from '../../crds/meta.ts';
 import type { Manifest, ManifestContainer } from '../bundle/manifest.ts';
+import { cpuFlags } from '../engine/linux/procfs/cpuinfo.ts';
 import { TaskFailure } from '../task-failure.ts';
+import { cpuFeatures } from './cpu-features.ts';
 import { type NodeClocks, readNodeClocks } from './node-clocks.ts';
 
 export interface NodeFacts extends NodeClocks {
@@ -80,9 +81,7 @@ function shortcomingsOfNode({ requirements }: Manifest, node: NodeFacts): Shortc
       `this node runs Linux ${node.kernelRelease}; ${OLDEST_KERNEL.join('.')} is the oldest that works`,
     );
   }
-  const lacking = requirements.cpuFlags.filter(
-    (flag) => isVisible(flag) && !node.cpuFlags.has(flag),
-  );
+  const lacking = cpuFeatures(requirements.cpuFlags).filter((one) => !node.cpuFlags.has(one));
   if (lacking.length > 0) {
     add('CpuFeatureMissing', `this node's CPU lacks ${lacking.slice(0, 10).join(', ')}`);
   }
@@ -142,18 +141,11 @@ function versionOf(kernelRelease: string): readonly [major: number, minor: numbe
   return [Number(match?.[1] ?? 0), Number(match?.[2] ?? 0)];
 }
 
-/** Features that programs find out about and then use; the rest of the line is the kernel's own business. */
-const VISIBLE =
-  /^(3dnow|abm|adx|aes|amx_|avx|bmi|cldemote|clflushopt|clwb|clzero|cmov|cx16|cx8|enqcmd|erms|f16c|fma|fsgsbase|fsrm|fxsr|gfni|hle|lahf_lm|mmx|movbe|movdir|ospke|pclmulqdq|pku|popcnt|prefetchw|ptwrite|rdpid|rdrand|rdseed|rdtscp|rtm|serialize|sha_ni|sha512|sm3|sm4|sse|ssse3|tbm|user_shstk|vaes|vpclmulqdq|waitpkg|xop|xsave)/;
-
-const isVisible = (flag: string): boolean => VISIBLE.test(flag);
-
 export function factsOfThisNode(): NodeFacts {
-  const line = /^flags\s*:\s*(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'latin1'))?.[1] ?? '';
   return {
     arch: arch(),
     kernelRelease: release(),
-    cpuFlags: new Set(line.split(' ')),
+    cpuFlags: new Set(cpuFlags()),
     ...readNodeClocks(),
   };
 }

@@ -1,4 +1,4 @@
-// What agents are asked of their nodes, and which nodes are too young for a saved pod.
+// What agents are asked of their nodes, and what comes of it.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { ClockStarts, NodeTask } from '../../crds/node-task.ts';
@@ -6,18 +6,8 @@ import { until } from '../../kube/testing/until.ts';
 import { type Agent, agentsOf } from '../cluster/agents.ts';
 import { RESOURCE_TYPES } from '../cluster/types.ts';
 import { newTask } from '../node-task/task.ts';
-import {
-  agent,
-  checkpoint,
-  containerID,
-  NAMESPACE,
-  NOW,
-  pod,
-  storedStatus,
-  time,
-} from '../testing/builders.ts';
+import { agent, containerID, NAMESPACE, NOW, time } from '../testing/builders.ts';
 import { SmallCluster } from '../testing/small-cluster.ts';
-import { earlierClock, latestStarts, nodesWithEarlierClock } from './clocks.ts';
 import { decideAgent, RENEW_MILLIS } from './decide.ts';
 
 const SELF = containerID('aa');
@@ -31,9 +21,10 @@ function question(state?: 'Succeeded', asked = SELF, createdSecondsAgo = 1): Nod
     describe: { containerID: asked },
   });
   const metadata = { ...made.metadata, creationTimestamp: time(-createdSecondsAgo) };
-  const result = { clocks: startedAgo(100) };
-  return { ...made, metadata, ...(state && { status: { state, result } }) };
+  return { ...made, metadata, ...(state && { status: { state, result: TOLD } }) };
 }
+
+const TOLD = { clocks: startedAgo(100), cpuFeatures: ['avx2'] };
 
 /** Both clocks of a node that was started so long ago. */
 function startedAgo(seconds: number): ClockStarts {
@@ -75,95 +66,75 @@ describe('decideAgent', () => {
 });
 
 describe('agentsOf', () => {
-  const clocksWith = (task: NodeTask): ClockStarts | undefined =>
-    agentsOf([agent('node-a', true, SELF)], [task])[0]?.clocks;
+  const toldBy = (task: NodeTask): Partial<Agent> => {
+    const [known] = agentsOf([agent('node-a', true, SELF)], [task]);
+    return {
+      ...(known?.clocks && { clocks: known.clocks }),
+      ...(known?.cpuFeatures && { cpuFeatures: known.cpuFeatures }),
+    };
+  };
 
-  it('knows the clocks that an agent has told', () => {
-    assert.deepEqual(clocksWith(question('Succeeded')), startedAgo(100));
+  it('knows what an agent has told', () => {
+    assert.deepEqual(toldBy(question('Succeeded')), TOLD);
   });
 
-  it('forgets them with the container', () => {
-    assert.equal(clocksWith(question('Succeeded', containerID('bb'))), undefined);
-    assert.equal(clocksWith(question()), undefined);
-  });
-});
-
-describe('the clock of a node', () => {
-  const agents: readonly Agent[] = (
-    [
-      ['source', 3_600],
-      ['older', 7_200],
-      ['alike', 3_597],
-      ['younger', 3_000],
-      ['silent', undefined],
-    ] as const
-  ).map(([nodeName, seconds]) => ({
-    ...{ nodeName, podName: nodeName, ready: true, initImage: 'init' },
-    ...(seconds !== undefined && { clocks: startedAgo(seconds) }),
-  }));
-  const saved = storedStatus(pod());
-  const subject = (nanos: number, boottime = 0) =>
-    checkpoint(
-      {},
-      {
-        ...saved,
-        requirements: { monotonicNanos: String(nanos), boottimeNanos: String(boottime) },
-      },
-    );
-
-  for (const [what, from, expected] of [
-    ['saved at 3600 s', subject(3600e9), ['younger']],
-    ['saved with such a boot clock', subject(0, 3600e9), ['younger']],
-    ['saved early', subject(60e9), []],
-    ['of unknown needs', checkpoint({}, { ...saved, requirements: { arch: 'x86_64' } }), []],
-  ] as const) {
-    it(`${what}: ${expected.join() || 'no node'} is too young`, () => {
-      assert.deepEqual(nodesWithEarlierClock(latestStarts(from, agents, NOW), agents), expected);
-    });
-  }
-
-  it('is measured against that of the source while nothing is saved', () => {
-    const source = { ...saved.source, node: 'source' } as NonNullable<typeof saved.source>;
-    const { requirements: _none, ...status } = { ...saved, source };
-    const latest = latestStarts(checkpoint({}, status), agents, NOW);
-    assert.deepEqual(nodesWithEarlierClock(latest, agents), ['younger']);
-    const [, , , younger] = agents;
-    assert.ok(younger);
-    assert.match(earlierClock(latest, younger) ?? '', /^monotonic clock is 600 s earlier/);
+  it('forgets it with the container', () => {
+    assert.deepEqual(toldBy(question('Succeeded', containerID('bb'))), {});
+    assert.deepEqual(toldBy(question()), {});
   });
 });
 
 describe('a Restore that leaves the node to the scheduler', () => {
-  it('does not get the node that was started too late', async () => {
-    await using cluster = await SmallCluster.start();
-    const [a, b] = cluster.nodes;
-    const ago = (seconds: number): ClockStarts => {
-      const start = new Date(Date.now() - seconds * 1000).toISOString();
-      return { monotonic: start, boottime: start };
-    };
-    [a.clocks, b.clocks] = [ago(60), ago(7_200)];
-    const pods = cluster.server.client().resource(RESOURCE_TYPES.pods);
-    for (const [index, name] of ['diapause-agent-node-a', 'diapause-agent-node-b'].entries()) {
-      const containerStatuses = [{ name: 'agent', containerID: containerID(`a${index}`) }];
-      const ref = { namespace: 'diapause-system', name };
-      await pods.mergePatchStatus(ref, { status: { containerStatuses } });
-    }
-    const told = ({ status }: NodeTask): boolean => status?.state === 'Succeeded';
-    await until('both have told', () => cluster.tasks().filter(told).length === 2);
-    cluster.createCheckpoint();
-    await cluster.untilReason(() => cluster.checkpoint(), 'Completed');
-    const patch = { status: { requirements: { monotonicNanos: String(3600e9) } } };
-    const ref = { namespace: NAMESPACE, name: 'redis-1' };
-    await cluster.server.client().resource(RESOURCE_TYPES.checkpoints).mergePatchStatus(ref, patch);
-    cluster.createRestore({ target: { newPod: {} } });
-    await cluster.untilReason(() => cluster.restore(), 'Completed');
-    assert.equal(cluster.pod('redis-back')?.spec.nodeName, 'node-b');
-    const affinity = cluster.pod('redis-back')?.spec.affinity?.nodeAffinity;
-    assert.deepEqual(affinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms, [
-      { matchFields: [{ key: 'metadata.name', operator: 'NotIn', values: ['node-a'] }] },
-    ]);
-    const gone = { namespace: 'diapause-system', name: 'diapause-agent-node-a' };
-    await pods.delete(gone, { gracePeriodSeconds: 0 });
-    await until('what a gone agent told is forgotten', () => cluster.tasks().length === 1);
-  });
+  const ago = (seconds: number): ClockStarts => {
+    const start = new Date(Date.now() - seconds * 1000).toISOString();
+    return { monotonic: start, boottime: start };
+  };
+
+  for (const [what, ofA, ofB, requirements] of [
+    [
+      'was started too late',
+      { clocks: ago(60) },
+      { clocks: ago(7_200) },
+      { monotonicNanos: String(3600e9) },
+    ],
+    [
+      'has not all that its processes may use',
+      { cpuFeatures: ['avx2'] },
+      { cpuFeatures: ['avx2', 'avx512f'] },
+      { cpuFeatures: ['avx512f'] },
+    ],
+  ] as const) {
+    it(`does not get the node that ${what}`, async () => {
+      await using cluster = await SmallCluster.start();
+      const [a, b] = cluster.nodes;
+      [a.told, b.told] = [ofA, ofB];
+      const pods = cluster.server.client().resource(RESOURCE_TYPES.pods);
+      for (const [index, name] of ['diapause-agent-node-a', 'diapause-agent-node-b'].entries()) {
+        const containerStatuses = [{ name: 'agent', containerID: containerID(`a${index}`) }];
+        const ref = { namespace: 'diapause-system', name };
+        await pods.mergePatchStatus(ref, { status: { containerStatuses } });
+      }
+      const told = ({ status }: NodeTask): boolean => status?.state === 'Succeeded';
+      await until('both have told', () => cluster.tasks().filter(told).length === 2);
+      cluster.createCheckpoint();
+      await cluster.untilReason(() => cluster.checkpoint(), 'Completed');
+      const patch = { status: { requirements } };
+      const ref = { namespace: NAMESPACE, name: 'redis-1' };
+      await cluster.server
+        .client()
+        .resource(RESOURCE_TYPES.checkpoints)
+        .mergePatchStatus(ref, patch);
+      cluster.createRestore({ target: { newPod: {} } });
+      await cluster.untilReason(() => cluster.restore(), 'Completed');
+      assert.equal(cluster.pod('redis-back')?.spec.nodeName, 'node-b');
+      const affinity = cluster.pod('redis-back')?.spec.affinity?.nodeAffinity;
+      assert.deepEqual(
+        affinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms,
+        [{ matchFields: [{ key: 'metadata.name', operator: 'NotIn', values: ['node-a'] }] }],
+      );
+      const gone = { namespace: 'diapause-system', name: 'diapause-agent-node-a' };
+      await pods.delete(gone, { gracePeriodSeconds: 0 });
+      await until('what a gone agent told is forgotten', () => cluster.tasks().length === 1);
+    });
+  }
 });

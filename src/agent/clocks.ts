@@ -1,8 +1,7 @@
 // Which nodes' clocks would run backwards for a saved pod (pure). The agent of the node decides in the end: here two
 // wall clocks lie between, so what is nearly right is left to it.
-import type { Checkpoint } from '../../crds/checkpoint.ts';
 import type { ClockStarts } from '../../crds/node-task.ts';
-import { type Agent, agentOn } from '../cluster/agents.ts';
+import type { Agent } from '../cluster/agents.ts';
 
 /** Wall clocks of nodes may differ by this much. */
 const TOLERANCE_MILLIS = 5_000;
@@ -19,22 +18,6 @@ const CLOCKS = [
   ['boottime', 'boottimeNanos'],
 ] as const;
 
-/**
- * What the processes of a Checkpoint have read. Of one that is not made yet: what they can read on their node.
- *
- * @returns undefined where nothing is known
- */
-export function latestStarts(
-  checkpoint: Checkpoint | undefined,
-  agents: readonly Agent[],
-  nowMillis: number,
-): LatestStarts | undefined {
-  const { requirements, source } = checkpoint?.status ?? {};
-  return requirements === undefined
-    ? startsOn(agents, source?.node)
-    : startsFor(requirements, nowMillis);
-}
-
 /** @param requirements of a Checkpoint; clocks that it does not know count as zero */
 export function startsFor(
   requirements: Readonly<Record<string, unknown>>,
@@ -47,15 +30,9 @@ export function startsFor(
   return { monotonic: monotonic ?? nowMillis, boottime: boottime ?? nowMillis };
 }
 
-/** Programs that go on there go on reading the clocks of that node. */
-export function startsOn(
-  agents: readonly Agent[],
-  nodeName: string | undefined,
-): LatestStarts | undefined {
-  const clocks = nodeName === undefined ? undefined : agentOn(agents, nodeName)?.clocks;
-  return (
-    clocks && { monotonic: startOf(clocks, 'monotonic'), boottime: startOf(clocks, 'boottime') }
-  );
+/** Of programs that go on reading these clocks. */
+export function startsOn(clocks: ClockStarts): LatestStarts {
+  return { monotonic: startOf(clocks, 'monotonic'), boottime: startOf(clocks, 'boottime') };
 }
 
 /** In words, or undefined where the node is as good as far as anybody knows. */
@@ -71,16 +48,6 @@ export function earlierClock(
     }
   }
   return undefined;
-}
-
-/** Those that the scheduler must not choose. */
-export function nodesWithEarlierClock(
-  latest: LatestStarts | undefined,
-  agents: readonly Agent[],
-): readonly string[] {
-  return agents
-    .filter((agent) => earlierClock(latest, agent) !== undefined)
-    .map(({ nodeName }) => nodeName);
 }
 
 function startOf(clocks: ClockStarts | undefined, name: keyof ClockStarts): number {

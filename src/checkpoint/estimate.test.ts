@@ -92,6 +92,30 @@ describe('an estimate', () => {
     assert.match(found[1]?.message ?? '', /monotonic clock is 600 s earlier/);
   });
 
+  it('judges a node that lacks CPU features: No', () => {
+    const requirements = { ...result().requirements, cpuFeatures: ['avx512f', 'avx512vl', 'sse2'] };
+    const { nodes: found } = estimateOf(result({ requirements }), {
+      nodes: [nodeWith('a'), nodeWith('b'), nodeWith('c')],
+      agents: agents.map((one) => {
+        const cpuFeatures = { a: ['sse2'], b: requirements.cpuFeatures }[one.nodeName];
+        return { ...one, ...(cpuFeatures && { cpuFeatures }) };
+      }),
+      nowMillis: NOW,
+    });
+    assert.deepEqual(
+      found.map(({ name, suitable }) => [name, suitable]),
+      [
+        ['b', 'Yes'],
+        ['c', 'Yes'],
+        ['a', 'No'],
+      ],
+    );
+    const [b, c, a] = found.map(({ message }) => message);
+    assert.match(b ?? '', /all CPU features/);
+    assert.match(c ?? '', /a Restore compares CPU features/);
+    assert.match(a ?? '', /without avx512f, avx512vl$/);
+  });
+
   it('names those that could first, and no more than a status may hold', () => {
     const many = Array.from({ length: 40 }, (_none, n) => nodeWith(`x${n}`));
     const { nodes } = estimateOf(result(), {

@@ -2,7 +2,7 @@
 import type { Candidate, Estimate } from '../../crds/checkpoint.ts';
 import type { TaskResult } from '../../crds/node-task.ts';
 import { formatBytesRounded } from '../../kube/quantity.ts';
-import { earlierClock, type LatestStarts, startsFor } from '../agent/clocks.ts';
+import { lackOf, type Needs, needsFor } from '../agent/fitness.ts';
 import { type Agent, agentOn } from '../cluster/agents.ts';
 import { formatMillis } from '../cluster/status-builder.ts';
 import { isNodeReady, type Node } from '../cluster/types.ts';
@@ -28,7 +28,7 @@ export interface Nodes {
 
 export function estimateOf(result: TaskResult, { nodes, agents, nowMillis }: Nodes): Estimate {
   const { requirements = {} } = result;
-  const latest = startsFor(requirements, nowMillis);
+  const needs = needsFor(requirements, nowMillis);
   const containers = result.containers ?? [];
   const memory = containers.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
   const files = containers.reduce((sum, { rootfsDiffBytes }) => sum + rootfsDiffBytes, 0);
@@ -43,15 +43,15 @@ export function estimateOf(result: TaskResult, { nodes, agents, nowMillis }: Nod
     freezeMillis,
     freeze: formatMillis(freezeMillis),
     nodes: nodes
-      .map((node) => judgeNode(node, agentOn(agents, node.metadata.name), { requirements, latest }))
+      .map((node) => judgeNode(node, agentOn(agents, node.metadata.name), { requirements, needs }))
       .toSorted((a, b) => ORDER.indexOf(a.suitable) - ORDER.indexOf(b.suitable))
       .slice(0, MAX_NODES),
   };
 }
 
-interface Needs {
+interface Wanted {
   readonly requirements: Readonly<Record<string, unknown>>;
-  readonly latest: LatestStarts;
+  readonly needs: Needs;
 }
 
 /** Of an application that does not write faster than its pages are copied: else it is that of a snapshot. */
@@ -68,11 +68,11 @@ function canPreCopy(kernelRelease: unknown): boolean {
   return Number(major) > needed || (Number(major) === needed && Number(minor) >= least);
 }
 
-/** The agent of the node decides in the end: only it knows CPU features, and the clock exactly. */
+/** The agent of the node decides in the end: only it knows the clock exactly. */
 function judgeNode(
   node: Node,
   agent: Agent | undefined,
-  { requirements, latest }: Needs,
+  { requirements, needs }: Wanted,
 ): Candidate {
   const { name } = node.metadata;
   const { architecture, kernelVersion } = node.status?.nodeInfo ?? {};
@@ -91,15 +91,17 @@ function judgeNode(
   if (agent?.ready !== true) {
     return no('no ready agent runs on the node');
   }
-  const earlier = earlierClock(latest, agent);
-  if (earlier !== undefined) {
-    return no(`the node was started too late: its ${earlier}`);
+  const lack = lackOf(needs, agent);
+  if (lack !== undefined) {
+    return no(`the node ${lack.facts}`);
   }
   if (typeof kernel === 'string' && kernelVersion !== kernel) {
     const message = `the node runs Linux ${kernelVersion}, the pod ran on ${kernel}: a Restore says what of that matters`;
     return { name, suitable: 'Unknown', message };
   }
-  const message =
-    'same architecture and kernel; a Restore compares CPU features and the exact clock';
+  const isCompared = needs.cpuFeatures.length > 0 && agent.cpuFeatures !== undefined;
+  const message = isCompared
+    ? 'same architecture and kernel, all CPU features; a Restore compares the exact clock'
+    : 'same architecture and kernel; a Restore compares CPU features and the exact clock';
   return { name, suitable: 'Yes', message };
 }

@@ -1,18 +1,20 @@
 // Which nodes have an agent, and what it tells about the node (pure).
 import { INIT_IMAGE_CONTAINER, LABELS, OPERATOR_NAMESPACE } from '../../crds/names.ts';
-import type { ClockStarts, NodeTask } from '../../crds/node-task.ts';
+import type { NodeTask, TaskResult } from '../../crds/node-task.ts';
 import { isPodReady, type Pod, statusOfContainer } from './pod.ts';
 
 const AGENT_CONTAINER = 'agent';
 
-export interface Agent {
+/** What an agent tells of its node. */
+type Told = Pick<TaskResult, 'clocks' | 'cpuFeatures'>;
+
+/** What it has not told yet is not there. */
+export interface Agent extends Told {
   readonly nodeName: string;
   readonly podName: string;
   readonly ready: boolean;
   /** image of the init, pulled to the node together with the agent */
   readonly initImage: string;
-  /** of the node, once the agent has told */
-  readonly clocks?: ClockStarts;
 }
 
 /**
@@ -20,17 +22,16 @@ export interface Agent {
  * @param tasks those that agents have done, of any type
  */
 export function agentsOf(pods: readonly Pod[], tasks: readonly NodeTask[] = []): readonly Agent[] {
-  const told = new Map(tasks.flatMap((task) => clocksByContainer(task)));
+  const told = new Map(tasks.flatMap((task) => toldByContainer(task)));
   return pods.flatMap((pod) => {
     const image = pod.spec.initContainers?.find(({ name }) => name === INIT_IMAGE_CONTAINER)?.image;
     const { nodeName } = pod.spec;
     if (!isAgentPod(pod) || nodeName === undefined || image === undefined) {
       return [];
     }
-    const clocks = told.get(agentContainerID(pod));
     const { name: podName } = pod.metadata;
     const agent = { nodeName, podName, ready: isPodReady(pod), initImage: image };
-    return { ...agent, ...(clocks && { clocks }) };
+    return { ...agent, ...told.get(agentContainerID(pod)) };
   });
 }
 
@@ -48,14 +49,16 @@ export function agentContainerID(pod: Pod): string | undefined {
   return statusOfContainer(pod, AGENT_CONTAINER)?.containerID;
 }
 
-function clocksByContainer({
+function toldByContainer({
   spec,
   status,
-}: NodeTask): readonly (readonly [string | undefined, ClockStarts])[] {
-  const clocks = status?.state === 'Succeeded' ? status.result?.clocks : undefined;
-  return spec.type === 'Describe' && clocks !== undefined
-    ? [[spec.describe.containerID, clocks]]
-    : [];
+}: NodeTask): readonly (readonly [string | undefined, Told])[] {
+  if (spec.type !== 'Describe' || status?.state !== 'Succeeded') {
+    return [];
+  }
+  const { clocks, cpuFeatures } = status.result ?? {};
+  const told = { ...(clocks && { clocks }), ...(cpuFeatures && { cpuFeatures }) };
+  return [[spec.describe.containerID, told]];
 }
 
 /** During an update a node may have two for a moment: the ready one counts. */

@@ -2,8 +2,7 @@
 import { MIGRATION_DEFAULTS, type Migration } from '../../crds/migration.ts';
 import type { OwnerReference } from '../../crds/meta.ts';
 import { ADOPTION_POLICY, INIT_VOLUME } from '../../crds/names.ts';
-import { earlierClock, nodesWithEarlierClock, startsOn } from '../agent/clocks.ts';
-import { agentOn } from '../cluster/agents.ts';
+import { lackOfAll, lackOfNode, needsOn } from '../agent/fitness.ts';
 import type { Pod } from '../cluster/pod.ts';
 import type { PersistentVolume } from '../cluster/types.ts';
 import { unsupportedPod } from '../cluster/unsupported-pod.ts';
@@ -45,7 +44,7 @@ const CHECKS: readonly ((facts: MigrationFacts) => Objection)[] = [
   nodeIsTheSame,
   nodeHasAnotherArchitecture,
   volumeIsElsewhere,
-  clockIsEarlier,
+  nodeIsUnfit,
 ];
 
 /** @returns the first thing that stands in the way: a failure, or something that may pass */
@@ -258,23 +257,16 @@ function staysBehind(
   return { reason: 'VolumeStaysBehind', facts };
 }
 
-/** The source reads its node's clocks until it is stopped. */
-function clockIsEarlier({ migration, pod, agents }: MigrationFacts): Objection {
+/** The source reads its node's clocks, and uses its CPU, until it is stopped. */
+function nodeIsUnfit({ migration, pod, agents }: MigrationFacts): Objection {
   const source = pod?.spec.nodeName;
-  const latest = startsOn(agents, source);
+  const needs = needsOn(agents, source);
   const { nodeName } = migration.spec.target;
   if (nodeName !== undefined) {
-    const agent = agentOn(agents, nodeName);
-    const earlier = agent && earlierClock(latest, agent);
-    const facts = `spec.target.nodeName: node ${nodeName} was started too late: its ${earlier}`;
-    return earlier === undefined ? undefined : { reason: 'ClockEarlier', facts };
+    const lack = lackOfNode(needs, agents, nodeName);
+    return lack && { ...lack, facts: `spec.target.nodeName: ${lack.facts}` };
   }
   const others = agents.filter((agent) => agent.nodeName !== source);
-  const late = nodesWithEarlierClock(latest, others);
-  return late.length > 0 && late.length === others.length
-    ? {
-        reason: 'ClockEarlier',
-        facts: `spec.target: all other nodes with an agent were started too late: ${late.join(', ')}`,
-      }
-    : undefined;
+  const lack = lackOfAll(needs, others);
+  return lack && { ...lack, facts: `spec.target: no other node will do: ${lack.facts}` };
 }

@@ -1,4 +1,4 @@
-// Which nodes a Migration may not go to: without the pod's volumes, or with clocks that would run backwards.
+// Which nodes a Migration may not go to: without the pod's volumes, with clocks that would run backwards, with less of a CPU.
 import { describe } from 'node:test';
 import { agentsOf } from '../cluster/agents.ts';
 import type { Node } from '../cluster/types.ts';
@@ -14,6 +14,16 @@ function agentsStarted(...seconds: readonly [number, number]): MigrationFacts['a
     const start = time(-(seconds[index] ?? 0));
     return { ...one, clocks: { monotonic: start, boottime: start } };
   });
+}
+
+/** Of node-a, the source's, and node-b, with these CPU features. */
+function agentsWith(
+  ...features: readonly [readonly string[], readonly string[]]
+): MigrationFacts['agents'] {
+  return agentsOf([agent('node-a'), agent('node-b')]).map((one, index) => ({
+    ...one,
+    cpuFeatures: features[index] ?? [],
+  }));
 }
 
 /** A claim bound to a volume of these nodes. */
@@ -89,6 +99,26 @@ const CASES: readonly StepCase<MigrationFacts>[] = [
     says: /node-b/,
   },
   { what: 'to an older node', facts: { agents: agentsStarted(60, 600) }, step: 'accept' },
+  {
+    what: 'to a node with less of a CPU',
+    facts: { agents: agentsWith(['avx2', 'avx512f', 'sse2'], ['sse2']) },
+    step: 'fail CpuFeatureMissing',
+    says: /spec\.target\.nodeName: node node-b has a CPU without avx2, avx512f/,
+  },
+  {
+    what: 'anywhere, where all others have less of a CPU',
+    facts: {
+      agents: agentsWith(['avx2', 'sse2'], ['sse2']),
+      migration: migration({ target: { any: {} } }),
+    },
+    step: 'fail CpuFeatureMissing',
+    says: /spec\.target: no other node will do: node-b has a CPU without avx2/,
+  },
+  {
+    what: 'to a node with more of a CPU',
+    facts: { agents: agentsWith(['sse2'], ['avx2', 'sse2']) },
+    step: 'accept',
+  },
 ];
 
 describe('the target of a Migration', () => {

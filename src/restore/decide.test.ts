@@ -39,6 +39,16 @@ function agentsStarted(...seconds: readonly [number, number]): RestoreFacts['age
   });
 }
 
+/** Of node-a and node-b, with these CPU features. */
+function agentsWith(
+  ...features: readonly [readonly string[], readonly string[]]
+): RestoreFacts['agents'] {
+  return agentsOf([agent('node-a'), agent('node-b')]).map((one, index) => ({
+    ...one,
+    cpuFeatures: features[index] ?? [],
+  }));
+}
+
 const late = { creationTimestamp: time(-601) };
 const soundClaim = { claimName: 'checkpoints', claim: claim(), storageClass: undefined };
 
@@ -54,6 +64,10 @@ describe('a Restore without a pod', () => {
   const anywhere = { restore: restore(), node: undefined };
   const requirements = { arch: 'x86_64', monotonicNanos: String(3600e9) };
   const longRunning = checkpoint({}, { ...storedStatus(pod()), requirements });
+  const vectors = checkpoint(
+    {},
+    { ...storedStatus(pod()), requirements: { cpuFeatures: ['avx512f'] } },
+  );
   const env = [{ container: 'x', name: 'A', value: '' }];
   check({}, [
     {
@@ -82,7 +96,24 @@ describe('a Restore without a pod', () => {
       what: 'anywhere, where all nodes were started too late',
       facts: { checkpoint: longRunning, ...anywhere, agents: agentsStarted(600, 60) },
       step: 'fail ClockEarlier',
-      says: /node-a, node-b/,
+      says: /no node with an agent will do: node-a was started too late.*; node-b was/,
+    },
+    {
+      what: 'on a node without a CPU feature that the processes may use',
+      facts: { checkpoint: vectors, agents: agentsWith(['avx512f'], ['avx2']) },
+      step: 'fail CpuFeatureMissing',
+      says: /node node-b has a CPU without avx512f/,
+    },
+    {
+      what: 'anywhere, where some node has it',
+      facts: { checkpoint: vectors, ...anywhere, agents: agentsWith(['avx512f'], ['avx2']) },
+      step: 'create-placeholder',
+    },
+    {
+      what: 'anywhere, where no node has it',
+      facts: { checkpoint: vectors, ...anywhere, agents: agentsWith([], ['avx2']) },
+      step: 'fail CpuFeatureMissing',
+      says: /no node with an agent will do: node-a has a CPU without avx512f; node-b/,
     },
     {
       what: 'no Checkpoint, but just created',

@@ -6,7 +6,7 @@ import { FINALIZERS, LABELS } from '../../crds/names.ts';
 import type { NodeTask } from '../../crds/node-task.ts';
 import { type Adoption, RESTORE_DEFAULTS, type Restore } from '../../crds/restore.ts';
 import { findCondition, isConditionTrue } from '../../kube/conditions.ts';
-import { latestStarts, nodesWithEarlierClock } from '../agent/clocks.ts';
+import { needsOf, unfitNodes } from '../agent/fitness.ts';
 import type { ClaimFacts } from '../checkpoint-store/claim.ts';
 import type { Agent } from '../cluster/agents.ts';
 import type { Pod } from '../cluster/pod.ts';
@@ -139,7 +139,7 @@ export function wait(
 
 /** Nodes that would refuse the Checkpoint: the scheduler must not choose them. */
 export function unfitNodeNames({ checkpoint, agents, nowMillis }: RestoreFacts): readonly string[] {
-  return nodesWithEarlierClock(latestStarts(checkpoint, agents, nowMillis), agents);
+  return unfitNodes(needsOf(checkpoint, agents, nowMillis), agents);
 }
 
 /** What was restored is not what was saved. */

@@ -2,7 +2,7 @@
 import type { FailureReason } from '../../crds/conditions.ts';
 import type { ObjectMeta } from '../../crds/meta.ts';
 import { isConditionTrue } from '../../kube/conditions.ts';
-import { earlierClock, latestStarts, nodesWithEarlierClock } from '../agent/clocks.ts';
+import { lackOfAll, lackOfNode, needsOf } from '../agent/fitness.ts';
 import { judgeClaim } from '../checkpoint-store/claim.ts';
 import { isTransferred } from '../checkpoint/facts.ts';
 import { agentOn } from '../cluster/agents.ts';
@@ -31,7 +31,7 @@ export const NODE_CHECKS: readonly Check[] = [
   nodeHasAnotherArchitecture,
   nodeIsNotReady,
   agentIsMissing,
-  clockIsEarlier,
+  nodeIsUnfit,
   claimIsUnusable,
 ];
 
@@ -159,25 +159,15 @@ function agentIsMissing({ agents, node }: RestoreFacts): RestoreStep | undefined
 }
 
 /** One node is known, or the scheduler may choose among those with agents. */
-function clockIsEarlier(facts: RestoreFacts): RestoreStep | undefined {
+function nodeIsUnfit(facts: RestoreFacts): RestoreStep | undefined {
   const { agents, node, pod, checkpoint, nowMillis } = facts;
-  const latest = latestStarts(checkpoint, agents, nowMillis);
+  const needs = needsOf(checkpoint, agents, nowMillis);
   if (node !== undefined) {
-    const { name } = node.metadata;
-    const agent = agentOn(agents, name);
-    const earlier = agent && earlierClock(latest, agent);
-    return earlier === undefined
-      ? undefined
-      : fail('ClockEarlier', `node ${name} was started too late: its ${earlier}`);
+    const lack = lackOfNode(needs, agents, node.metadata.name);
+    return lack && fail(lack.reason, lack.facts);
   }
-  const earlier = new Set(nodesWithEarlierClock(latest, agents));
-  const all = agents.every(({ nodeName }) => earlier.has(nodeName));
-  return pod === undefined && all
-    ? fail(
-        'ClockEarlier',
-        `all nodes with an agent were started too late: ${[...earlier].join(', ')}`,
-      )
-    : undefined;
+  const lack = pod === undefined ? lackOfAll(needs, agents) : undefined;
+  return lack && fail(lack.reason, `no node with an agent will do: ${lack.facts}`);
 }
 
 function claimIsUnusable({ claim }: RestoreFacts): RestoreStep | undefined {

@@ -1,7 +1,7 @@
 // A node for tests of the controller: kubelet and agent in one, by polling. Containers "run" at once; NodeTasks end
 // as the test says.
 import { OPERATOR_NAMESPACE } from '../../crds/names.ts';
-import type { ClockStarts, NodeTask, NodeTaskStatus, TaskResult } from '../../crds/node-task.ts';
+import type { NodeTask, NodeTaskStatus, TaskResult } from '../../crds/node-task.ts';
 import { isNotFound } from '../../kube/api-error.ts';
 import type { Client } from '../../kube/client.ts';
 import { formatTime, pause, systemClock } from '../../kube/clock.ts';
@@ -42,7 +42,7 @@ export class FakeNode {
   agent: AgentBehaviour;
   hooks: NodeHooks = {};
   /** what the agent says of its node when it is asked */
-  clocks: ClockStarts | undefined;
+  told: Pick<TaskResult, 'clocks' | 'cpuFeatures'> = {};
   /** neither kubelet nor agent does anything */
   isDown = false;
   readonly #options: FakeNodeOptions;
@@ -168,8 +168,7 @@ export class FakeNode {
   }
 
   #describe(): readonly AgentStep[] {
-    const { clocks } = this;
-    return [{ state: 'Accepted' }, { state: 'Succeeded', result: { ...(clocks && { clocks }) } }];
+    return [{ state: 'Accepted' }, { state: 'Succeeded', result: this.told }];
   }
 
   async #tell(task: NodeTask, steps: readonly AgentStep[], signal: AbortSignal): Promise<void> {

@@ -32,7 +32,7 @@ export const TEST_REQUIREMENTS: Requirements = {
   vdsoBytes: 4096,
   vdsoDigest: 'none',
   xstateFeatures: '0x7',
-  cpuFlags: [],
+  cpuFlags: ['constant_tsc', 'sse2'],
   monotonicNanos: '0',
   boottimeNanos: '0',
   memoryBytes: 4096,
