@@ -13,7 +13,8 @@ export interface BuiltShim {
   /** name of a public symbol -> offset into `interpreter`, bytes */
   readonly symbols: ReadonlyMap<string, number>;
   readonly init: Buffer;
-  /** protocol.h: a number, or field -> offset with `size` for the whole structure, bytes */
+  readonly pages: Buffer;
+  /** protocol.h and pages/plan.h: a number, or field -> offset with `size` for the whole structure, bytes */
   readonly layout: Readonly<Record<string, number | Readonly<Record<string, number>>>>;
 }
 
@@ -36,6 +37,7 @@ export function build(outputDir: string): BuiltShim {
     interpreter: readFileSync(join(outputDir, 'interpreter.bin')),
     symbols: readSymbols(join(outputDir, 'interpreter.elf')),
     init: readFileSync(join(outputDir, 'diapause-init')),
+    pages: readFileSync(join(outputDir, 'diapause-pages')),
     layout: JSON.parse(readFileSync(join(outputDir, 'layout.json'), 'utf8')) as BuiltShim['layout'],
   };
 }
@@ -45,8 +47,8 @@ export function render(shim: BuiltShim): string {
   const constants = Object.entries(shim.layout).map(([name, value]) =>
     typeof value === 'number' ? `export const ${name} = ${value};\n` : renderStructure(name, value),
   );
-  return `// Native code and the layouts it shares with the engine. Made by shim/generate.ts from shim/*.c and
-// shim/protocol.h, which say what each number means: edit those, then run \`node shim/generate.ts\`.
+  return `// Native code and the layouts it shares with the engine. Made by shim/generate.ts from shim/*.c, shim/pages/*.c,
+// shim/protocol.h and shim/pages/plan.h, which say what each number means: edit those, then run \`node shim/generate.ts\`.
 
 /** Major version of the gcc that made the bytes; another one may give other bytes. */
 export const compilerMajor = ${shim.compilerMajor};
@@ -67,7 +69,13 @@ export const init = {
 ${renderBytes(shim.init)},
 } as const;
 
-// protocol.h. \`*_SIZE\` and offsets are bytes.
+/** The same kind of program: brings the pages that restored processes miss. */
+export const pages = {
+  bytesBase64:
+${renderBytes(shim.pages)},
+} as const;
+
+// protocol.h and pages/plan.h. \`*_SIZE\` and offsets are bytes.
 ${constants.join('')}`;
 }
 
@@ -110,6 +118,6 @@ if (import.meta.main) {
   const shim = build(join(folder, '..', 'build', 'shim'));
   writeFileSync(join(folder, 'shim.generated.ts'), render(shim));
   process.stdout.write(
-    `shim.generated.ts: interpreter ${shim.interpreter.length} bytes, init ${shim.init.length} bytes\n`,
+    `shim.generated.ts: interpreter ${shim.interpreter.length} bytes, init ${shim.init.length} bytes, pages ${shim.pages.length} bytes\n`,
   );
 }

@@ -1,4 +1,5 @@
 // Prints protocol.h as JSON for generate.ts. Runs on the build machine, never in a pod.
+#include "pages/plan.h"
 #include "protocol.h"
 
 #include <stdio.h>
@@ -67,6 +68,23 @@ int main(void) {
     FIELD(spawn_request, err);
     FIELD(spawn_request, sid);
     FIELD(spawn_request, ctty);
+    printf("},\n");
+    NUMBER(PAGE_SPACES_MAX);
+    OBJECT("PAGE_PLAN", page_plan);
+    FIELD(page_plan, spaces);
+    FIELD(page_plan, runs);
+    FIELD(page_plan, processes);
+    END;
+    OBJECT("PLANNED_SPACE", planned_space);
+    FIELD(planned_space, uffd);
+    FIELD(planned_space, first_run);
+    FIELD(planned_space, end_run);
+    END;
+    OBJECT("SAVED_RUN", saved_run);
+    FIELD(saved_run, start);
+    FIELD(saved_run, end);
+    FIELD(saved_run, file);
+    FIELD(saved_run, offset);
     printf("}\n}\n");
     return 0;
 }

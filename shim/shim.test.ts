@@ -49,10 +49,11 @@ test('the layouts that others are written against stay', () => {
   );
 });
 
-test('the interpreter fits into one page, the init into half of one', () => {
+test('the interpreter fits into one page, the init into half of one, the page server into two', () => {
   assert.equal(generated.interpreter.entry, 0);
   assert.ok(Buffer.from(generated.interpreter.bytesBase64, 'base64').length <= PAGE_BYTES);
   assert.ok(Buffer.from(generated.init.bytesBase64, 'base64').length <= PAGE_BYTES / 2);
+  assert.ok(Buffer.from(generated.pages.bytesBase64, 'base64').length <= 2 * PAGE_BYTES);
 });
 
 test('the linked programs have neither relocations nor writable sections', {
@@ -60,7 +61,7 @@ test('the linked programs have neither relocations nor writable sections', {
 }, () => {
   const folder = join(temporary, 'linked');
   build(folder);
-  for (const name of ['interpreter.elf', 'diapause-init']) {
+  for (const name of ['interpreter.elf', 'diapause-init', 'diapause-pages']) {
     const read = (option: string): string =>
       execFileSync('readelf', ['-W', option, join(folder, name)], { encoding: 'utf8' });
     assert.match(read('-r'), /There are no relocations in this file/);
