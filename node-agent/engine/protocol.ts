@@ -109,6 +109,13 @@ export interface RestoreTask {
   readonly trees: readonly RestoreTree[];
   /** leave the restored tree ptrace-detached but stopped */
   readonly leaveStopped: boolean;
+  /** the processes run before all of their pages are there, where that is to be had; absent: they do not */
+  readonly lazyPages?: LazyPagesTask;
+}
+
+export interface LazyPagesTask {
+  /** what the process that brings them tells of troubles is appended to it */
+  readonly logFile: string;
 }
 
 /** Takes away what engines that were killed left in the trees of a dump. */
@@ -194,7 +201,16 @@ export interface RestoreResult {
   readonly comparedPages: number;
   /** private pages of all processes that were filled from the images */
   readonly savedPages: number;
+  /** absent: all memory is there */
+  readonly lazy?: LazyReport;
   readonly findings: readonly Finding[];
+}
+
+/** Pages that are brought while the restored processes run. The images are in use until the server ends. */
+export interface LazyReport {
+  /** as the engine's pid namespace numbers it; it ends when all pages are there: status 0, or when they were lost: 1 */
+  readonly serverPid: number;
+  readonly bytes: number;
 }
 
 export interface CleanUpResult {

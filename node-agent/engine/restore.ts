@@ -1,12 +1,21 @@
 // The story of a restore. Everything is read and judged before the first change; until the release the death of the engine
 // ends the half-built processes, and afterwards they are the application.
+import { PAGE_SPACES_MAX } from '../../shim/shim.generated.ts';
 import { describeFailure } from './failure.ts';
 import { RefusedError } from './finding.ts';
-import type { RestoreResult, RestoreTask, TreeReport } from './protocol.ts';
+import type {
+  LazyPagesTask,
+  LazyReport,
+  RestoreResult,
+  RestoreTask,
+  TreeReport,
+} from './protocol.ts';
 import type { Reporter } from './reporter.ts';
 import { hurry } from './linux/urgency.ts';
 import { TRACE_OPTION } from './linux/ptrace.ts';
+import { bytesOf } from './memory/saved-pages.ts';
 import { TreeConstruction } from './restore/tree-construction.ts';
+import { startPageServer } from './restore/page-server.ts';
 import { releaseTogether } from './restore/release.ts';
 import { openSavedTree } from './restore/saved-images.ts';
 import { Tracer } from './tracee/tracer.ts';
@@ -26,12 +35,17 @@ export function restore(task: RestoreTask, reporter: Reporter): RestoreResult {
   if (findings.some((f) => f.severity === 'refusal')) throw new RefusedError(findings);
 
   const tracer = new Tracer(TRACE_OPTION.EXITKILL);
-  const trees = opened.map((saved) => new TreeConstruction(saved, tracer, reporter));
+  const { lazyPages } = task;
+  const mostLazy = lazyPages ? Math.floor(PAGE_SPACES_MAX / opened.length) : 0;
+  const trees = opened.map((saved) => new TreeConstruction(saved, tracer, reporter, mostLazy));
+  let lazy: LazyReport | undefined;
   try {
     reporter.stage('building-tree');
     hurried(() => trees.forEach((tree) => tree.bear()));
     reporter.stage('filling-memory');
     for (const tree of trees) tree.fillMemory();
+    // From here on the kernel may touch pages that are not there, for the processes: somebody must bring them.
+    if (lazyPages) lazy = bringLater(trees, lazyPages);
     reporter.stage('opening-files');
     hurried(() => trees.forEach((tree) => tree.openFiles()));
     reporter.stage('comparing-memory');
@@ -59,8 +73,22 @@ export function restore(task: RestoreTask, reporter: Reporter): RestoreResult {
     restoreMillis: performance.now() - start,
     comparedPages: trees.reduce((sum, { compared }) => sum + compared.comparedPages, 0),
     savedPages: trees.reduce((sum, { compared }) => sum + compared.savedPages, 0),
+    ...(lazy ? { lazy } : {}),
     findings: reporter.findings,
   };
+}
+
+/** @returns undefined when nothing is missing */
+function bringLater(
+  trees: readonly TreeConstruction[],
+  { logFile }: LazyPagesTask,
+): LazyReport | undefined {
+  const spaces = trees.flatMap(({ missing }) => missing);
+  if (spaces.length === 0) return undefined;
+  const processes = trees.flatMap((tree) => tree.processes.map(({ process }) => process.pid));
+  const taken = new Set(trees.flatMap(({ takenPids }) => [...takenPids]));
+  const serverPid = startPageServer({ spaces, processes, taken, logFile });
+  return { serverPid, bytes: spaces.reduce((sum, { runs }) => sum + bytesOf(runs), 0) };
 }
 
 /** Thousands of short remote calls, each of which would wait for a CPU on a busy node; not for what fills memory. */

@@ -1,5 +1,5 @@
 // CRIU's command line in front of the engine: `criu check|pre-dump|dump|restore`, exit status 0 on success, 1 otherwise.
-import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeFailure } from '../failure.ts';
 import type {
@@ -25,7 +25,10 @@ class Log {
 
   constructor(options: CriuOptions) {
     const { logFile, workDir } = options;
-    this.#fd = logFile === undefined ? 2 : openSync(join(workDir, logFile), 'w', 0o600);
+    const { O_WRONLY, O_CREAT, O_TRUNC, O_APPEND } = constants;
+    // The server of lazy pages may write, too.
+    const flags = O_WRONLY | O_CREAT | O_TRUNC | O_APPEND;
+    this.#fd = logFile === undefined ? 2 : openSync(join(workDir, logFile), flags, 0o600);
   }
 
   line(text: string): void {
@@ -118,6 +121,7 @@ async function runRestore(options: CriuOptions, reporter: Reporter): Promise<voi
     type: 'restore',
     trees: [{ name: 'tree', imagesDir, parents: 'anywhere', inherited, asSibling }],
     leaveStopped: options.leaveStopped,
+    ...(options.lazyPages ? { lazyPages: { logFile: pagesLogOf(options) } } : {}),
   };
   const { restore } = await import('../restore.ts');
   const { rootPids } = restore(task, reporter);
@@ -127,6 +131,10 @@ async function runRestore(options: CriuOptions, reporter: Reporter): Promise<voi
   }
   if (!options.restoreDetached) await waitForEnd(rootPids[0]!);
 }
+
+/** It outlives the command: whoever waits for the end of the command's output must not wait for it. */
+const pagesLogOf = ({ workDir, logFile = 'lazy-pages.log' }: CriuOptions): string =>
+  join(workDir, logFile);
 
 /** While the restorer held one, nobody would ever see its end. */
 function closeHandedIn(inherited: readonly InheritedDescriptor[]): void {

@@ -22,6 +22,7 @@ export interface CriuOptions {
   readonly leaveStopped: boolean;
   readonly restoreDetached: boolean;
   readonly restoreSibling: boolean;
+  readonly lazyPages: boolean;
   readonly tcpEstablished: boolean;
   readonly tcpClose: boolean;
   readonly skipInFlight: boolean;
@@ -54,6 +55,7 @@ const DESCRIPTION = {
   'prev-images-dir': value,
   'restore-detached': { ...flag, short: 'd' },
   'restore-sibling': { ...flag, short: 'S' },
+  'lazy-pages': flag,
   'tcp-established': flag,
   'tcp-close': flag,
   'network-lock': value,
@@ -89,6 +91,7 @@ type Flag =
   | 'track-mem'
   | 'restore-detached'
   | 'restore-sibling'
+  | 'lazy-pages'
   | 'tcp-established'
   | 'tcp-close'
   | 'skip-in-flight'
@@ -122,6 +125,7 @@ export function parseCommandLine(argv: readonly string[]): CriuOptions {
     previousImagesDir: given['prev-images-dir'],
     restoreDetached: on('restore-detached'),
     restoreSibling: on('restore-sibling'),
+    lazyPages: on('lazy-pages'),
     tcpEstablished: on('tcp-established'),
     tcpClose: on('tcp-close'),
     skipInFlight: on('skip-in-flight'),

@@ -1,5 +1,5 @@
 // Starting a program with a chosen pid, outside of libuv: it would collect the stops of a child of its own.
-import { init, SPAWN, SPAWN_SIZE } from '../../../shim/shim.generated.ts';
+import { init, pages, SPAWN, SPAWN_SIZE } from '../../../shim/shim.generated.ts';
 import { SYS } from '../arch/x86-64.ts';
 import { OwnedFd } from './descriptors.ts';
 import { check } from './error.ts';
@@ -10,6 +10,7 @@ const CLONE_VFORK = 0x4000n;
 const CLONE_PARENT = 0x8000n;
 const CLONE_CLEAR_SIGHAND = 0x100000000n;
 const SIGCHLD = 17n;
+const MFD_CLOEXEC = 1;
 const MFD_CLOEXEC_EXEC = 0x11;
 const ARGUMENTS_AT = 1024;
 
@@ -77,18 +78,34 @@ export function spawnProgram(request: SpawnRequest): number {
 }
 
 /** The placeholder's program (shim/init.c) as an executable descriptor without a name in any file system. */
-export function openInitProgram(): OwnedFd {
-  const name = allocate(4096);
-  name.bytes.write(`${INIT_NAME}\0`, 'latin1');
-  let fd = syscall(SYS.memfd_create, name.address, MFD_CLOEXEC_EXEC);
+export const openInitProgram = (): OwnedFd => openProgram(INIT_NAME, init.bytesBase64);
+
+/** Name of the page server's program (shim/pages), also in its process table entry. */
+export const PAGES_NAME = 'diapause-pages';
+
+/** The same for the page server. */
+export const openPagesProgram = (): OwnedFd => openProgram(PAGES_NAME, pages.bytesBase64);
+
+function openProgram(name: string, bytesBase64: string): OwnedFd {
+  return memoryFile(name, Buffer.from(bytesBase64, 'base64'), MFD_CLOEXEC_EXEC);
+}
+
+/** A file without a name in any file system. */
+export function memoryFile(name: string, content: Buffer, flags = MFD_CLOEXEC): OwnedFd {
+  const text = allocate(4096);
+  text.bytes.write(`${name}\0`, 'latin1');
+  let fd = syscall(SYS.memfd_create, text.address, flags);
   // Before Linux 6.3 there is no MFD_EXEC: memfds are executable anyway.
-  if (fd < 0) fd = syscall(SYS.memfd_create, name.address, 1);
-  check(fd, 'memfd_create');
-  const program = allocate(init.bytesBase64.length);
-  const bytes = Buffer.from(init.bytesBase64, 'base64');
-  program.bytes.set(bytes);
-  check(syscall(SYS.write, fd, program.address, bytes.length), 'write', { object: 'memfd' });
-  release(program);
-  release(name);
-  return new OwnedFd(fd);
+  if (fd < 0) fd = syscall(SYS.memfd_create, text.address, MFD_CLOEXEC);
+  release(text);
+  const file = new OwnedFd(check(fd, 'memfd_create'));
+  const bytes = allocate(content.length);
+  bytes.bytes.set(content);
+  for (let done = 0; done < content.length; ) {
+    const at = bytes.address + BigInt(done);
+    const written = syscall(SYS.write, file.fd, at, content.length - done);
+    done += check(written, 'write', { object: 'memfd' });
+  }
+  release(bytes);
+  return file;
 }

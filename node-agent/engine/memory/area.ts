@@ -94,7 +94,7 @@ const ADVICE: readonly (readonly [string, number])[] = [
 /** Mappings that no image can carry, by their VmFlags. */
 const REFUSED_FLAGS: readonly (readonly [string, string, string])[] = [
   ['ss', 'ShadowStack', 'start it without user shadow stacks (GLIBC_TUNABLES)'],
-  ['um', 'Userfaultfd', 'stop its user-space paging first'],
+  ['um', 'Userfaultfd', 'wait for its lazy pages, or stop its user-space paging'],
   ['uw', 'Userfaultfd', 'stop its user-space paging first'],
   ['ui', 'Userfaultfd', 'stop its user-space paging first'],
   ['io', 'DeviceMapping', 'release the device first'],

@@ -70,7 +70,7 @@ export function samplePages(runs: readonly SavedRun[], limit = SAMPLED_PAGES): S
 export function compareSample(
   saved: number,
   pid: number,
-  { runs }: PageSet,
+  { runs }: Pick<PageSet, 'runs'>,
   limit = SAMPLED_PAGES,
 ): Comparison {
   const sampled = samplePages(runs, limit);

@@ -22,6 +22,7 @@ import { fillPages } from './fill.ts';
 import { type InheritedArea, inheritedAreas, type SameFile, surplusGuards } from './inheritance.ts';
 import { InheritedPages } from './inherited-pages.ts';
 import { queueFinish, queueMappings } from './map-areas.ts';
+import { type DividedPages, divideLazily } from './missing-pages.ts';
 import { setMmFields } from './mm-fields.ts';
 import { memoryOf, type PageSet, type PageSets } from './page-set.ts';
 import { isMuch, isWorthwhile, readIn } from './read-in.ts';
@@ -48,6 +49,8 @@ export interface RebuildContext {
   readonly helpers: (process: TracedProcess) => Helpers;
   /** how many of them at most: room is made for them */
   readonly mostHelpers: number;
+  /** may the process run before all of its pages are there? */
+  readonly lazy: boolean;
 }
 
 interface Helpers {
@@ -61,14 +64,15 @@ interface Helpers {
  * interpreter lies where neither the old nor the saved address space had anything, with slots for all saved threads.
  *
  * @param parent whose rebuilt memory the process was forked with; undefined: it is built from nothing
+ * @returns what of its pages is there now, and what will have to come
  * @throws LinuxError, TraceeError: the process is then of no use and must be ended
  */
 export function rebuildMemory(
   builder: ProcessBuilder,
   context: RebuildContext,
   parent?: SavedProcess,
-): void {
-  const { files, pages, progress } = context;
+): DividedPages {
+  const { files, progress } = context;
   const { saved, process } = builder;
   const mm = memoryOf(saved);
   const exePath = files.path(mm.exeFileId);
@@ -77,27 +81,31 @@ export function rebuildMemory(
   const inherited = inheritedBy(saved, parent, files);
   const kept = [...inherited.values()].map((area) => area.kept);
   moveIn(builder, kept, context.mostHelpers);
-  const own = pages.of(saved);
+  const own = context.pages.of(saved);
   const areas = { mm, runs: own.runs, inherited };
   const missing = mm.vmas.filter((area) => !inherited.has(area));
   attachSegments(builder, areas);
   using objects = files.sharedMemory.hand(builder, { ...mm, vmas: missing });
   queueMappings(builder, areas, sourcesOf(context, objects));
   objects.fill(progress);
-  using born = parent && pagesBornWith(pages.of(parent), inherited);
+  using born = parent && pagesBornWith(context.pages.of(parent), inherited);
   if (born) queueAdvice(builder, born.surplus(own.runs), MADV.DONTNEED);
   if (parent) queueAdvice(builder, surplusGuards(memoryOf(parent), mm, kept), MADV.GUARD_REMOVE);
   builder.flush();
-  if (!born && isWorthwhile(own.runs)) {
-    readPages(builder, own.runs, context);
+  const pages = context.lazy ? divideLazily(builder, own.runs) : atOnce(own.runs);
+  if (!born && isWorthwhile(pages.now)) {
+    readPages(builder, pages.now, context);
   } else {
-    fillPages(process.pid, own.runs, progress, born);
+    fillPages(process.pid, pages.now, progress, born);
   }
   const tellLosses = queueFinish(builder, areas);
   rebuildRings(builder, mm, (area) => savedBytes(area, own.all));
   setMmFields(builder, mm, failed === undefined ? undefined : exePath);
   tellLosses();
+  return pages;
 }
+
+const atOnce = (runs: readonly SavedRun[]): DividedPages => ({ now: runs, later: undefined });
 
 function readPages(
   builder: ProcessBuilder,

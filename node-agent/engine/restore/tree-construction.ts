@@ -3,7 +3,9 @@ import { SYS } from '../arch/x86-64.ts';
 import { type Comparison, compareSample, pagesToCompare } from '../memory/compare.ts';
 import { inheritsMemory } from '../memory/inheritance.ts';
 import type { PageSet } from '../memory/page-set.ts';
+import type { MissingPages } from '../memory/missing-pages.ts';
 import { rebuildMemory, sameFileAs } from '../memory/rebuild.ts';
+import type { SavedRun } from '../memory/saved-pages.ts';
 import type { Reporter } from '../reporter.ts';
 import type { TreeReport } from '../protocol.ts';
 import { innermost, readStatus } from '../linux/procfs/status.ts';
@@ -38,10 +40,18 @@ export class TreeConstruction {
   #root: TracedProcess | undefined;
   #family: TreeBirth | undefined;
   #filledBytes = 0;
+  readonly #mostLazy: number;
+  #heirPids: ReadonlySet<number> = new Set();
+  /** by saved pid: pages that are there before the process runs */
+  readonly #filled = new Map<number, readonly SavedRun[]>();
+  /** what is not there when the processes run */
+  readonly missing: MissingPages[] = [];
   readonly #compared = { comparedPages: 0, savedPages: 0 };
 
-  constructor(saved: OpenedTree, tracer: Tracer, reporter: Reporter) {
+  /** @param mostLazy how many of its processes may run before all of their pages are there */
+  constructor(saved: OpenedTree, tracer: Tracer, reporter: Reporter, mostLazy: number) {
     this.#saved = saved;
+    this.#mostLazy = mostLazy;
     this.#tracer = tracer;
     this.#reporter = reporter;
     this.#birth = saved.placeholderPid === undefined ? 'standalone' : 'morph';
@@ -54,6 +64,12 @@ export class TreeConstruction {
     return this.#root.pid;
   }
 
+  /** Ids of all processes and threads, as the tree numbers them. */
+  get takenPids(): ReadonlySet<number> {
+    const { processes } = this.#saved.tree;
+    return new Set(processes.flatMap((p) => [p.pid, ...p.pstree.threads]));
+  }
+
   /** Every process that shares no memory with its parent exists, as a stopped copy of the placeholder. */
   bear(): void {
     const { tree, placeholderPid } = this.#saved;
@@ -62,13 +78,13 @@ export class TreeConstruction {
       spawnRoot(tree.processes[0]!.pid, readClocks(this.#saved.images), this.#saved.asSibling);
     this.#root = this.#tracer.seizeTree(rootPid);
     this.#tracer.freeze(FREEZE_MILLIS);
-    const taken = new Set(tree.processes.flatMap((p) => [p.pid, ...p.pstree.threads]));
     this.#saved.ipc.make(rootPid, this.#reporter.finding.bind(this.#reporter));
-    this.#pids = this.#birth === 'morph' ? LastPid.start(rootPid, taken) : new SetTid();
+    this.#pids = this.#birth === 'morph' ? LastPid.start(rootPid, this.takenPids) : new SetTid();
     const session = innermost(readStatus(rootPid).nsSids);
+    this.#heirPids = this.#heirs();
     const family = {
       tree,
-      heirs: this.#heirs(),
+      heirs: this.#heirPids,
       sessionBegan: (sid: number, leader: TracedProcess): void =>
         this.#files.terminals.attach(sid, leader),
     };
@@ -118,12 +134,23 @@ export class TreeConstruction {
       pages: this.#saved.pages,
       helpers: (process: TracedProcess) => new HelpingThreads(process, this.#tracer),
       mostHelpers: helpersHere(),
+      lazy: this.missing.length < this.#mostLazy && !this.#sharesPages(saved),
       progress: (bytes: number): void => {
         this.#filledBytes += bytes;
         this.#reporter.progress(this.#filledBytes, this.#saved.memoryBytes);
       },
     };
-    rebuildMemory(builder, context, heir ? this.#parentOf(saved) : undefined);
+    const pages = rebuildMemory(builder, context, heir ? this.#parentOf(saved) : undefined);
+    this.#filled.set(saved.pid, pages.now);
+    if (pages.later) this.missing.push(pages.later);
+  }
+
+  /** Each of two who have pages in common would get copies of its own. */
+  #sharesPages({ pid }: SavedProcess): boolean {
+    const { processes } = this.#saved.tree;
+    return processes.some(
+      (one) => this.#heirPids.has(one.pid) && (one.pid === pid || one.pstree.ppid === pid),
+    );
   }
 
   openFiles(): void {
@@ -150,8 +177,8 @@ export class TreeConstruction {
   compareMemory(): void {
     const limit = pagesToCompare(this.processes.length);
     for (const { saved, process } of this.processes) {
-      const set = this.#saved.pages.of(saved);
-      const one = compareSample(saved.pid, process.pid, set, limit);
+      const runs = this.#filled.get(saved.pid) ?? [];
+      const one = compareSample(saved.pid, process.pid, { runs }, limit);
       this.#compared.comparedPages += one.comparedPages;
       this.#compared.savedPages += one.savedPages;
     }
@@ -194,6 +221,7 @@ export class TreeConstruction {
     this.#tracer.endAll();
     // A root that the engine itself gave birth to is its child, and stays a zombie until it is reaped.
     if (this.#birth === 'standalone') while (poll(-1));
+    this.#closeMissing();
     this.#files.close();
   }
 
@@ -208,6 +236,12 @@ export class TreeConstruction {
   close(): void {
     this.#pids?.close();
     this.#files.close();
+    this.#closeMissing();
+  }
+
+  /** The server has its own copies; without one the processes are gone. */
+  #closeMissing(): void {
+    for (const { descriptor } of this.missing.splice(0)) descriptor[Symbol.dispose]();
   }
 
   describe(): TreeReport {
