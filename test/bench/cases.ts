@@ -71,6 +71,8 @@ const BARS: readonly Bar[] = [
   { measure: 'coldAnswer', subject: program(1, 1000), ratio: 0.7 },
   { measure: 'coldAnswer', subject: program(1, 1, 200), ratio: 0.7 },
   { measure: 'warmAnswer', subject: program(1024, 5), ratio: 0.7 },
+  { measure: 'lazyColdAnswer', subject: program(1024, 5), ratio: 1 / 20 },
+  { measure: 'lazyWarmAnswer', subject: program(1024, 5), ratio: 1 / 20 },
   { measure: 'warmAnswer', subject: program(1, 1000), ratio: 0.7 },
   { measure: 'warmAnswer', subject: program(1, 1, 200), ratio: 0.7 },
 ];

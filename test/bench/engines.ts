@@ -23,9 +23,11 @@ export interface Engine {
   dump(pid: number, imagesDir: string, leaveRunning: boolean): Promise<Figures>;
   /** @returns CLOCK_REALTIME when it was asked, seconds */
   restore(imagesDir: string): Promise<number>;
+  /** The same, but a restored program runs before its memory is there; absent: not by one command */
+  readonly lazily?: Engine;
 }
 
-export const ours: Engine = {
+const warm = (lazily: boolean): Engine => ({
   name: 'diapause',
 
   async dump(pid, imagesDir, leaveRunning) {
@@ -35,10 +37,13 @@ export const ours: Engine = {
 
   async restore(imagesDir) {
     const trees = [{ name: 'victim', imagesDir }];
+    const lazyPages = { logFile: join(imagesDir, 'lazy-pages.log') };
     const task: RestoreTask = { type: 'restore', trees, leaveStopped: false };
-    return (await runWarm(task)).givenAtSeconds;
+    return (await runWarm(lazily ? { ...task, lazyPages } : task)).givenAtSeconds;
   },
-};
+});
+
+export const ours: Engine = { ...warm(false), lazily: warm(true) };
 
 const figuresOf = ({ millis, cpuMillis, peakBytes, warmUpMillis }: TaskRun): Figures => ({
   durable: millis,

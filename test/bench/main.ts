@@ -10,7 +10,7 @@ import { enterPrivateNamespaces } from '../victims/private-namespaces.ts';
 import { type BenchCase, CASES, describeCase, type Extent } from './cases.ts';
 import { versionOf, writeDocument } from './document.ts';
 import { criuEngine, type Engine, findCriu, ours } from './engines.ts';
-import { measureDump, measureRestore, RESTORES } from './measure.ts';
+import { measureDump, measureRestore, restoresOf } from './measure.ts';
 import type { EngineName, Figures } from './measures.ts';
 import { line, type Row, rows, table } from './report.ts';
 import { describeVerdict, testRestarts } from './restart-tester.ts';
@@ -76,7 +76,7 @@ async function measure(
       const figures = await attempt(what, () => take(engine, subject, directory));
       if (!figures) continue;
       results[engine.name].push(figures);
-      if (name === 'restore') restored[engine.name] += RESTORES;
+      if (name === 'restore') restored[engine.name] += restoresOf(engine, subject);
     }
   }
   return rows(subject, results);

@@ -60,11 +60,18 @@ export async function measureDump(
 /** Where the images are when the restore begins: on another node they are on the disk for whoever wrote them. */
 const PLACES = { coldAnswer: forgetPages, warmAnswer: readPages } as const;
 
+/** Below there are hardly any pages that could come later. */
+const LEAST_LAZY_MEBIBYTES = 64;
+
+const isLarge = ({ mebibytes }: BenchCase): boolean => mebibytes >= LEAST_LAZY_MEBIBYTES;
+
 /** How often {@link measureRestore} restores. */
-export const RESTORES = Object.keys(PLACES).length;
+export const restoresOf = (engine: Engine, subject: BenchCase): number =>
+  Object.keys(PLACES).length * (engine.lazily && isLarge(subject) ? 2 : 1);
 
 /**
- * Dump and end, then restore: from the request until the program's first own word, once for each place of the images.
+ * Dump and end, then restore: from the request until the program's first own word, once for each place of the images and each
+ * way to bring the memory. Lazy pages are compared with a restore of CRIU's that is not lazy: its own needs a daemon.
  *
  * @throws Error when the restored memory is not the same
  */
@@ -73,10 +80,15 @@ export async function measureRestore(
   subject: BenchCase,
   directory: string,
 ): Promise<Figures> {
-  return {
-    coldAnswer: await answerOf(engine, subject, directory, 'coldAnswer'),
-    warmAnswer: await answerOf(engine, subject, directory, 'warmAnswer'),
-  };
+  const coldAnswer = await answerOf(engine, subject, directory, 'coldAnswer');
+  const warmAnswer = await answerOf(engine, subject, directory, 'warmAnswer');
+  const whole = { coldAnswer, warmAnswer };
+  if (!isLarge(subject)) return whole;
+  const { lazily } = engine;
+  if (!lazily) return { ...whole, lazyColdAnswer: coldAnswer, lazyWarmAnswer: warmAnswer };
+  const lazyColdAnswer = await answerOf(lazily, subject, directory, 'coldAnswer');
+  const lazyWarmAnswer = await answerOf(lazily, subject, directory, 'warmAnswer');
+  return { ...whole, lazyColdAnswer, lazyWarmAnswer };
 }
 
 async function answerOf(
