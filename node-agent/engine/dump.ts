@@ -8,6 +8,7 @@ import type { DumpResult, DumpTask, Requirements } from './protocol.ts';
 import type { Reporter } from './reporter.ts';
 import { describeMoment, describeNode } from './requirements.ts';
 import { Snapshots } from './snapshots.ts';
+import { PairedConnections } from './state/files/tcp-pairs-dump.ts';
 import { TreeDump } from './tree-dump.ts';
 import { WriteTracking } from './write-tracking.ts';
 
@@ -29,12 +30,14 @@ export function dump(task: DumpTask, reporter: Reporter): DumpResult {
   const node = describeNode(application.processes[0]!.pid);
   using tracking = WriteTracking.begin(application, task, preCopied);
   using trees = new DisposableStack();
-  const prepared = { application, task, tracking, preCopied };
+  using connections = connectionsOf(task);
+  const prepared = { application, task, tracking, preCopied, connections };
   const dumps = task.trees.map((tree) => trees.use(TreeDump.prepare(tree, prepared)));
   if (task.afterDump === 'Resume' && !task.dryRun) tracking.copyWhileRunning(application);
   application.freeze(task.afterDump === 'Resume' ? task.freezeLimitMillis : 0);
   reporter.stage('frozen');
   for (const tree of dumps) tree.collect(application);
+  connections?.save(task.dryRun);
   judge(dumps, task, reporter);
   tracking.mark(dumps.flatMap((tree) => tree.living.map(({ memory }) => memory)));
   const requirements = { ...node, ...describeMoment(application.processes[0]!) };
@@ -52,6 +55,10 @@ export function dump(task: DumpTask, reporter: Reporter): DumpResult {
     requirements: { ...requirements, ...sums(dumps) },
   };
 }
+
+/** Those of all trees together: containers of a pod talk to each other. */
+const connectionsOf = ({ establishedSockets }: DumpTask): PairedConnections | undefined =>
+  establishedSockets === 'KeepPairs' ? new PairedConnections() : undefined;
 
 interface Work {
   readonly application: HeldApplication;

@@ -7,8 +7,11 @@ import type { ParentScope } from './image/images-directory.ts';
 /** What becomes of the application once it is saved. */
 export type AfterDump = 'Resume' | 'KeepFrozen' | 'Kill';
 
-/** What to do with established TCP connections: refuse, or let the restored side find them reset. */
-export type EstablishedSockets = 'Fail' | 'Close' | 'Keep';
+/**
+ * What to do with established TCP connections: refuse, let the restored side find them reset, keep them all for a restore on
+ * this machine (locked until then), or keep those between two saved processes for a restore anywhere and refuse the others.
+ */
+export type EstablishedSockets = 'Fail' | 'Close' | 'Keep' | 'KeepPairs';
 
 /** What to do with a unix socket or a pipe whose other side is outside of the tree: refuse, or save it without that. */
 export type OutsidePeers = 'Fail' | 'Ignore';

@@ -18,6 +18,8 @@ import { TreeConstruction } from './restore/tree-construction.ts';
 import { startPageServer } from './restore/page-server.ts';
 import { releaseTogether } from './restore/release.ts';
 import { openSavedTree } from './restore/saved-images.ts';
+import { SavedFiles } from './state/files/saved-files.ts';
+import { checkPairs, PairRestore } from './state/files/tcp-pairs-restore.ts';
 import { Tracer } from './tracee/tracer.ts';
 
 /**
@@ -30,14 +32,18 @@ export function restore(task: RestoreTask, reporter: Reporter): RestoreResult {
   const start = performance.now();
   reporter.stage('validating');
   const opened = task.trees.map((tree) => openSavedTree(tree));
-  const findings = opened.flatMap((tree) => [...tree.check(), ...tree.checkRights()]);
+  const findings = [
+    ...opened.flatMap((tree) => [...tree.check(), ...tree.checkRights()]),
+    ...checkPairs(opened.map(({ images }) => new SavedFiles(images))),
+  ];
   for (const finding of findings) reporter.finding(finding);
   if (findings.some((f) => f.severity === 'refusal')) throw new RefusedError(findings);
 
   const tracer = new Tracer(TRACE_OPTION.EXITKILL);
   const { lazyPages } = task;
   const mostLazy = lazyPages ? Math.floor(PAGE_SPACES_MAX / opened.length) : 0;
-  const trees = opened.map((saved) => new TreeConstruction(saved, tracer, reporter, mostLazy));
+  const all = { pairs: new PairRestore(), mostLazy };
+  const trees = opened.map((saved) => new TreeConstruction(saved, tracer, reporter, all));
   let lazy: LazyReport | undefined;
   try {
     reporter.stage('building-tree');
@@ -47,7 +53,10 @@ export function restore(task: RestoreTask, reporter: Reporter): RestoreResult {
     // From here on the kernel may touch pages that are not there, for the processes: somebody must bring them.
     if (lazyPages) lazy = bringLater(trees, lazyPages);
     reporter.stage('opening-files');
-    hurried(() => trees.forEach((tree) => tree.openFiles()));
+    hurried(() => {
+      for (const tree of trees) tree.openFiles();
+      all.pairs.restore();
+    });
     reporter.stage('comparing-memory');
     for (const tree of trees) tree.compareMemory();
     reporter.stage('starting-threads');

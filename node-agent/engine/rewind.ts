@@ -4,6 +4,7 @@
 import { type Finding, RefusedError } from './finding.ts';
 import { HeldApplication } from './held-application.ts';
 import { readMounts } from './linux/procfs/mountinfo.ts';
+import { tcpRows } from './linux/procfs/tcp-table.ts';
 import { SIGNAL, sendSignal } from './linux/signals.ts';
 import type { RewindResult, RewindTask, RewindTree } from './protocol.ts';
 import type { Reporter } from './reporter.ts';
@@ -14,9 +15,10 @@ import { clearPlaceholder, releasePlaceholder } from './rewind/clear-placeholder
 import { OpenConnections } from './rewind/connections.ts';
 import { awaitFreeIds, idsOf, takenBesides } from './rewind/free-pids.ts';
 import { judgeRoot } from './rewind/judge.ts';
-import { judgePorts, portsInUse } from './rewind/lingering.ts';
+import { judgePairs, judgePorts, lingeringPorts } from './rewind/lingering.ts';
 import { rootFacts, wantedStreams } from './rewind/root-facts.ts';
 import { SavedFiles } from './state/files/saved-files.ts';
+import { checkPairs, pairedConnections } from './state/files/tcp-pairs-restore.ts';
 import type { TracedProcess } from './tracee/traced-process.ts';
 
 /** Told of files; what those are like that are put back between this half and the other does not matter. */
@@ -34,8 +36,9 @@ export function rewind(task: RewindTask, reporter: Reporter): RewindResult {
   reporter.stage('validating');
   using images = new DisposableStack();
   const trees = task.trees.map((tree) => openTree(tree, images));
+  const files = trees.map(({ saved }) => new SavedFiles(saved.images));
   refuse(
-    trees.flatMap(({ tree, saved }) => findingsOf(tree, saved)),
+    [...trees.flatMap(({ tree, saved }) => findingsOf(tree, saved)), ...checkPairs(files)],
     reporter,
   );
   for (const { tree, saved } of trees) awaitFreeIds(tree.rootPid, idsOf(saved.tree));
@@ -46,7 +49,7 @@ export function rewind(task: RewindTask, reporter: Reporter): RewindResult {
   application.freeze(task.freezeLimitMillis);
   reporter.stage('frozen');
   refuse(
-    trees.flatMap((tree) => judge(tree, application)),
+    [...trees.flatMap((tree) => judge(tree, application)), ...judgeAddresses(files, application)],
     reporter,
   );
   const ended = task.dryRun ? 0 : emptyAll(trees, application, reporter);
@@ -110,8 +113,17 @@ function judge({ tree, saved }: TreeToRewind, application: HeldApplication): Fin
   const sockets = [...entries.values()].flatMap(({ isk }) => isk ?? []);
   return [
     ...judgeRoot(saved.tree, wantedStreams([...entries.values()]), facts),
-    ...judgePorts(sockets, portsInUse(root.pid)),
+    ...judgePorts(sockets, lingeringPorts(tcpRows(root.pid))),
   ].map((finding) => ({ ...finding, tree: tree.name }));
+}
+
+/** All trees are in the network namespace of their pod. */
+function judgeAddresses(files: readonly SavedFiles[], { processes }: HeldApplication): Finding[] {
+  const paired = files.flatMap(pairedConnections);
+  const [first] = processes;
+  if (paired.length === 0 || !first) return [];
+  using connections = new OpenConnections(processes);
+  return judgePairs(paired, tcpRows(first.pid), connections.inodes);
 }
 
 function rootOf({ rootPid, name }: RewindTree, { tracer }: HeldApplication): TracedProcess {

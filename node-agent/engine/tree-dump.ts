@@ -17,6 +17,7 @@ import { SizeLimitError } from './size-limit.ts';
 import type { Snapshots } from './snapshots.ts';
 import { foreseeFiles } from './state/files/foresight.ts';
 import { FileRegistry } from './state/files/registry.ts';
+import type { PairedConnections } from './state/files/tcp-pairs-dump.ts';
 import { savesIpc } from './state/ipc/ipc-namespace.ts';
 import type { ProcessRecord } from './state/records.ts';
 import { isGone } from './tracee/attach.ts';
@@ -32,6 +33,8 @@ export interface DumpPreparation {
   readonly task: DumpTask;
   readonly tracking: WriteTracking;
   readonly preCopied: PreCopied;
+  /** absent where none is kept by pairs */
+  readonly connections?: PairedConnections | undefined;
 }
 
 export interface LivingProcess {
@@ -57,7 +60,8 @@ export class TreeDump {
   #complete = false;
   #found: CollectedTree | undefined;
 
-  private constructor(tree: DumpTree, { task, tracking, preCopied }: DumpPreparation) {
+  private constructor(tree: DumpTree, preparation: DumpPreparation) {
+    const { task, tracking, preCopied, connections } = preparation;
     this.#tree = tree;
     this.#task = task;
     this.#tracking = tracking;
@@ -65,7 +69,7 @@ export class TreeDump {
     this.#preCopiedBytes = preCopied.bytes.get(tree.name);
     if (this.#preCopiedBytes !== undefined) this.#parent = new ParentPages(preCopyFolder(tree));
     else if (tree.parent !== undefined) this.#parent = this.#openParent(tree.parent);
-    this.#files = new FileRegistry(task);
+    this.#files = new FileRegistry({ ...task, ...(connections && { connections }) });
   }
 
   #openParent(path: string): ParentPages {

@@ -9,7 +9,7 @@ import { type Victim, watch } from './victim.ts';
 /** User of a pod that passes the restricted Pod Security level. */
 export const CONFINED_USER = 1000;
 const LIMIT_MILLIS = 10_000;
-const NAMESPACES = ['--pid', '--mount', '--net', '--fork', '--kill-child', '--mount-proc'];
+const NAMESPACES = ['--pid', '--mount', '--fork', '--kill-child', '--mount-proc'];
 const WITHOUT_RIGHTS = [
   'setpriv',
   ...['--reuid', String(CONFINED_USER), '--regid', String(CONFINED_USER), '--clear-groups'],
@@ -23,16 +23,25 @@ export interface Contained {
   readonly out: string;
 }
 
+export interface PodOptions {
+  /** a process whose network namespace it shares, as containers of one pod do; absent: its own */
+  readonly networkOf?: number;
+  /** what it prints when it can be saved */
+  readonly readyLine?: RegExp;
+}
+
 /** Starts a program, as root, as PID 1; waits until it printed `ready`. */
 export async function startContained(
   program: string,
   args: readonly string[] = [],
+  { networkOf, readyLine = /ready/ }: PodOptions = {},
 ): Promise<Contained> {
   const dir = mkdtempSync(join(tmpdir(), 'diapause-contained-'));
   chmodSync(dir, 0o755);
   const out = join(dir, 'out');
-  const victim = watch(await startPid1([program, ...args], dir, out), dir, out);
-  await victim.waitForLine(/ready/);
+  const pid = await startPid1([program, ...args], dir, out, networkOf);
+  const victim = watch(pid, dir, out);
+  await victim.waitForLine(readyLine);
   return { victim, out };
 }
 
@@ -42,12 +51,13 @@ export async function startContained(
 export async function startPlaceholder(
   contained: Contained,
   rights: 'none' | 'all' = 'none',
+  { networkOf }: Pick<PodOptions, 'networkOf'> = {},
 ): Promise<Victim> {
   const { dir } = contained.victim;
   const program = join(dir, 'diapause-init');
   writeFileSync(program, Buffer.from(init.bytesBase64, 'base64'), { mode: 0o555 });
   const command = rights === 'none' ? [...WITHOUT_RIGHTS, program] : [program];
-  const pid = await startPid1(command, dir, contained.out);
+  const pid = await startPid1(command, dir, contained.out, networkOf);
   const placeholder = watch(pid, dir, contained.out);
   await until('the placeholder', () => comm(pid) === 'diapause-init' || undefined);
   return placeholder;
@@ -56,9 +66,19 @@ export async function startPlaceholder(
 const comm = (pid: number): string => readFileSync(`/proc/${pid}/comm`, 'latin1').trim();
 
 /** @returns pid of the PID 1 as this process numbers it */
-async function startPid1(command: readonly string[], cwd: string, out: string): Promise<number> {
+async function startPid1(
+  command: readonly string[],
+  cwd: string,
+  out: string,
+  networkOf?: number,
+): Promise<number> {
   const output = openSync(out, 'a', 0o600);
-  const outside = spawn('unshare', [...NAMESPACES, 'setsid', ...command], {
+  const network =
+    networkOf === undefined
+      ? ['unshare', '--net']
+      : ['nsenter', '--target', String(networkOf), '--net', 'unshare'];
+  const [tool, ...options] = [...network, ...NAMESPACES, 'setsid', ...command];
+  const outside = spawn(tool!, options, {
     cwd,
     stdio: ['ignore', output, output],
   });

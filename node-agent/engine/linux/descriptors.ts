@@ -10,6 +10,7 @@ const F_GETFD = 1;
 const F_SETFD = 2;
 const F_GETFL = 3;
 const F_SETFL = 4;
+const F_DUPFD_CLOEXEC = 1030;
 const F_SETPIPE_SZ = 1031;
 const F_GETPIPE_SZ = 1032;
 const SPLICE_MOVE = 1;
@@ -66,6 +67,9 @@ export const FCNTL = { F_GETFD, F_SETFD, F_GETFL, F_SETFL } as const;
 export function fcntl(fd: number, command: number, argument: number | bigint = 0): number {
   return check(syscall(SYS.fcntl, fd, command, argument), 'fcntl', { object: `fd ${fd}` });
 }
+
+/** Another descriptor of this process for the same open file. */
+export const duplicateHere = (fd: number): number => fcntl(fd, F_DUPFD_CLOEXEC);
 
 /** Moves up to `length` bytes between a pipe and a file without copying; -errno on failure. */
 export function splice(from: number, to: number, length: number): number {

@@ -53,7 +53,12 @@ function outQueue(fd: number, request: number): number {
 export const unacknowledged = (fd: number): number => outQueue(fd, SIOCOUTQ);
 export const unsent = (fd: number): number => outQueue(fd, SIOCOUTQNSD);
 
-/** The selected queue's content, looked at. */
+/** A queue does not hold what it held a moment ago. */
+export class QueueChangedError extends Error {
+  override readonly name = 'QueueChangedError';
+}
+
+/** The selected queue's content, looked at. @throws QueueChangedError when it holds less */
 export function peekQueue(fd: number, bytes: number): Buffer {
   if (bytes === 0) return Buffer.alloc(0);
   const memory = allocate(bytes);
@@ -61,7 +66,7 @@ export function peekQueue(fd: number, bytes: number): Buffer {
     const flags = MSG.PEEK | MSG.DONTWAIT;
     const got = syscall(SYS.recvfrom, fd, memory.address, bytes, flags, 0, 0);
     if (check(got, 'recv(MSG_PEEK)', { object: `fd ${fd}` }) !== bytes) {
-      throw new Error(`a TCP queue shows ${got} of ${bytes} bytes`);
+      throw new QueueChangedError(`a TCP queue shows ${got} of ${bytes} bytes`);
     }
     return Buffer.from(memory.bytes.subarray(0, bytes));
   } finally {
@@ -85,6 +90,11 @@ export function fillQueue(fd: number, content: Uint8Array): void {
   } finally {
     release(memory);
   }
+}
+
+/** TCP_* number of a connection's state; outside of repair, too. */
+export function connectionState(fd: number): number {
+  return getOption(fd, LEVEL.TCP, TCP.INFO, 1)?.readUInt8(0) ?? 0;
 }
 
 /** What both sides agreed on when the connection began. */

@@ -11,6 +11,7 @@ import type { TreeReport } from '../protocol.ts';
 import { innermost, readStatus } from '../linux/procfs/status.ts';
 import type { SavedProcess } from '../state/records.ts';
 import { FileOpener } from '../state/files/opener.ts';
+import type { PairRestore } from '../state/files/tcp-pairs-restore.ts';
 import { poll } from '../linux/wait.ts';
 import type { TracedProcess } from '../tracee/traced-process.ts';
 import type { Tracer } from '../tracee/tracer.ts';
@@ -28,6 +29,14 @@ import { ProcessUnderConstruction } from './under-construction.ts';
 import { drainChildSignals, endAs } from './zombie.ts';
 
 const FREEZE_MILLIS = 5000;
+
+/** What is the same for all trees of a restore. */
+export interface RestoreOfAll {
+  /** takes the connections between saved processes */
+  readonly pairs: PairRestore;
+  /** how many processes of a tree may run before all of their pages are there */
+  readonly mostLazy: number;
+}
 
 export class TreeConstruction {
   readonly processes: ProcessUnderConstruction[] = [];
@@ -48,14 +57,13 @@ export class TreeConstruction {
   readonly missing: MissingPages[] = [];
   readonly #compared = { comparedPages: 0, savedPages: 0 };
 
-  /** @param mostLazy how many of its processes may run before all of their pages are there */
-  constructor(saved: OpenedTree, tracer: Tracer, reporter: Reporter, mostLazy: number) {
+  constructor(saved: OpenedTree, tracer: Tracer, reporter: Reporter, all: RestoreOfAll) {
     this.#saved = saved;
-    this.#mostLazy = mostLazy;
+    this.#mostLazy = all.mostLazy;
     this.#tracer = tracer;
     this.#reporter = reporter;
     this.#birth = saved.placeholderPid === undefined ? 'standalone' : 'morph';
-    this.#files = new FileOpener(saved.images, saved.tree, saved.target);
+    this.#files = new FileOpener(saved.images, saved.tree, saved.target, all.pairs);
   }
 
   /** The root pid in the engine's numbering, once it is born. */

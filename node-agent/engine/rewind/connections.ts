@@ -11,6 +11,8 @@ const MOST = 4096;
 /** Nothing about them changes before {@link reset}. */
 export class OpenConnections implements Disposable {
   readonly #fds: number[] = [];
+  /** inodes of their sockets */
+  readonly inodes = new Set<bigint>();
 
   constructor(processes: readonly TracedProcess[]) {
     for (const { pid } of processes) this.#hold(pid);
@@ -20,10 +22,13 @@ export class OpenConnections implements Disposable {
     using pidfd = pidfdOpen(pid);
     for (const name of readdirSync(`/proc/${pid}/fd`)) {
       if (this.#fds.length >= MOST) return;
-      if (!readlinkSync(`/proc/${pid}/fd/${name}`).startsWith('socket:')) continue;
+      const ino = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${name}`))?.[1];
+      if (ino === undefined) continue;
       const fd = pidfdGetfd(pidfd, Number(name), pid);
-      if (isConnection(fd)) this.#fds.push(fd);
-      else closeFd(fd);
+      if (isConnection(fd)) {
+        this.#fds.push(fd);
+        this.inodes.add(BigInt(ino));
+      } else closeFd(fd);
     }
   }
 

@@ -2,22 +2,17 @@
 // SO_REUSEADDR cannot have the port meanwhile.
 import { type Finding, refusal } from '../finding.ts';
 import type { InetSkEntry } from '../image/messages/sockets.ts';
-import { tryReadProc } from '../linux/procfs/read.ts';
+import type { Connection } from '../linux/connection-lock.ts';
+import type { TcpRow } from '../linux/procfs/tcp-table.ts';
+import { connectionOf, connectionText } from '../state/files/tcp-pairs.ts';
 import { TCP_STATE } from '../state/files/tcp-state.ts';
 
 const IPPROTO_TCP = 6;
-const TIME_WAIT = '06';
-const FIELD = { local: 1, state: 3 } as const;
 
-/** Ports of a table of /proc/PID/net on which a connection lingers. */
-export function lingeringPorts(table: string): Set<number> {
-  return new Set(
-    table
-      .split('\n')
-      .map((line) => line.trim().split(/\s+/))
-      .filter((fields) => fields[FIELD.state] === TIME_WAIT)
-      .map((fields) => Number.parseInt(fields[FIELD.local]?.split(':')[1] ?? '', 16)),
-  );
+/** Ports on which a connection lingers. */
+export function lingeringPorts(rows: readonly TcpRow[]): Set<number> {
+  const lingering = rows.filter(({ state }) => state === TCP_STATE.TIME_WAIT);
+  return new Set(lingering.map(({ local }) => local.port));
 }
 
 /** @param sockets of the saved tree */
@@ -41,8 +36,30 @@ export function judgePorts(
     );
 }
 
-/** In the network namespace of a process. */
-export function portsInUse(pid: number): Set<number> {
-  const tables = ['tcp', 'tcp6'].map((name) => tryReadProc(`/proc/${pid}/net/${name}`) ?? '');
-  return new Set(tables.flatMap((table) => [...lingeringPorts(table)]));
+/**
+ * A connection is made again between the very addresses that it had.
+ *
+ * @param connections that are to be made again
+ * @param ends        inodes of sockets that end with the running processes
+ */
+export function judgePairs(
+  connections: readonly Connection[],
+  rows: readonly TcpRow[],
+  ends: ReadonlySet<bigint>,
+): Finding[] {
+  const taken = new Set(
+    rows
+      .filter(({ ino }) => !ends.has(ino))
+      .map(({ local, remote }) => {
+        const addresses = { srcAddr: [...local.words], dstAddr: [...remote.words] };
+        const ports = { srcPort: local.port, dstPort: remote.port };
+        return connectionText(connectionOf({ ...addresses, ...ports }));
+      }),
+  );
+  const advice =
+    'another one between the same addresses is open elsewhere, or was closed and lingers: end it, or wait a minute';
+  return connections
+    .map((connection) => connectionText(connection))
+    .filter((text) => taken.has(text))
+    .map((text) => refusal('ConnectionLingers', 0, `connection ${text}`, advice));
 }

@@ -169,6 +169,8 @@ export const tcpStreamEntry = message('tcp_stream_entry', {
   rcvWup: optional(17, u32),
   /** ours: the lock that stays on the connection until it is restored */
   lock: optional(5000, string),
+  /** ours: the other side is in the same dump, with numbers that fit; nothing is under way between the two */
+  paired: optional(5001, bool),
 });
 export type TcpStreamEntry = Infer<typeof tcpStreamEntry>;
 

@@ -4,6 +4,7 @@ import type { AfterDump, EstablishedSockets, FileLocks, OutsidePeers } from '../
 import type { ImageWriter } from '../../image/writer.ts';
 import type { ProcessSubject } from '../state-kind.ts';
 import type { OpenFile } from './open-file.ts';
+import type { PairedConnections } from './tcp-pairs-dump.ts';
 import type { FileRegistry } from './registry.ts';
 
 export interface FileOptions {
@@ -12,6 +13,8 @@ export interface FileOptions {
   readonly afterDump?: AfterDump;
   /** absent: nftables */
   readonly lockTool?: LockTool;
+  /** with `KeepPairs`: the connections of all trees of the dump */
+  readonly connections?: PairedConnections;
   readonly skipInFlight?: boolean;
   /** absent: kept */
   readonly fileLocks?: FileLocks;

@@ -7,6 +7,7 @@ import type { ProcessBuilder } from '../../restore/builder.ts';
 import type { Opened } from './file-kind.ts';
 import type { Terminals } from './terminals.ts';
 import type { SavedFiles } from './saved-files.ts';
+import type { PairRestore } from './tcp-pairs-restore.ts';
 
 export interface FileTargetOptions {
   /**
@@ -54,6 +55,8 @@ export interface FileOpening {
   readonly options: FileTargetOptions;
   readonly sharedMemory: SharedMemoryRestore;
   readonly terminals: Terminals;
+  /** connections between saved processes, of all trees */
+  readonly pairs: PairRestore;
   /** the root directory of the tree's mount namespace */
   readonly target: OwnedFd;
   /** builder of the tree's root process */

@@ -23,6 +23,7 @@ import type { OpenFile } from './open-file.ts';
 import { ownerOf } from './owner.ts';
 import { isAddressHere, withAddressHere } from './pod-address.ts';
 import { readOptions, writeOptions } from './socket-options.ts';
+import { connectionOf, connectionText } from './tcp-pairs.ts';
 
 export interface InetIdentity {
   readonly family: number;
@@ -118,10 +119,15 @@ export function checkAddress(entry: InetSkEntry, target: FileTarget): Finding[] 
   if (srcPort === 0 || ipOpts?.freebind === true) return [];
   if (isAddressHere(entry, target.options.networkPid)) return [];
   const text = addressText(srcAddr);
+  if (target.saved.stream(entry.ino)) {
+    // A connection is between two addresses; a socket that waits is not.
+    const object = `connection ${connectionText(connectionOf(entry))}`;
+    const advice = `${text} is not an address of the target, and a connection cannot move to another one: restore to where the address is, or save with sockets.established: Close`;
+    return [refusal('AddressMissing', target.pidOf(entry.id), object, advice)];
+  }
   const object = `socket bound to ${text}:${srcPort}`;
   const here = withAddressHere(entry, target.options);
-  // A connection is between two addresses; a socket that waits is not.
-  if (here !== entry && !target.saved.stream(entry.ino)) {
+  if (here !== entry) {
     const advice = `it is bound to ${addressText(here.srcAddr)}, the address of the new pod`;
     return [
       { code: 'AddressMoved', severity: 'note', pid: target.pidOf(entry.id), object, advice },

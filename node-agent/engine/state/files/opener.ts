@@ -11,6 +11,7 @@ import { EndedProcess } from './ended-process.ts';
 import { GhostFiles } from './ghost-restore.ts';
 import { planInheritance } from './inherited.ts';
 import { SavedFiles } from './saved-files.ts';
+import type { PairRestore } from './tcp-pairs-restore.ts';
 import { Terminals } from './terminals.ts';
 import { type FilePlace, pathOf, TreeOpening } from './tree-opening.ts';
 
@@ -27,9 +28,15 @@ export class FileOpener {
   /**
    * @param tree      the saved tree that the images belong to
    * @param options   where the tree is to live, {@link targetOf}
+   * @param pairs     takes the connections between saved processes
    * @throws ImageError when files.img or remap-fpath.img cannot be read
    */
-  constructor(images: ImageReader, tree: SavedTree, options: FileTargetOptions) {
+  constructor(
+    images: ImageReader,
+    tree: SavedTree,
+    options: FileTargetOptions,
+    pairs: PairRestore,
+  ) {
     const target = new OwnedFd(openPath(options.root, O.PATH | O.DIRECTORY));
     this.sharedMemory = new SharedMemoryRestore(images);
     const saved = new SavedFiles(images);
@@ -42,6 +49,7 @@ export class FileOpener {
       ended: new EndedProcess(options.networkPid),
       sharedMemory: this.sharedMemory,
       terminals: new Terminals(images, target),
+      pairs,
     };
   }
 

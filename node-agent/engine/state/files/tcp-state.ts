@@ -5,6 +5,7 @@ export const TCP_STATE = {
   SYN_SENT: 2,
   FIN_WAIT1: 4,
   FIN_WAIT2: 5,
+  TIME_WAIT: 6,
   CLOSE: 7,
   CLOSE_WAIT: 8,
   LAST_ACK: 9,

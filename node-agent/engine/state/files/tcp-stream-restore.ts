@@ -26,7 +26,7 @@ import { destinationOf, sourceOf } from './inet-socket.ts';
 import type { SavedStream } from './saved-files.ts';
 import { FLAG, sendSegment } from './tcp-segment.ts';
 import { finReceived, finSent, TCP_STATE } from './tcp-state.ts';
-import { connectionOf } from './tcp-stream.ts';
+import { connectionOf } from './tcp-pairs.ts';
 
 /** More than any queue holds; the application's own sizes are put back afterwards. */
 const ROOM_BYTES = 64 << 20;
@@ -98,7 +98,7 @@ function rebuild({ fd, isk, stream }: Stream): void {
 }
 
 /** Big buffers while a queue is filled. */
-function withRoom(fd: number, { opts }: InetSkEntry, fill: () => void): void {
+export function withRoom(fd: number, { opts }: InetSkEntry, fill: () => void): void {
   const size = (name: number, bytes: number): void =>
     void trySetOption(fd, LEVEL.SOCKET, name, intBytes(bytes));
   size(SO.SNDBUFFORCE, ROOM_BYTES);

@@ -1,25 +1,19 @@
 // Established TCP connections, kept: locked, read through TCP_REPAIR, and left as they were. Only with `Keep`.
 import { IMAGES } from '../../image/image-files.ts';
 import type { InetSkEntry, TcpStreamEntry } from '../../image/messages/sockets.ts';
-import { type Connection, ConnectionLock, LOCK_TOOLS } from '../../linux/connection-lock.ts';
+import { ConnectionLock, LOCK_TOOLS } from '../../linux/connection-lock.ts';
 import { closeFd, pidfdGetfd, pidfdOpen } from '../../linux/descriptors.ts';
 import { readableBytes } from '../../linux/readiness.ts';
 import { intBytes, LEVEL, SO, trySetOption } from '../../linux/sockets.ts';
 import * as repair from '../../linux/tcp-repair.ts';
 import type { FileDump } from './file-dump.ts';
-import { addressText, isMapped } from './inet-address.ts';
 import type { OpenFile } from './open-file.ts';
+import { connectionOf, type ReadStream } from './tcp-pairs.ts';
 import { finUnacknowledged } from './tcp-state.ts';
 
 interface Stream {
   readonly file: OpenFile;
   readonly isk: InetSkEntry;
-}
-
-interface SavedStream {
-  readonly ino: number;
-  readonly entry: TcpStreamEntry;
-  readonly bytes: Buffer;
 }
 
 /** The connections of one tree in one network namespace. */
@@ -53,10 +47,13 @@ export class TcpStreams {
     this.#lock = ConnectionLock.take(pid, connections, tools);
     const { name } = this.#lock;
     try {
-      const saved = this.#streams.map((stream) => readStream(stream, name));
+      const saved = this.#streams.map(({ file, isk }) => ({
+        ino: isk.ino,
+        ...readStream(file.duplicate, isk),
+      }));
       this.#dump.afterThaw((images) => {
         for (const { ino, entry, bytes } of saved)
-          images.append(IMAGES.tcpStream(ino), entry, bytes);
+          images.append(IMAGES.tcpStream(ino), { ...entry, lock: name }, bytes);
       });
     } finally {
       if (options.afterDump !== 'Kill') this.#release();
@@ -82,26 +79,15 @@ export class TcpStreams {
   }
 }
 
-export function connectionOf({ srcAddr, srcPort, dstAddr, dstPort }: InetSkEntry): Connection {
-  const plain = (words: readonly number[]): readonly number[] =>
-    isMapped(words) ? words.slice(3) : words;
-  const [local, remote] = [plain(srcAddr), plain(dstAddr)];
-  return {
-    family: local.length === 1 ? 4 : 6,
-    local: addressText(local),
-    localPort: srcPort,
-    remote: addressText(remote),
-    remotePort: dstPort,
-  };
-}
-
-/** In and out of repair within some 50 us: whoever ends this process in between leaves the connection broken. */
-function readStream({ file, isk }: Stream, lock: string): SavedStream {
-  const fd = file.duplicate;
+/**
+ * In and out of repair within some 50 us: whoever ends this process in between leaves the connection broken.
+ *
+ * @throws QueueChangedError when something arrived meanwhile
+ */
+export function readStream(fd: number, isk: InetSkEntry): ReadStream {
   repair.setRepair(fd, true);
   try {
-    const { entry, bytes } = readQueues(fd, isk);
-    return { ino: isk.ino, entry: { ...entry, lock }, bytes };
+    return readQueues(fd, isk);
   } finally {
     repair.selectQueue(fd, repair.QUEUE.NONE);
     repair.setRepair(fd, false);
@@ -110,10 +96,7 @@ function readStream({ file, isk }: Stream, lock: string): SavedStream {
 }
 
 /** Sequence numbers are the kernel's: a FIN counts, though no queue shows it. */
-function readQueues(
-  fd: number,
-  { state, tcpOpts }: InetSkEntry,
-): { entry: TcpStreamEntry; bytes: Buffer } {
+function readQueues(fd: number, { state, tcpOpts }: InetSkEntry): ReadStream {
   const ourFin = Number(finUnacknowledged(state));
   const pending = Math.max(0, repair.unacknowledged(fd) - ourFin);
   const unsent = Math.max(0, repair.unsent(fd) - ourFin);

@@ -104,6 +104,10 @@ const ALONE: ReadonlySet<number> = new Set([TCP_STATE.LISTEN, TCP_STATE.CLOSE, T
 
 function saveConnection(file: OpenFile, isk: InetSkEntry, dump: FileDump): void {
   const plain = isk.proto === IPPROTO_TCP && isConnected(isk.state);
+  if (dump.options.connections && plain) {
+    dump.options.connections.add(file, isk, dump);
+    return;
+  }
   if (dump.options.establishedSockets !== 'Keep' || !plain) {
     reportConnection(file, dump);
     return;
@@ -181,6 +185,10 @@ function openTcp(saved: InetSkEntry, opening: FileOpening): number {
   const entry = fixed ? saved : withAddressHere(saved, opening.options);
   const { state, srcPort, backlog, shutdown } = entry;
   const fd = makeInetSocket(entry, opening);
+  if (stream?.entry.paired === true) {
+    opening.pairs.add({ fd, isk: entry, stream });
+    return fd;
+  }
   if (stream) {
     // Cork and the like come with the stream.
     opening.once('tcp streams', () => new StreamRestore(opening)).add({ fd, isk: entry, stream });

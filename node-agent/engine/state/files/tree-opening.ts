@@ -18,6 +18,7 @@ import { fileSystemIds, giveTo, queueOpen } from './remote-open.ts';
 import type { Terminals } from './terminals.ts';
 import { pathHere } from './volume-path.ts';
 import type { SavedFiles } from './saved-files.ts';
+import type { PairRestore } from './tcp-pairs-restore.ts';
 
 /** What is saved, and where it is to live. */
 export interface FilePlace {
@@ -29,6 +30,7 @@ export interface FilePlace {
   readonly ended: EndedProcess;
   readonly sharedMemory: SharedMemoryRestore;
   readonly terminals: Terminals;
+  readonly pairs: PairRestore;
   /** {@link Inheritance.fds} */
   readonly inherited: ReadonlyMap<number, number>;
 }
@@ -89,6 +91,10 @@ export class TreeOpening implements FileOpening {
 
   get terminals(): Terminals {
     return this.#place.terminals;
+  }
+
+  get pairs(): PairRestore {
+    return this.#place.pairs;
   }
 
   get root(): ProcessBuilder {
