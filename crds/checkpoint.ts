@@ -5,7 +5,7 @@ import type { ContainerResult } from './node-task.ts';
 
 /** What becomes of the source once it is captured. */
 export type AfterDump = 'Resume' | 'Stop' | 'DeletePod';
-export type EstablishedSockets = 'Fail' | 'Close';
+export type EstablishedSockets = 'Fail' | 'Close' | 'Keep';
 export type RootfsDiff = 'Changed' | 'None';
 export type EmptyDirs = 'Content' | 'None';
 export type CheckpointMode = 'Execute' | 'DryRun';

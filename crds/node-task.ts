@@ -47,7 +47,7 @@ export interface DumpPayload {
   readonly afterDump: 'Resume' | 'KeepFrozen';
   /** longest freeze that no probe of the pod notices; the agent keeps it without the API server (design K10) */
   readonly freezeLimitMillis: number;
-  readonly established: 'Fail' | 'Close';
+  readonly established: 'Fail' | 'Close' | 'Keep';
   readonly rootfsDiff: 'Changed' | 'None';
   /** whether what is in emptyDir volumes is saved; controllers before this field: it is */
   readonly emptyDirs?: 'Content' | 'None';

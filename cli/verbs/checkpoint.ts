@@ -38,8 +38,8 @@ const OPTIONS: readonly Option[] = [
   {
     name: 'established',
     value: 'WHAT',
-    choices: ['Fail', 'Close'],
-    help: 'Established TCP connections: refuse to save, or close them in the restored pod',
+    choices: ['Fail', 'Close', 'Keep'],
+    help: 'Established TCP connections: refuse to save, close them in the restored pod, or keep those within the pod',
   },
   {
     name: 'rootfs-diff',

@@ -60,7 +60,7 @@ export function engineTask(
     })),
     afterDump: dump.afterDump,
     freezeLimitMillis: dump.freezeLimitMillis,
-    establishedSockets: dump.established,
+    establishedSockets: dump.established === 'Keep' ? 'KeepPairs' : dump.established,
     maxGhostBytes: dump.maxEmbeddedBytes,
     maxBytes: dump.maxBytes,
     preCopy: 'auto',

@@ -234,7 +234,7 @@ describe('an accepted Checkpoint without a task', () => {
     const spec = {
       source: { pod: { name: 'redis' } },
       afterDump: 'Stop',
-      sockets: { established: 'Fail' },
+      sockets: { established: 'Keep' },
       include: { rootfsDiff: 'None' },
       openResources: { maxEmbeddedBytes: '1Mi' },
       limits: { timeoutSeconds: 60, maxBytes: 1000 },
@@ -268,7 +268,7 @@ describe('an accepted Checkpoint without a task', () => {
       ],
       afterDump: 'KeepFrozen',
       freezeLimitMillis: 59_000,
-      established: 'Fail',
+      established: 'Keep',
       rootfsDiff: 'None',
       emptyDirs: 'Content',
       maxEmbeddedBytes: 1048576,
