@@ -19,6 +19,7 @@ import {
   type ReadStream,
   settle,
 } from './tcp-pairs.ts';
+import { lookAtQuietPair } from './tcp-quiet-pair.ts';
 import { isConnected } from './tcp-state.ts';
 import { readStream } from './tcp-stream.ts';
 
@@ -88,21 +89,27 @@ function refuseAlone({ file, connection }: Side): void {
 
 /** The processes stand still: two looks that show the same numbers on both sides show them at the same moment. */
 function savePair([a, b]: readonly [Side, Side]): void {
+  const quiet = lookAtQuietPair(a, b);
+  if (quiet && takeBoth([a, b], quiet)) return;
   let before: readonly [Look, Look] | undefined;
   for (let count = 0; count < LOOKS; count++) {
     if (count > LOOKS_WITHOUT_PAUSE) sleepMillis(1);
     const now = lookAtBoth(a, b);
     if (now && before && isSame(now[0], before[0]) && isSame(now[1], before[1])) {
-      const settled = settle(...now);
-      if (settled) {
-        [a, b].forEach((side, i) => take(side, now[i]!, settled[i]!));
-        return;
-      }
+      if (takeBoth([a, b], now)) return;
     }
     before = now;
   }
   const advice = 'its bytes do not come to rest: try again';
   a.file.refuse('TcpUnsettled', `it is connected, ${connectionText(a.connection)}, and ${advice}`);
+}
+
+function takeBoth([a, b]: readonly [Side, Side], looks: readonly [Look, Look]): boolean {
+  const settled = settle(...looks);
+  if (!settled) return false;
+  take(a, looks[0], settled[0]);
+  take(b, looks[1], settled[1]);
+  return true;
 }
 
 /** Its state may be a later one than when it was found. */
