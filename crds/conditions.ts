@@ -167,6 +167,7 @@ export const TASK_ERROR_CODES = [
   'StoreUnavailable',
   'HolderLost',
   'Unsupported',
+  'ConnectionsStay',
   'HookFailed',
   'FreezeLimitExceeded',
   'BudgetExceeded',

@@ -51,6 +51,10 @@ export const FAILURE = define('failure', {
     'the pod uses something that cannot be saved',
     'see status.report: each entry names the process, the object and what to do',
   ],
+  ConnectionsStay: [
+    'connections that lead out of the saved pod go on in that pod only',
+    'rewind it (target.type: InPlace), or save with sockets.established: Close',
+  ],
   HookFailed: [
     'a hook failed',
     'correct the hook that the message or the condition Verified names, or give it onError: Ignore',

@@ -39,7 +39,7 @@ const OPTIONS: readonly Option[] = [
     name: 'established',
     value: 'WHAT',
     choices: ['Fail', 'Close', 'Keep'],
-    help: 'Established TCP connections: refuse to save, close them in the restored pod, or keep those within the pod',
+    help: 'Established TCP connections: refuse to save, close them in the restored pod, or keep them (others than within the pod for a rewind only)',
   },
   {
     name: 'rootfs-diff',

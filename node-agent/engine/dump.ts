@@ -12,6 +12,9 @@ import { PairedConnections } from './state/files/tcp-pairs-dump.ts';
 import { TreeDump } from './tree-dump.ts';
 import { WriteTracking } from './write-tracking.ts';
 
+/** Connections that a refusal elsewhere can name. */
+const MOST_NAMED = 16;
+
 /**
  * Saves the trees of a task.
  *
@@ -40,7 +43,11 @@ export function dump(task: DumpTask, reporter: Reporter): DumpResult {
   connections?.save(task.dryRun);
   judge(dumps, task, reporter);
   tracking.mark(dumps.flatMap((tree) => tree.living.map(({ memory }) => memory)));
-  const requirements = { ...node, ...describeMoment(application.processes[0]!) };
+  const requirements = {
+    ...node,
+    ...describeMoment(application.processes[0]!),
+    ...stayingOf(connections),
+  };
   if (!task.dryRun) save(task, { application, dumps, requirements, reporter });
   application.letGo();
   const { preCopy: report } = tracking;
@@ -57,8 +64,17 @@ export function dump(task: DumpTask, reporter: Reporter): DumpResult {
 }
 
 /** Those of all trees together: containers of a pod talk to each other. */
-const connectionsOf = ({ establishedSockets }: DumpTask): PairedConnections | undefined =>
-  establishedSockets === 'KeepPairs' ? new PairedConnections() : undefined;
+const connectionsOf = (task: DumpTask): PairedConnections | undefined =>
+  task.establishedSockets === 'KeepPairs'
+    ? new PairedConnections(task.afterDump === 'Resume')
+    : undefined;
+
+const stayingOf = (
+  connections: PairedConnections | undefined,
+): Pick<Requirements, 'connections'> =>
+  connections && connections.outside.length > 0
+    ? { connections: connections.outside.slice(0, MOST_NAMED) }
+    : {};
 
 interface Work {
   readonly application: HeldApplication;

@@ -9,7 +9,8 @@ export type AfterDump = 'Resume' | 'KeepFrozen' | 'Kill';
 
 /**
  * What to do with established TCP connections: refuse, let the restored side find them reset, keep them all for a restore on
- * this machine (locked until then), or keep those between two saved processes for a restore anywhere and refuse the others.
+ * this machine (locked until then), or keep those between two saved processes for a restore anywhere and the
+ * others for a rewind of the running ones.
  */
 export type EstablishedSockets = 'Fail' | 'Close' | 'Keep' | 'KeepPairs';
 
@@ -103,6 +104,8 @@ export interface RestoreTree {
   readonly parents?: ParentScope;
   /** absent: none */
   readonly inherited?: readonly InheritedDescriptor[];
+  /** the placeholder is what a {@link RewindTask} left, and holds the connections that went on; absent: no */
+  readonly rewound?: boolean;
   /** standalone: a child of whoever has started the engine, in the place of the engine's own; absent: no */
   readonly asSibling?: boolean;
 }
@@ -193,6 +196,8 @@ export interface Requirements {
   readonly boottimeNanos: string;
   readonly memoryBytes: number;
   readonly threads: number;
+  /** `A -> B` of connections that only a rewind of the running pod keeps, not all if there are many; absent: none */
+  readonly connections?: readonly string[];
 }
 
 export interface RestoreResult {

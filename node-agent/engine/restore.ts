@@ -2,7 +2,7 @@
 // ends the half-built processes, and afterwards they are the application.
 import { PAGE_SPACES_MAX } from '../../shim/shim.generated.ts';
 import { describeFailure } from './failure.ts';
-import { RefusedError } from './finding.ts';
+import { type Finding, RefusedError } from './finding.ts';
 import type {
   LazyPagesTask,
   LazyReport,
@@ -17,7 +17,8 @@ import { bytesOf } from './memory/saved-pages.ts';
 import { TreeConstruction } from './restore/tree-construction.ts';
 import { startPageServer } from './restore/page-server.ts';
 import { releaseTogether } from './restore/release.ts';
-import { openSavedTree } from './restore/saved-images.ts';
+import { type OpenedTree, openSavedTree } from './restore/saved-images.ts';
+import { checkCarried } from './state/files/carried-connections.ts';
 import { SavedFiles } from './state/files/saved-files.ts';
 import { checkPairs, PairRestore } from './state/files/tcp-pairs-restore.ts';
 import { Tracer } from './tracee/tracer.ts';
@@ -34,7 +35,7 @@ export function restore(task: RestoreTask, reporter: Reporter): RestoreResult {
   const opened = task.trees.map((tree) => openSavedTree(tree));
   const findings = [
     ...opened.flatMap((tree) => [...tree.check(), ...tree.checkRights()]),
-    ...checkPairs(opened.map(({ images }) => new SavedFiles(images))),
+    ...checkConnections(opened),
   ];
   for (const finding of findings) reporter.finding(finding);
   if (findings.some((f) => f.severity === 'refusal')) throw new RefusedError(findings);
@@ -98,6 +99,15 @@ function bringLater(
   const taken = new Set(trees.flatMap(({ takenPids }) => [...takenPids]));
   const serverPid = startPageServer({ spaces, processes, taken, logFile });
   return { serverPid, bytes: spaces.reduce((sum, { runs }) => sum + bytesOf(runs), 0) };
+}
+
+/** Those that are kept must have their other sides. */
+function checkConnections(trees: readonly OpenedTree[]): Finding[] {
+  const files = trees.map(({ images }) => new SavedFiles(images));
+  const carried = trees.flatMap(({ placeholderPid, target: { rewound } }, i) =>
+    checkCarried(files[i]!, rewound ? placeholderPid : undefined),
+  );
+  return [...checkPairs(files), ...carried];
 }
 
 /** Thousands of short remote calls, each of which would wait for a CPU on a busy node; not for what fills memory. */

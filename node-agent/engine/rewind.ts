@@ -12,12 +12,14 @@ import { openSavedTree, type OpenedTree } from './restore/saved-images.ts';
 import { PidTakenError } from './restore/process-cloner.ts';
 import { becomePlaceholder } from './rewind/become-placeholder.ts';
 import { clearPlaceholder, releasePlaceholder } from './rewind/clear-placeholder.ts';
+import { carry, judgeCarried } from './rewind/carried.ts';
 import { OpenConnections } from './rewind/connections.ts';
 import { awaitFreeIds, idsOf, takenBesides } from './rewind/free-pids.ts';
 import { judgeRoot } from './rewind/judge.ts';
 import { judgePairs, judgePorts, lingeringPorts } from './rewind/lingering.ts';
 import { rootFacts, wantedStreams } from './rewind/root-facts.ts';
 import { SavedFiles } from './state/files/saved-files.ts';
+import { type CarriedEntry, carriedEntries } from './state/files/carried-connections.ts';
 import { checkPairs, pairedConnections } from './state/files/tcp-pairs-restore.ts';
 import type { TracedProcess } from './tracee/traced-process.ts';
 
@@ -49,7 +51,7 @@ export function rewind(task: RewindTask, reporter: Reporter): RewindResult {
   application.freeze(task.freezeLimitMillis);
   reporter.stage('frozen');
   refuse(
-    [...trees.flatMap((tree) => judge(tree, application)), ...judgeAddresses(files, application)],
+    [...trees.flatMap((tree) => judge(tree, application)), ...judgeConnections(files, application)],
     reporter,
   );
   const ended = task.dryRun ? 0 : emptyAll(trees, application, reporter);
@@ -118,13 +120,20 @@ function judge({ tree, saved }: TreeToRewind, application: HeldApplication): Fin
 }
 
 /** All trees are in the network namespace of their pod. */
-function judgeAddresses(files: readonly SavedFiles[], { processes }: HeldApplication): Finding[] {
+function judgeConnections(files: readonly SavedFiles[], { processes }: HeldApplication): Finding[] {
   const paired = files.flatMap(pairedConnections);
+  const carried = files.flatMap(carriedEntries);
   const [first] = processes;
-  if (paired.length === 0 || !first) return [];
+  if (paired.length + carried.length === 0 || !first) return [];
   using connections = new OpenConnections(processes);
-  return judgePairs(paired, tcpRows(first.pid), connections.inodes);
+  return [
+    ...judgePairs(paired, tcpRows(first.pid), connections.inodes),
+    ...judgeCarried(carried, connections.positions(cookiesOf(carried))),
+  ];
 }
+
+const cookiesOf = (entries: readonly CarriedEntry[]): ReadonlySet<bigint> =>
+  new Set(entries.map(({ position }) => position.cookie));
 
 function rootOf({ rootPid, name }: RewindTree, { tracer }: HeldApplication): TracedProcess {
   const root = tracer.processes.get(rootPid);
@@ -151,6 +160,9 @@ function emptyAll(
     for (const { pid } of others) sendSignal(pid, SIGNAL.SIGKILL);
     for (const process of others) application.tracer.awaitEnd(process);
     for (const { root, saved } of roots) clearPlaceholder(root, saved.tree.processes[0]!);
+    for (const { root, saved } of roots) {
+      carry(root, connections, cookiesOf(carriedEntries(new SavedFiles(saved.images))));
+    }
     connections.reset();
     for (const { root } of roots) releasePlaceholder(root, application.tracer);
     return others.length;

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { Manifest, ManifestContainer } from '../bundle/manifest.ts';
 import { testManifest } from '../bundle/testing/volume.ts';
 import {
+  assertConnectionsStay,
   assertNoShortcomings,
   digestOf,
   factsOfThisNode,
@@ -96,4 +97,15 @@ test('this node tells its facts', () => {
   assert.ok(facts.monotonicNanos > 0n);
   // Both stand still or go on together, unless the machine sleeps.
   assert.ok(facts.boottimeNanos > facts.monotonicNanos - 1_000_000_000n);
+});
+
+test('connections to others are in the pod that was saved, and nowhere else', () => {
+  const connections = ['10.0.0.5:6379 -> 10.0.0.9:40404', '10.0.0.5:6379 -> 10.0.0.9:40405'];
+  const manifest = { ...MANIFEST, requirements: { ...MANIFEST.requirements, connections } };
+  assertConnectionsStay(MANIFEST, false);
+  assertConnectionsStay(manifest, true);
+  assert.throws(() => assertConnectionsStay(manifest, false), {
+    code: 'ConnectionsStay',
+    message: /10\.0\.0\.5:6379 -> 10\.0\.0\.9:40404 \(and 1 more\)/,
+  });
 });

@@ -62,6 +62,21 @@ export function assertNoShortcomings(found: readonly Shortcoming[]): void {
 /** The engine uses features of this and later kernels. */
 const OLDEST_KERNEL = [5, 10] as const;
 
+/**
+ * Connections to others are in the pod that was saved, and go on where that is rewound.
+ *
+ * @throws TaskFailure that names the first
+ */
+export function assertConnectionsStay({ requirements }: Manifest, inPlace: boolean): void {
+  const [first, ...others] = requirements.connections ?? [];
+  if (first === undefined || inPlace) {
+    return;
+  }
+  const all = others.length > 0 ? ` (and ${others.length} more)` : '';
+  const facts = `connection ${first}${all} leads out of the saved pod and goes on in that pod only`;
+  throw new TaskFailure('ConnectionsStay', facts);
+}
+
 const CLOCKS = [
   ['monotonic', 'monotonicNanos'],
   ['boot', 'boottimeNanos'],

@@ -25,7 +25,13 @@ export async function rebuildProcesses(
   for (const { name, process } of containers.all) {
     const folder = folders.use(await bundle.directory(name));
     const images = folders.use(await folder.directory(CONTAINER_FILES.images));
-    trees.push({ name, imagesDir: images.externalPath, placeholderPid: process.pid });
+    const rewound = context.spec.restore.inPlace === true && { rewound: true };
+    trees.push({
+      name,
+      imagesDir: images.externalPath,
+      placeholderPid: process.pid,
+      ...rewound,
+    });
   }
   const engine = await context.tools.engines.take();
   using _killed = engine;

@@ -15,6 +15,7 @@ import { reportOf } from './engine-failure.ts';
 import { askRestored } from './hooks/after-restore.ts';
 import { runHooks } from './hooks/run-hooks.ts';
 import {
+  assertConnectionsStay,
   assertNoShortcomings,
   factsOfThisNode,
   shortcomings,
@@ -172,7 +173,11 @@ async function verify(
   return await verifyBundle(bundle, { digest: bundleDigest, checksum, signal, ...counter });
 }
 
-function judge(manifest: Manifest, { containers }: RestorePayload, held: HeldContainers): void {
+function judge(
+  manifest: Manifest,
+  { containers, inPlace }: RestorePayload,
+  held: HeldContainers,
+): void {
   const unknown = containers.find(
     ({ name }) => !manifest.containers.some((saved) => saved.name === name),
   );
@@ -180,6 +185,7 @@ function judge(manifest: Manifest, { containers }: RestorePayload, held: HeldCon
     const facts = `the bundle holds no container ${unknown.name}`;
     throw new TaskFailure('ContainerNotFound', facts);
   }
+  assertConnectionsStay(manifest, inPlace === true);
   const targets = held.all.map(describeTarget);
   assertNoShortcomings(shortcomings(manifest, factsOfThisNode(), targets));
 }

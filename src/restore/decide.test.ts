@@ -63,6 +63,8 @@ describe('a Restore without a pod', () => {
   const elsewhere = restore({ target: { newPod: { nodeName: 'node-x' } } });
   const anywhere = { restore: restore(), node: undefined };
   const requirements = { arch: 'x86_64', monotonicNanos: String(3600e9) };
+  const connections = ['10.0.0.5:6379 -> 10.0.0.9:40404', '10.0.0.5:6379 -> 10.0.0.9:40405'];
+  const withConnections = checkpoint({}, { ...storedStatus(pod()), requirements: { connections } });
   const longRunning = checkpoint({}, { ...storedStatus(pod()), requirements });
   const vectors = checkpoint(
     {},
@@ -145,6 +147,12 @@ describe('a Restore without a pod', () => {
       what: 'the Checkpoint was a dry run',
       facts: { checkpoint: checkpoint({}, dryRun) },
       step: 'fail CheckpointHasNoBundle',
+    },
+    {
+      what: 'connections go on in the saved pod only',
+      facts: { checkpoint: withConnections },
+      step: 'fail ConnectionsStay',
+      says: /10\.0\.0\.5:6379 -> 10\.0\.0\.9:40404 \(and 1 more\)/,
     },
     {
       what: 'overrides name a stranger',

@@ -23,6 +23,7 @@ export const CHECKPOINT_CHECKS: readonly Check[] = [
   checkpointIsElsewhere,
   checkpointIsNotReady,
   checkpointHasNoBundle,
+  connectionsStay,
   overridesAreWrong,
 ];
 
@@ -106,6 +107,18 @@ function checkpointHasNoBundle({ checkpoint }: RestoreFacts): RestoreStep | unde
   return ready && checkpoint?.status?.bundle === undefined
     ? fail('CheckpointHasNoBundle', `Checkpoint "${checkpoint?.metadata.name}" was a dry run`)
     : undefined;
+}
+
+/** Connections to others go on in the pod that was saved and still runs, nowhere else. */
+function connectionsStay({ checkpoint, restore }: RestoreFacts): RestoreStep | undefined {
+  const { connections } = checkpoint?.status?.requirements ?? {};
+  if (restore.spec.target?.type === 'InPlace' || !Array.isArray(connections)) {
+    return undefined;
+  }
+  const [first, ...others] = connections.map(String);
+  const all = others.length > 0 ? ` (and ${others.length} more)` : '';
+  const facts = `connection ${first}${all} leads out of the saved pod and goes on in that pod only`;
+  return first === undefined ? undefined : fail('ConnectionsStay', facts);
 }
 
 function overridesAreWrong({ checkpoint, restore }: RestoreFacts): RestoreStep | undefined {

@@ -1,5 +1,5 @@
 // TCP connections of which both ends are saved, over loopback. SIGTERM verifies that every one of them goes on where it stood.
-// SIGUSR1 closes one of them, whose end lingers.
+// SIGUSR1 closes one of them, whose end lingers; who serves writes something, and closes on SIGUSR2.
 // usage: pairs: both ends in one process; pairs serve, pairs call: one end each; pairs up: only raises the loopback interface
 #include "descriptors.h"
 #include <arpa/inet.h>
@@ -15,6 +15,7 @@ struct pair {
     int client, server;
 };
 
+static int served;
 static struct pair idle, unread, full, client_ended, server_ended, both_ways, six, mapped, corked;
 static long full_bytes;
 
@@ -179,11 +180,23 @@ static void verify(void) {
     verify_alive(corked);
 }
 
+static void write_more(int) {
+    must(write(served, "!", 1));
+    must(write(1, "written\n", 8));
+}
+
+static void close_served(int) {
+    close(served);
+    must(write(1, "closed\n", 7));
+}
+
 static void serve(void) {
     const int listener = listen_at(AF_INET, SERVE_PORT);
     printf("listens\n");
     fflush(stdout);
-    const int fd = (int)must(accept(listener, NULL, NULL));
+    const int fd = served = (int)must(accept(listener, NULL, NULL));
+    signal(SIGUSR1, write_more);
+    signal(SIGUSR2, close_served);
     must(write(fd, "asked before", 12));
     wait_for_term();
     hears(fd, "answered before");

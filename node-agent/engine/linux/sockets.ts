@@ -48,6 +48,7 @@ export const SO = {
   RXQ_OVFL: 40,
   PEEK_OFF: 42,
   BUSY_POLL: 46,
+  COOKIE: 57,
   ZEROCOPY: 60,
   BUF_LOCK: 72,
   PASSPIDFD: 76,

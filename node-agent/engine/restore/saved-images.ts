@@ -39,6 +39,7 @@ export function openSavedTree({
   parents,
   inherited,
   asSibling = false,
+  rewound = false,
 }: RestoreTree): OpenedTree {
   const images = new ImageReader(imagesDir, parents);
   try {
@@ -46,7 +47,7 @@ export function openSavedTree({
     const { tree, findings: bridged, same } = bridgeTree(readTree(images), pages);
     const memory = checkMemory(tree, images, { pages, sameVdso: same });
     const ipc = new IpcRestore(images);
-    const target = targetOf(placeholderPid, inherited);
+    const target = targetOf(placeholderPid, inherited, rewound);
     return {
       name,
       placeholderPid,

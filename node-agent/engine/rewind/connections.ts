@@ -1,10 +1,12 @@
-// Connections of a tree that is about to be ended: reset, so that none of them lingers on a port that the saved tree wants.
-import { readdirSync, readlinkSync } from 'node:fs';
-import { closeFd, pidfdGetfd, pidfdOpen } from '../linux/descriptors.ts';
-import { intOption, LEVEL, SO, SOCK, trySetOption } from '../linux/sockets.ts';
+// Connections of a tree that is about to be ended: those that go on are handed over, all others are reset, so that none of them
+// lingers on a port that the saved tree wants.
+import type { PositionEntry } from '../image/messages/sockets.ts';
+import { closeFd } from '../linux/descriptors.ts';
+import { LEVEL, SO, trySetOption } from '../linux/sockets.ts';
+import { cookieOf, tcpSocketsOf } from '../linux/tcp-sockets.ts';
+import { readPosition } from '../state/files/tcp-position.ts';
 import type { TracedProcess } from '../tracee/traced-process.ts';
 
-const IPPROTO_TCP = 6;
 /** More would exhaust the engine's own descriptors. */
 const MOST = 4096;
 
@@ -15,21 +17,36 @@ export class OpenConnections implements Disposable {
   readonly inodes = new Set<bigint>();
 
   constructor(processes: readonly TracedProcess[]) {
-    for (const { pid } of processes) this.#hold(pid);
+    for (const { pid } of processes) {
+      for (const { fd, ino } of tcpSocketsOf(pid, MOST - this.#fds.length)) {
+        this.#fds.push(fd);
+        this.inodes.add(ino);
+      }
+    }
   }
 
-  #hold(pid: number): void {
-    using pidfd = pidfdOpen(pid);
-    for (const name of readdirSync(`/proc/${pid}/fd`)) {
-      if (this.#fds.length >= MOST) return;
-      const ino = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${name}`))?.[1];
-      if (ino === undefined) continue;
-      const fd = pidfdGetfd(pidfd, Number(name), pid);
-      if (isConnection(fd)) {
-        this.#fds.push(fd);
-        this.inodes.add(BigInt(ino));
-      } else closeFd(fd);
+  /** How far the processes, which stand still, are in these connections; without those that have ended. */
+  positions(cookies: ReadonlySet<bigint>): Map<bigint, PositionEntry> {
+    const found = new Map<bigint, PositionEntry>();
+    for (const fd of this.#fds) {
+      const cookie = cookieOf(fd);
+      if (!cookies.has(cookie) || found.has(cookie)) continue;
+      const position = readPosition(fd);
+      if (position) found.set(cookie, position);
     }
+    return found;
+  }
+
+  /** One descriptor of each, which are the caller's from here on: {@link reset} leaves these connections alone. */
+  take(cookies: ReadonlySet<bigint>): number[] {
+    const taken = new Map<bigint, number>();
+    for (const fd of this.#fds.splice(0)) {
+      const cookie = cookieOf(fd);
+      if (!cookies.has(cookie)) this.#fds.push(fd);
+      else if (taken.has(cookie)) closeFd(fd);
+      else taken.set(cookie, fd);
+    }
+    return [...taken.values()];
   }
 
   /** When their processes have ended, ours is the last descriptor: closing it sends the reset. */
@@ -43,12 +60,4 @@ export class OpenConnections implements Disposable {
   [Symbol.dispose](): void {
     for (const fd of this.#fds.splice(0)) closeFd(fd);
   }
-}
-
-function isConnection(fd: number): boolean {
-  return (
-    intOption(fd, LEVEL.SOCKET, SO.PROTOCOL) === IPPROTO_TCP &&
-    intOption(fd, LEVEL.SOCKET, SO.TYPE) === SOCK.STREAM &&
-    intOption(fd, LEVEL.SOCKET, SO.ACCEPTCONN) === 0
-  );
 }

@@ -119,6 +119,16 @@ export const tcpOptsEntry = message('tcp_opts_entry', {
 });
 export type TcpOptsEntry = Infer<typeof tcpOptsEntry>;
 
+/** Ours: how far the application is in a connection that its running pod keeps. */
+export const positionEntry = message('diapause_position_entry', {
+  /** SO_COOKIE: no other socket has it until the machine starts anew */
+  cookie: required(1, u64),
+  /** bytes and the end of its stream, counted by the kernel */
+  written: required(2, u64),
+  read: required(3, u64),
+});
+export type PositionEntry = Infer<typeof positionEntry>;
+
 export const inetSkEntry = message('inet_sk_entry', {
   id: required(1, u32),
   ino: required(2, u32),
@@ -144,6 +154,8 @@ export const inetSkEntry = message('inet_sk_entry', {
   tcpOpts: optional(20, tcpOptsEntry),
   /** ours: TCP_CONGESTION */
   congestion: optional(5000, string),
+  /** ours: a connection that only a rewind of the pod has, with its other side outside */
+  position: optional(5001, positionEntry),
 });
 export type InetSkEntry = Infer<typeof inetSkEntry>;
 

@@ -19,10 +19,12 @@ import { SavedFiles } from './saved-files.ts';
  * @param placeholderPid process that becomes the root of the tree; undefined for a standalone birth in the engine's own
  *   namespaces
  * @param inherited what takes the place of saved files
+ * @param rewound   whether a rewind left that placeholder
  */
 export function targetOf(
   placeholderPid: number | undefined,
   inherited: readonly InheritedDescriptor[] = [],
+  rewound = false,
 ): FileTargetOptions {
   if (placeholderPid === undefined) {
     return {
@@ -31,6 +33,7 @@ export function targetOf(
       fileSizes: 'exact',
       addresses: 'exact',
       connections: 'closed',
+      rewound: false,
       inherited,
     };
   }
@@ -41,6 +44,7 @@ export function targetOf(
     fileSizes: 'tolerant',
     addresses: 'pod',
     connections: 'reset',
+    rewound,
     inherited,
   };
 }

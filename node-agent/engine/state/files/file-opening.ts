@@ -4,6 +4,7 @@ import type { FileStat } from '../../linux/file-facts.ts';
 import type { InheritedDescriptor } from '../../protocol.ts';
 import type { SharedMemoryRestore } from '../../memory/shared-memory-restore.ts';
 import type { ProcessBuilder } from '../../restore/builder.ts';
+import type { CarriedConnections } from './carried-connections.ts';
 import type { Opened } from './file-kind.ts';
 import type { Terminals } from './terminals.ts';
 import type { SavedFiles } from './saved-files.ts';
@@ -29,6 +30,8 @@ export interface FileTargetOptions {
    * regular end of a stream; closed: shut in both directions (CRIU's --tcp-close)
    */
   readonly connections: 'reset' | 'closed';
+  /** the placeholder is what a rewind left, and holds the connections that went on */
+  readonly rewound: boolean;
   /** open descriptors of the engine's that take the place of saved files */
   readonly inherited: readonly InheritedDescriptor[];
 }
@@ -57,6 +60,8 @@ export interface FileOpening {
   readonly terminals: Terminals;
   /** connections between saved processes, of all trees */
   readonly pairs: PairRestore;
+  /** connections that went on through a rewind */
+  readonly carried: CarriedConnections;
   /** the root directory of the tree's mount namespace */
   readonly target: OwnedFd;
   /** builder of the tree's root process */

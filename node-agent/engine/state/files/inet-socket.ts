@@ -85,6 +85,14 @@ export function makeInetSocket(entry: InetSkEntry, opening: FileOpening): number
     makeSocket(entry.family, entry.type, entry.proto),
   );
   opening.giveTo(entry.id, fd);
+  setOptions(fd, entry, opening);
+  if (entry.flags & O.NONBLOCK) fcntl(fd, FCNTL.F_SETFL, O.RDWR | O.NONBLOCK);
+  return fd;
+}
+
+/** All but those of TCP; what the kernel refuses is told. */
+export function setOptions(fd: number, entry: InetSkEntry, opening: FileOpening): void {
+  const builder = opening.ownerOf(entry.id);
   writeIpOptions(fd, entry);
   for (const { option, errno } of writeOptions(fd, entry.opts)) {
     builder.report({
@@ -95,8 +103,6 @@ export function makeInetSocket(entry: InetSkEntry, opening: FileOpening): number
       advice: `the kernel refuses it here (${errno})`,
     });
   }
-  if (entry.flags & O.NONBLOCK) fcntl(fd, FCNTL.F_SETFL, O.RDWR | O.NONBLOCK);
-  return fd;
 }
 
 /**

@@ -7,6 +7,7 @@ import { SharedMemoryRestore } from '../../memory/shared-memory-restore.ts';
 import type { ProcessBuilder } from '../../restore/builder.ts';
 import type { SavedTree } from '../records.ts';
 import type { FileTargetOptions } from './file-opening.ts';
+import { CarriedConnections, carriedEntries } from './carried-connections.ts';
 import { EndedProcess } from './ended-process.ts';
 import { GhostFiles } from './ghost-restore.ts';
 import { planInheritance } from './inherited.ts';
@@ -40,6 +41,7 @@ export class FileOpener {
     const target = new OwnedFd(openPath(options.root, O.PATH | O.DIRECTORY));
     this.sharedMemory = new SharedMemoryRestore(images);
     const saved = new SavedFiles(images);
+    const hasCarried = options.rewound && carriedEntries(saved).length > 0;
     this.#place = {
       saved,
       inherited: planInheritance(saved, tree, options.inherited).fds,
@@ -50,6 +52,8 @@ export class FileOpener {
       sharedMemory: this.sharedMemory,
       terminals: new Terminals(images, target),
       pairs,
+      // Now: the placeholder closes them when it becomes the saved program.
+      carried: new CarriedConnections(hasCarried ? options.networkPid : undefined),
     };
   }
 
@@ -102,6 +106,7 @@ export class FileOpener {
     this.#place.ended[Symbol.dispose]();
     this.sharedMemory[Symbol.dispose]();
     this.#place.terminals[Symbol.dispose]();
+    this.#place.carried[Symbol.dispose]();
     this.#place.target[Symbol.dispose]();
   }
 }

@@ -133,7 +133,10 @@ test('one end without the other is refused by its addresses: when it is restored
   assert.match(alone.failure.message, /connection 127\.0\.0\.1:8200 -> 127\.0\.0\.1:\d+/);
   assert.ok(placeholder!.alive(), 'before anything changed');
   for (const dryRun of [true, false]) {
-    const { failure, result } = await dump(treesOf(t, [talk[1]]), { dryRun });
+    const { failure, result } = await dump(treesOf(t, [talk[1]]), {
+      dryRun,
+      afterDump: 'KeepFrozen',
+    });
     const [found] = failure?.findings ?? result?.findings ?? [];
     assert.equal(found?.code, 'TcpLeavesPod');
     assert.match(found.advice, /127\.0\.0\.1:\d+ -> 127\.0\.0\.1:8200/);

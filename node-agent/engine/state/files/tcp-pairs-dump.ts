@@ -1,5 +1,6 @@
 // Established TCP connections with both sides in the same dump, whichever trees they are in. They need no lock: nobody else sends
-// to them, and what the kernel itself still delivers is waited for. Only with `KeepPairs`.
+// to them, and what the kernel itself still delivers is waited for. Of others only the position is noted. Only with `KeepPairs`.
+import { type Finding, refusal } from '../../finding.ts';
 import { IMAGES } from '../../image/image-files.ts';
 import { FdType } from '../../image/messages/enums.ts';
 import type { InetSkEntry } from '../../image/messages/sockets.ts';
@@ -8,6 +9,7 @@ import { closeFd, duplicateHere } from '../../linux/descriptors.ts';
 import { networkOf } from '../../linux/network-namespace.ts';
 import { connectionState, QueueChangedError } from '../../linux/tcp-repair.ts';
 import { sleepMillis } from '../../tracee/deadline.ts';
+import type { ProcessSubject } from '../state-kind.ts';
 import type { FileDump } from './file-dump.ts';
 import type { OpenFile } from './open-file.ts';
 import {
@@ -19,8 +21,9 @@ import {
   type ReadStream,
   settle,
 } from './tcp-pairs.ts';
-import { lookAtQuietPair } from './tcp-quiet-pair.ts';
 import { isConnected } from './tcp-state.ts';
+import { readPosition } from './tcp-position.ts';
+import { lookAtQuietPair } from './tcp-quiet-pair.ts';
 import { readStream } from './tcp-stream.ts';
 
 /** What is under way over loopback arrives within microseconds, on a busy node within a time slice. */
@@ -41,6 +44,18 @@ interface Side {
 /** The connections of all trees of one dump. */
 export class PairedConnections implements Disposable {
   readonly #sides: Side[] = [];
+  readonly #goOn: boolean;
+  readonly #outside: string[] = [];
+
+  /** @param goOn the application runs on after the dump, and may be rewound */
+  constructor(goOn: boolean) {
+    this.#goOn = goOn;
+  }
+
+  /** Connections that only the running pod keeps, for people. */
+  get outside(): readonly string[] {
+    return this.#outside;
+  }
 
   /** In the freeze. */
   add(file: OpenFile, isk: InetSkEntry, dump: FileDump): void {
@@ -62,13 +77,13 @@ export class PairedConnections implements Disposable {
   /**
    * In the freeze, when all trees are known. What cannot be kept is a refusal.
    *
-   * @param dryRun nothing is read: a connection is of no use to its application while it is
+   * @param dryRun no queue is read: a connection may be of no use to its application while it is
    */
   save(dryRun: boolean): void {
     try {
       const networks = Map.groupBy(this.#sides, ({ network }) => network);
       const found = [...networks.values()].map((sides) => pairsOf(sides));
-      for (const side of found.flatMap(({ alone }) => alone)) refuseAlone(side);
+      this.#saveAlone(found.flatMap(({ alone }) => alone));
       if (dryRun) return;
       for (const pair of found.flatMap(({ pairs }) => pairs)) savePair(pair);
     } finally {
@@ -76,14 +91,46 @@ export class PairedConnections implements Disposable {
     }
   }
 
+  #saveAlone(alone: readonly Side[]): void {
+    const counts = new Map<ProcessSubject, number>();
+    for (const side of alone) {
+      if (!this.#goOn) refuseAlone(side);
+      else if (notePosition(side)) {
+        const { subject } = side.file;
+        counts.set(subject, (counts.get(subject) ?? 0) + 1);
+        this.#outside.push(connectionText(side.connection));
+      }
+    }
+    for (const [subject, count] of counts) subject.report(connectionsStay(subject, count));
+  }
+
   [Symbol.dispose](): void {
     for (const { fd } of this.#sides.splice(0)) closeFd(fd);
   }
 }
 
+/** @returns false after a refusal */
+function notePosition({ fd, file, dump, isk, connection }: Side): boolean {
+  const position = readPosition(fd);
+  if (!position) {
+    const advice = 'and ends or does not come to rest: try again';
+    file.refuse('TcpUnsettled', `it is connected, ${connectionText(connection)}, ${advice}`);
+    return false;
+  }
+  dump.registry.put({ type: FdType.INETSK, id: file.id, isk: { ...isk, position } });
+  return true;
+}
+
+function connectionsStay({ process }: ProcessSubject, count: number): Finding {
+  const advice =
+    'their other sides are outside of the pod: only a rewind of the running pod keeps them, a restore elsewhere is refused';
+  const object = `${count} established TCP connections`;
+  return { ...refusal('TcpLeavesPod', process.nsPid, object, advice), severity: 'note' };
+}
+
 function refuseAlone({ file, connection }: Side): void {
   const advice =
-    'and its other side is none of the saved processes: only connections between those are kept; close it, or let it be reset (sockets.established: Close)';
+    'its other side is none of the saved processes, and the pod does not run on: close it, or let it be reset (sockets.established: Close)';
   file.refuse('TcpLeavesPod', `it is connected, ${connectionText(connection)}, ${advice}`);
 }
 

@@ -31,6 +31,7 @@ import {
   describeInet,
   destinationOf,
   makeInetSocket,
+  setOptions,
 } from './inet-socket.ts';
 import type { OpenFile } from './open-file.ts';
 import { withAddressHere } from './pod-address.ts';
@@ -95,7 +96,8 @@ export const tcp: FileKind = {
   },
 
   open(entry, opening) {
-    return () => openTcp(entry.isk!, opening);
+    const isk = entry.isk!;
+    return () => takeOver(isk, opening) ?? openAgain(isk, opening);
   },
 };
 
@@ -179,7 +181,18 @@ function connectionsLost({ process }: ProcessSubject, count: number): Finding {
   };
 }
 
-function openTcp(saved: InetSkEntry, opening: FileOpening): number {
+/** The socket itself, where it went on; its options are those that it had. */
+function takeOver(entry: InetSkEntry, opening: FileOpening): number | undefined {
+  const { position } = entry;
+  const fd = position && opening.carried.take({ ...entry, position });
+  if (fd === undefined) return undefined;
+  setOptions(fd, entry, opening);
+  fcntl(fd, FCNTL.F_SETFL, O.RDWR | (entry.flags & O.NONBLOCK));
+  writeTcpOptions(fd, entry);
+  return fd;
+}
+
+function openAgain(saved: InetSkEntry, opening: FileOpening): number {
   const stream = opening.saved.stream(saved.ino);
   const fixed = stream !== undefined || isConnected(saved.state);
   const entry = fixed ? saved : withAddressHere(saved, opening.options);

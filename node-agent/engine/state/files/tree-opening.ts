@@ -4,6 +4,7 @@ import { closeFd, type OwnedFd } from '../../linux/descriptors.ts';
 import { statBelow } from '../../linux/file-facts.ts';
 import type { SharedMemoryRestore } from '../../memory/shared-memory-restore.ts';
 import type { ProcessBuilder } from '../../restore/builder.ts';
+import type { CarriedConnections } from './carried-connections.ts';
 import { DescriptorTable } from './descriptor-table.ts';
 import type { EndedProcess } from './ended-process.ts';
 import type { FileKind, Opened } from './file-kind.ts';
@@ -31,6 +32,7 @@ export interface FilePlace {
   readonly sharedMemory: SharedMemoryRestore;
   readonly terminals: Terminals;
   readonly pairs: PairRestore;
+  readonly carried: CarriedConnections;
   /** {@link Inheritance.fds} */
   readonly inherited: ReadonlyMap<number, number>;
 }
@@ -95,6 +97,10 @@ export class TreeOpening implements FileOpening {
 
   get pairs(): PairRestore {
     return this.#place.pairs;
+  }
+
+  get carried(): CarriedConnections {
+    return this.#place.carried;
   }
 
   get root(): ProcessBuilder {
