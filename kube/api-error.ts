@@ -156,6 +156,14 @@ export function isInvalid(error: unknown): boolean {
   return error instanceof ApiError && error.status === 422;
 }
 
+/**
+ * A refusal that passes: an API server that has just started asks admission policies before it knows the resources that
+ * they speak of (k8s.io/apiserver, pkg/admission/plugin/policy/generic).
+ */
+export function isPolicyUnready(error: unknown): boolean {
+  return error instanceof ApiError && /failed to configure (policy|binding)/.test(error.detail);
+}
+
 /** The resourceVersion (or the continue token) is too old: list again. */
 export function isGone(error: unknown): boolean {
   return error instanceof ApiError && (error.status === 410 || error.reason === 'Expired');

@@ -242,6 +242,18 @@ describe('a Restore', () => {
     await cluster.untilReason(() => cluster.restore(), 'PodRejected');
   });
 
+  it('waits for an API server that does not know its policies yet', async () => {
+    await using cluster = await SmallCluster.start();
+    cluster.createCheckpoint();
+    await cluster.untilReason(() => cluster.checkpoint(), 'Completed');
+    const message =
+      'policy "p" denied request: failed to configure policy: failed to find resource';
+    const action = { type: 'status', code: 422, message } as const;
+    cluster.server.faults.add({ verb: 'create', plural: 'pods', times: 2, action });
+    cluster.createRestore();
+    await cluster.untilReason(() => cluster.restore(), 'Completed');
+  });
+
   it('onto a name that is taken leaves that pod alone', async () => {
     await using cluster = await SmallCluster.start();
     cluster.createCheckpoint();

@@ -162,7 +162,7 @@ export class FakeApiServer {
         if (fault.retryAfterSeconds !== undefined) {
           answer.setHeader('retry-after', fault.retryAfterSeconds);
         }
-        throw new Refusal(fault.code, '', `injected ${fault.code}`);
+        throw new Refusal(fault.code, '', fault.message ?? `injected ${fault.code}`);
       case 'hang':
         return;
       case 'drop':

@@ -14,7 +14,12 @@ export interface FaultRule {
 
 export type FaultAction =
   /** answer with this status and nothing done */
-  | { readonly type: 'status'; readonly code: number; readonly retryAfterSeconds?: number }
+  | {
+      readonly type: 'status';
+      readonly code: number;
+      readonly message?: string;
+      readonly retryAfterSeconds?: number;
+    }
   /** cut the connection; `after`: the request was carried out */
   | { readonly type: 'drop'; readonly when: 'before' | 'after' }
   /** never answer */

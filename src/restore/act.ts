@@ -1,6 +1,6 @@
 // Does one step for a Restore: first to the cluster, then to the status, then an event if it is news.
 import { FINALIZERS, RESTORED_POD_CONDITION } from '../../crds/names.ts';
-import { ApiError, isForbidden, isInvalid } from '../../kube/api-error.ts';
+import { ApiError, isForbidden, isInvalid, isPolicyUnready } from '../../kube/api-error.ts';
 import { formatTime } from '../../kube/clock.ts';
 import type { ActResult, ReconcileContext } from '../../kube/controller.ts';
 import { ClusterActions } from '../cluster/actions.ts';
@@ -80,7 +80,7 @@ async function perform(
   try {
     await performStep(actions, own, step);
   } catch (error) {
-    const refused = isForbidden(error) || isInvalid(error);
+    const refused = (isForbidden(error) || isInvalid(error)) && !isPolicyUnready(error);
     if (step.do === 'create-placeholder' && refused && error instanceof ApiError) {
       return fail('PodRejected', error.detail);
     }
