@@ -28,9 +28,9 @@ export const unixSocket: FileKind = {
   recognises: (file) => domainOf(file) === AF.UNIX,
 
   collect(file, dump) {
-    const sockets = dump.once(`unix sockets of ${networkOf(file.subject.process.pid)}`, () =>
-      inNetworkOf(file.subject.process.pid, unixSockets),
-    );
+    const { pid } = file.subject.process;
+    const network = dump.once(`network of ${pid}`, () => networkOf(pid));
+    const sockets = dump.once(`unix sockets of ${network}`, () => inNetworkOf(pid, unixSockets));
     const facts = sockets.get(Number(file.stat.ino & 0xffffffffn));
     if (!facts) {
       return file.refuse('UnixForeignNetwork', 'it belongs to another network namespace');
