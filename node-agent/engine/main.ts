@@ -4,17 +4,22 @@ import { text } from 'node:stream/consumers';
 import { cleanUp } from './clean-up.ts';
 import { dump } from './dump.ts';
 import { describeFailure } from './failure.ts';
+import { reserveDescriptors } from './linux/descriptors.ts';
 import type { EngineEvent, EngineResult, EngineTask } from './protocol.ts';
 import { Reporter } from './reporter.ts';
 import { rehearse } from './rehearsal.ts';
 import { restore } from './restore.ts';
 import { rewind } from './rewind.ts';
 
+/** What most applications have open; more is made room for when it is known. */
+const DESCRIPTORS = 16_384;
+
 function emit(event: EngineEvent): void {
   writeSync(1, `${JSON.stringify(event)}\n`);
 }
 
 async function main(): Promise<number> {
+  reserveDescriptors(DESCRIPTORS);
   rehearse();
   emit({ event: 'ready' });
   const task = JSON.parse(await text(process.stdin)) as EngineTask;

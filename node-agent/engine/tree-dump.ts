@@ -4,6 +4,7 @@ import { type CollectedTree, collectTree } from './collect.ts';
 import type { Finding } from './finding.ts';
 import type { HeldApplication } from './held-application.ts';
 import { ImageWriter } from './image/writer.ts';
+import { reserveDescriptors } from './linux/descriptors.ts';
 import type { ProcessMemory } from './memory/mappings.ts';
 import type { PagePlan } from './memory/page-plan.ts';
 import { PagesIds } from './memory/pages-file.ts';
@@ -26,6 +27,8 @@ import { writeState } from './write-state.ts';
 import type { WriteTracking } from './write-tracking.ts';
 
 const PAGE_BYTES = 4096;
+/** Of our own, in a freeze. */
+const SPARE_DESCRIPTORS = 256;
 
 /** What every tree of a dump is prepared with. */
 export interface DumpPreparation {
@@ -81,11 +84,14 @@ export class TreeDump {
   /** Looks at the names of its files while it runs. */
   static prepare(tree: DumpTree, preparation: DumpPreparation): TreeDump {
     const dump = new TreeDump(tree, preparation);
+    let descriptors = SPARE_DESCRIPTORS;
     for (const [process, { mappings }] of preparation.application.mappings) {
-      foreseeFiles(dump.#files, process.pid, mappings);
+      descriptors += foreseeFiles(dump.#files, process.pid, mappings);
       // Read now: in the freeze it would be the application's time.
       dump.#readOlder(process);
     }
+    // The freeze duplicates them.
+    reserveDescriptors(descriptors);
     return dump;
   }
 
