@@ -1,6 +1,7 @@
 // Strings of the kernel (paths, command names) are bytes: UTF-8 where they can be, and exact where they are not.
 
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+const encoder = new TextEncoder();
 const BYTE_ESCAPE = 0xdc00;
 
 /**
@@ -17,7 +18,7 @@ export function decodeText(bytes: Uint8Array): string {
 
 /** Bytes of a text from {@link decodeText} or of any other well-formed string. */
 export function encodeText(text: string): Uint8Array {
-  if (text.isWellFormed()) return new TextEncoder().encode(text);
+  if (text.isWellFormed()) return encoder.encode(text);
   const parts: Uint8Array[] = [];
   let plain = '';
   for (const character of text) {
@@ -26,10 +27,10 @@ export function encodeText(text: string): Uint8Array {
       plain += character;
       continue;
     }
-    parts.push(new TextEncoder().encode(plain), Uint8Array.of(code - BYTE_ESCAPE));
+    parts.push(encoder.encode(plain), Uint8Array.of(code - BYTE_ESCAPE));
     plain = '';
   }
-  parts.push(new TextEncoder().encode(plain));
+  parts.push(encoder.encode(plain));
   return Uint8Array.from(Buffer.concat(parts));
 }
 

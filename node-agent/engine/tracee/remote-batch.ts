@@ -8,6 +8,7 @@ import {
   OP_STOP_ON_ERROR,
 } from '../../../shim/shim.generated.ts';
 import { REG, SYS, unsigned } from '../arch/x86-64.ts';
+import { encodeText } from '../image/text.ts';
 import { LinuxError } from '../linux/error.ts';
 import { readParts, writeParts } from '../linux/process-memory.ts';
 import * as ptrace from '../linux/ptrace.ts';
@@ -53,6 +54,7 @@ export class RemoteBatch {
   #queue: Queued[] = [];
   #will: Queued[] = [];
   #out: RemoteData[] = [];
+  readonly #paths = new Map<string, RemoteData>();
   #data: Buffer;
   #dataUsed = 0;
   #ended = false;
@@ -131,6 +133,18 @@ export class RemoteBatch {
     return this.bytes(Buffer.from(`${value}\0`, 'latin1'));
   }
 
+  /** A NUL-terminated path as the images have it (text.ts). The same one again takes no more room. */
+  path(value: string): RemoteData {
+    let data = this.#paths.get(value);
+    if (!data) {
+      const text = encodeText(value);
+      data = this.space(text.length + 1);
+      this.#data.set(text, data.offset);
+      this.#paths.set(value, data);
+    }
+    return data;
+  }
+
   /** Zeroed room for an answer, 16-byte aligned. */
   space(length: number): RemoteData {
     const offset = (this.#dataUsed + 15) & ~15;
@@ -166,7 +180,8 @@ export class RemoteBatch {
       calls: this.#queue.length,
       will: this.#will.length,
     });
-    calls.forEach((queued, i) => encode(queued, block, CONTROL_WORDS + i * OP_WORDS));
+    const halves = new Int32Array(block.buffer);
+    calls.forEach((queued, i) => encode(queued, halves, (CONTROL_SIZE + i * OP_SIZE) / 4));
     writeParts(pid, [
       { at: this.#slot.base, bytes: new Uint8Array(block.buffer) },
       { at: this.#slot.dataAt, bytes: this.#data.subarray(0, this.#dataUsed) },
@@ -213,7 +228,7 @@ export class RemoteBatch {
     this.#queue.slice(0, done).forEach((queued, i) => {
       queued.result.value = block.readBigInt64LE(CONTROL_SIZE + i * OP_SIZE + OP.ret);
     });
-    for (const out of this.#out) out.bytes = data.subarray(out.offset, out.offset + out.length);
+    for (const out of this.#out) out.all = data;
     const last = this.#queue[done - 1];
     this.#reset();
     if (last && last.flags & OP_STOP_ON_ERROR && last.result.value < 0n) {
@@ -229,29 +244,42 @@ export class RemoteBatch {
     this.#queue = [];
     this.#will = [];
     this.#out = [];
+    this.#paths.clear();
     this.#dataUsed = 0;
     this.#ended = false;
   }
 }
 
-/** In words of 64 bits: this runs some hundred times in a freeze, and a Buffer's checked writes would take most of it. */
-function encode({ nr, args, flags, before }: Queued, block: BigUint64Array, at: number): void {
+/** In words of 32 bits: this runs some ten thousand times in a restore, and bigints would take most of it. */
+function encode({ nr, args, flags, before }: Queued, block: Int32Array, at: number): void {
   let refs = 0;
-  block[at + OP.nr / 8] = unsigned(nr);
-  block[at + OP.ret / 8] = unsigned(before);
+  putNumber(nr, block, at + OP.nr / 4);
+  putNumber(before, block, at + OP.ret / 4);
   for (let i = 0; i < args.length; i++) {
     const argument = args[i]!;
-    let word: bigint;
-    if (argument instanceof RemoteData) word = argument.address;
-    else if (!(argument instanceof RemoteResult)) word = unsigned(argument);
-    else if (argument.known) word = unsigned(argument.value);
+    const place = at + OP.a / 4 + i * 2;
+    if (typeof argument === 'number') putNumber(argument, block, place);
+    else if (typeof argument === 'bigint') putBig(argument, block, place);
+    else if (argument instanceof RemoteData) putBig(argument.address, block, place);
+    else if (argument.known) putBig(argument.value, block, place);
     else {
       refs |= 1 << i;
-      word = unsigned(BigInt(argument.index) | (BigInt(argument.offset) << 16n));
+      putBig(BigInt(argument.index) | (BigInt(argument.offset) << 16n), block, place);
     }
-    block[at + OP.a / 8 + i] = word;
   }
-  block[at + OP.refs / 8] = (BigInt(flags) << 32n) | BigInt(refs);
+  block[at + OP.refs / 4] = refs;
+  block[at + OP.flags / 4] = flags;
+}
+
+/** A number of at most 53 bits, in two's complement. */
+function putNumber(value: number, block: Int32Array, at: number): void {
+  block[at] = value;
+  block[at + 1] = Math.floor(value / 2 ** 32);
+}
+
+function putBig(value: bigint, block: Int32Array, at: number): void {
+  block[at] = Number(BigInt.asIntN(32, value));
+  block[at + 1] = Number(BigInt.asIntN(32, value >> 32n));
 }
 
 function describe(args: readonly RemoteWord[]): string {

@@ -46,7 +46,8 @@ export class RemoteData {
   readonly address: TraceeAddress;
   readonly length: number;
   readonly offset: number;
-  #content: Buffer | undefined;
+  /** everything that its batch could write to, once that has run */
+  all: Buffer | undefined;
 
   constructor(address: TraceeAddress, offset: number, length: number) {
     this.address = address;
@@ -56,21 +57,22 @@ export class RemoteData {
 
   /** Its bytes after the batch. */
   get bytes(): Buffer {
-    if (!this.#content) throw new Error('remote data is read before its batch has run');
-    return this.#content;
+    return this.#ran.subarray(this.offset, this.offset + this.length);
   }
-  set bytes(content: Buffer) {
-    this.#content = content;
+
+  get #ran(): Buffer {
+    if (!this.all) throw new Error('remote data is read before its batch has run');
+    return this.all;
   }
 
   word(index: number): bigint {
-    return this.bytes.readBigUInt64LE(index * 8);
+    return this.#ran.readBigUInt64LE(this.offset + index * 8);
   }
   signedWord(index: number): bigint {
-    return this.bytes.readBigInt64LE(index * 8);
+    return this.#ran.readBigInt64LE(this.offset + index * 8);
   }
   int32(offset: number): number {
-    return this.bytes.readInt32LE(offset);
+    return this.#ran.readInt32LE(this.offset + offset);
   }
 }
 
