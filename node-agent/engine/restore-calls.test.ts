@@ -14,9 +14,18 @@ enterPrivateNamespaces();
 const base = mkdtempSync(join(tmpdir(), 'diapause-calls-'));
 after(() => rmSync(base, { recursive: true, force: true }));
 
-/** Calls from the first stop of the new root to the last detach, of one restore of `load MEBIBYTES THREADS PROCESSES`. */
-async function callsOf(threads: number, processes: number): Promise<number> {
-  using victim = await startVictim(buildVictim('load'), ['1', String(threads), String(processes)]);
+interface Amounts {
+  readonly threads?: number;
+  readonly processes?: number;
+  readonly files?: number;
+  readonly sockets?: number;
+}
+
+/** Calls from the first stop of the new root to the last detach, of one restore of the victim `load`. */
+async function callsOf(amounts: Amounts): Promise<number> {
+  const { threads = FEW_THREADS, processes = 1, files = 0, sockets = 0 } = amounts;
+  const args = [1, threads, processes, files, sockets].map(String);
+  using victim = await startVictim(buildVictim('load'), args);
   const imagesDir = mkdtempSync(join(base, 'images-'));
   const dumped = await startEngine(dumpTask(victim.pid, imagesDir, { afterDump: 'Kill' })).ended;
   assert.equal(dumped.status, 0, JSON.stringify(dumped.failure));
@@ -38,12 +47,23 @@ async function callsOf(threads: number, processes: number): Promise<number> {
 const FEW_THREADS = 10;
 const MANY_THREADS = 60;
 const MANY_PROCESSES = 41;
+const DESCRIPTORS = 500;
 
 test('system calls of a restore for each thread and each process', async (t) => {
-  const few = await callsOf(FEW_THREADS, 1);
-  const threads = ((await callsOf(MANY_THREADS, 1)) - few) / (MANY_THREADS - FEW_THREADS);
-  const processes = ((await callsOf(FEW_THREADS, MANY_PROCESSES)) - few) / (MANY_PROCESSES - 1);
+  const few = await callsOf({});
+  const threads = ((await callsOf({ threads: MANY_THREADS })) - few) / (MANY_THREADS - FEW_THREADS);
+  const processes = ((await callsOf({ processes: MANY_PROCESSES })) - few) / (MANY_PROCESSES - 1);
   t.diagnostic(`${few} with ${FEW_THREADS} threads, ${threads} a thread, ${processes} a process`);
   assert.ok(threads <= 23, `${threads} calls for one more thread`);
   assert.ok(processes <= 262, `${processes} calls for one more process`);
+});
+
+test('system calls of a restore for each socket and each open file', async (t) => {
+  const few = await callsOf({});
+  const sockets = ((await callsOf({ sockets: DESCRIPTORS })) - few) / DESCRIPTORS;
+  const files = ((await callsOf({ files: DESCRIPTORS })) - few) / DESCRIPTORS;
+  t.diagnostic(`${sockets} a socket, ${files} a file`);
+  // The process makes and opens them itself, by the hundred.
+  assert.ok(sockets <= 0.2, `${sockets} calls for one more socket`);
+  assert.ok(files <= 0.2, `${files} calls for one more file`);
 });

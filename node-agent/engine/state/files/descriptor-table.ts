@@ -1,16 +1,27 @@
-// The descriptors of one process that is being rebuilt: received from the engine, moved to their numbers, the rest closed.
+// The descriptors of one process that is being rebuilt: opened there or received from the engine, moved to their numbers, the
+// rest closed.
 import { readdirSync } from 'node:fs';
 import { SYS } from '../../arch/x86-64.ts';
 import type { FdinfoEntry } from '../../image/messages/files.ts';
-import { FCNTL, MAX_RIGHTS } from '../../linux/descriptors.ts';
+import { FCNTL, MAX_RIGHTS, pidfdGetfd, pidfdOpen } from '../../linux/descriptors.ts';
 import { O } from '../../linux/file-facts.ts';
 import { readProc } from '../../linux/procfs/read.ts';
 import type { ProcessBuilder } from '../../restore/builder.ts';
 import { FdChannel } from '../../tracee/fd-channel.ts';
+import type { HeldFile } from './file-kind.ts';
 import { type SpareNumbers, spareNumbers } from './numbers.ts';
 import { type Move, planMoves, type Step } from './placement.ts';
+import { PathOpens } from './remote-open.ts';
 
 const FD_CLOEXEC = 1;
+const LAST_DESCRIPTOR = 0xffffffff;
+
+/** Where the files are that a process is to get. */
+export interface FileSources {
+  /** undefined for what the engine has */
+  held(id: number): HeldFile | undefined;
+  engineFd(id: number): number;
+}
 
 export class DescriptorTable {
   readonly #builder: ProcessBuilder;
@@ -18,6 +29,9 @@ export class DescriptorTable {
   readonly #closeOnExec: ReadonlySet<number>;
   readonly #numbers: SpareNumbers;
   readonly #channel: FdChannel;
+  #channelIsOpen = true;
+  #placed = false;
+  readonly opens: PathOpens;
 
   constructor(builder: ProcessBuilder) {
     const { process, saved } = builder;
@@ -27,11 +41,27 @@ export class DescriptorTable {
     this.#numbers = spareNumbers(new Set(saved.fdinfo.map((e) => e.fd)), limitOf(process.pid));
     builder.flush();
     this.#channel = FdChannel.open(process, this.#numbers.channel);
+    this.opens = new PathOpens(builder, {
+      taken: new Set(readdirSync(`/proc/${process.pid}/fd`).map(Number)),
+      wanted: saved.fdinfo.map((e) => e.fd).sort((a, b) => a - b),
+      above: this.#numbers.above,
+      filler: this.#channel.number,
+    });
   }
 
   /** Copies a descriptor of the process into the engine; what is queued for the process stays queued. */
   pull(fd: number): number {
-    return this.#channel.pull(fd);
+    if (this.#channelIsOpen) return this.#channel.pull(fd);
+    const { pid } = this.#builder.process;
+    using handle = pidfdOpen(pid);
+    return pidfdGetfd(handle, fd, pid);
+  }
+
+  /** Copies what the process holds into the engine, wherever it stands by now. */
+  pullHeld(id: number, held: HeldFile): number {
+    const at = this.#placed ? this.#wanted.find((entry) => entry.id === id)?.fd : held.number;
+    if (at === undefined) throw new Error(`process ${this.#builder.saved.pid} lost file ${id}`);
+    return this.pull(at);
   }
 
   /** Puts descriptors of the engine into the process, close-on-exec, at the lowest free numbers. */
@@ -40,43 +70,57 @@ export class DescriptorTable {
     return this.#channel.push(fds);
   }
 
-  /**
-   * Gives the process what it had, at the numbers it had.
-   *
-   * @param engineFd the engine's descriptor of a file
-   */
-  place(engineFd: (id: number) => number): void {
+  /** Gives the process what it had, at the numbers it had: first what stands in it already. */
+  place(sources: FileSources): void {
     const numbersOf = Map.groupBy(this.#wanted, ({ id }) => id);
-    const ids = [...numbersOf.keys()];
-    for (let from = 0; from < ids.length; from += MAX_RIGHTS) {
-      const part = ids.slice(from, from + MAX_RIGHTS);
-      const received = this.push(part.map(engineFd));
-      const moves = part.flatMap((id, i) =>
-        (numbersOf.get(id) ?? []).map(({ fd }) => ({ from: received[i] as number, to: fd })),
-      );
-      this.#move(moves);
+    const [own, others]: [Received[], number[]] = [[], []];
+    for (const id of numbersOf.keys()) {
+      const held = sources.held(id);
+      if (held?.builder === this.#builder) own.push({ id, ...held });
+      else others.push(id);
+    }
+    this.#moveAll(own, numbersOf);
+    for (let from = 0; from < others.length; from += MAX_RIGHTS) {
+      const part = others.slice(from, from + MAX_RIGHTS);
+      const received = this.push(part.map((id) => sources.engineFd(id)));
+      const files = part.map((id, i) => ({ id, number: received[i] as number, closeOnExec: true }));
+      this.#moveAll(files, numbersOf);
     }
     this.#closeRest();
+    this.#placed = true;
   }
 
-  #move(moves: readonly Move[]): void {
-    for (const step of planMoves(moves, this.#numbers.spare)) this.#queue(step);
-    for (const { from, to } of moves) {
-      if (from !== to || this.#closeOnExec.has(to)) continue;
+  #moveAll(files: readonly Received[], numbersOf: ReadonlyMap<number, FdinfoEntry[]>): void {
+    const moves = files.flatMap(({ id, number }) =>
+      (numbersOf.get(id) ?? []).map(({ fd }): Move => ({ from: number, to: fd })),
+    );
+    const spare = this.#spareBeside(files);
+    for (const step of planMoves(moves, spare)) this.#queue(step, spare);
+    for (const { id, number, closeOnExec } of files) {
+      const stays = (numbersOf.get(id) ?? []).some(({ fd }) => fd === number);
+      const wanted = this.#closeOnExec.has(number);
+      if (!stays || closeOnExec === wanted) continue;
       this.#builder.makeRoom(1, 0);
-      this.#builder.batch.must(SYS.fcntl, to, FCNTL.F_SETFD, 0);
+      this.#builder.batch.must(SYS.fcntl, number, FCNTL.F_SETFD, wanted ? FD_CLOEXEC : 0);
     }
     this.#builder.flush();
   }
 
-  #queue(step: Step): void {
+  #spareBeside(files: readonly Received[]): number {
+    const taken = new Set(files.map(({ number }) => number));
+    let { spare } = this.#numbers;
+    // Whoever needs it has files that stand in each other's way, and so a number below.
+    while (taken.has(spare) || this.#taken(spare)) spare--;
+    return spare;
+  }
+
+  #queue(step: Step, spare: number): void {
     this.#builder.makeRoom(1, 0);
     const { batch } = this.#builder;
     if (step.kind === 'close') batch.must(SYS.close, step.fd);
     else {
-      const temporary = step.to === this.#numbers.spare;
-      const cloexec = temporary || this.#closeOnExec.has(step.to) ? O.CLOEXEC : 0;
-      batch.must(SYS.dup3, step.from, step.to, cloexec);
+      const cloexec = step.to === spare || this.#closeOnExec.has(step.to);
+      batch.must(SYS.dup3, step.from, step.to, cloexec ? O.CLOEXEC : 0);
     }
   }
 
@@ -104,13 +148,16 @@ export class DescriptorTable {
     return number === this.#channel.number || this.#wanted.some((entry) => entry.fd === number);
   }
 
-  /** Closes what the placeholder has and the application has not. */
+  /** Closes what the placeholder has and the application has not, and what we needed on the way. */
   #closeRest(): void {
-    const wanted = new Set(this.#wanted.map((entry) => entry.fd)).add(this.#channel.number);
-    const open = readdirSync(`/proc/${this.#builder.process.pid}/fd`).map(Number);
-    for (const fd of open.filter((n) => !wanted.has(n))) {
-      this.#builder.makeRoom(1, 0);
-      this.#builder.batch.call(SYS.close, fd);
+    const kept = [...this.#wanted.map((entry) => entry.fd), this.#channel.number];
+    let next = 0;
+    for (const number of [...kept.sort((a, b) => a - b), LAST_DESCRIPTOR + 1]) {
+      if (number > next) {
+        this.#builder.makeRoom(1, 0);
+        this.#builder.batch.must(SYS.close_range, next, number - 1, 0);
+      }
+      next = number + 1;
     }
     this.#builder.flush();
   }
@@ -119,7 +166,15 @@ export class DescriptorTable {
   close(): void {
     this.#builder.flush();
     this.#channel.close();
+    this.#channelIsOpen = false;
   }
+}
+
+/** A file in the process, wherever the kernel put it. */
+interface Received {
+  readonly id: number;
+  readonly number: number;
+  readonly closeOnExec: boolean;
 }
 
 /** Soft RLIMIT_NOFILE of a process. */

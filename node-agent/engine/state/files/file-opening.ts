@@ -80,7 +80,7 @@ export interface FileOpening {
   flagsOf(id: number): number;
   /** path under which a file can be opened; of an unlinked one the name that it has for now */
   pathOf(id: number): string;
-  /** the engine's descriptor of a file, opened now if it was not yet */
+  /** the engine's descriptor of a file, opened or taken from its holder now if it was not yet */
   engineFd(id: number): number;
   /** copies a descriptor of a process into the engine */
   pull(builder: ProcessBuilder, fd: number): number;
@@ -88,8 +88,10 @@ export interface FileOpening {
   push(builder: ProcessBuilder, fds: readonly number[]): number[];
   /** lets a file stand at a number of a process while `use` queues calls there; then what stood there stands there again */
   withNumber(builder: ProcessBuilder, id: number, number: number, use: () => void): void;
+  /** queues open(2) of a file's path in its owner, who keeps it */
+  openThere(id: number, flags: number, position: bigint | undefined): Opened;
   /** queues open(2) of a file's path in a process; the result is the engine's, the process's own is closed again */
-  openRemotely(id: number, flags: number, builder: ProcessBuilder): Opened;
+  openRemotely(id: number, flags: number, builder: ProcessBuilder): () => number;
   /** opens a file's path below the root of the tree with the engine's rights */
   openAsEngine(id: number, flags: number): number;
   /** makes the user that a file's owner has the owner of an object without a path */

@@ -5,6 +5,8 @@ export interface SpareNumbers {
   readonly channel: number;
   /** a number for the moment */
   readonly spare: number;
+  /** nobody wants this one or a higher one; undefined where the limit has no room for such */
+  readonly above: number | undefined;
 }
 
 /**
@@ -17,12 +19,14 @@ export interface SpareNumbers {
 export function spareNumbers(wanted: ReadonlySet<number>, limit: number): SpareNumbers {
   const highest = Math.max(2, ...wanted);
   // Opening the channel takes one more number for the moment.
-  if (highest + 3 < limit) return { channel: highest + 1, spare: highest + 3 };
+  if (highest + 4 < limit) {
+    return { channel: highest + 1, spare: highest + 3, above: highest + 4 };
+  }
   const free: number[] = [];
   for (let n = limit - 1; n > 2 && free.length < 2; n--) if (!wanted.has(n)) free.push(n);
   const [spare, channel] = free;
   if (spare === undefined || channel === undefined) {
     throw new Error(`all ${limit} descriptors are wanted: raise the limit of open files`);
   }
-  return { channel, spare };
+  return { channel, spare, above: undefined };
 }

@@ -61,7 +61,7 @@ export function ownedMember(entry: FileEntry): OwnedMember | undefined {
  * Sets the owner from a process that holds the file, in the application's own numbers, then O_ASYNC, which only acts
  * with an owner. All processes and threads exist.
  */
-export function restoreOwner(entry: FileEntry, engineFd: number, opening: FileOpening): void {
+export function restoreOwner(entry: FileEntry, opening: FileOpening): void {
   const member = ownedMember(entry);
   const [holder] = opening.wantedOf(entry.id);
   if (!member || !holder) return;
@@ -80,6 +80,6 @@ export function restoreOwner(entry: FileEntry, engineFd: number, opening: FileOp
   }
   if (flags & O.ASYNC) {
     builder.flush();
-    fcntl(engineFd, FCNTL.F_SETFL, flags);
+    fcntl(opening.engineFd(entry.id), FCNTL.F_SETFL, flags);
   }
 }

@@ -81,8 +81,13 @@ test('any permutation with duplicates works out', () => {
 });
 
 test('our own numbers lie above all wanted ones, or between them at the limit', () => {
-  assert.deepEqual(spareNumbers(new Set([0, 1, 2, 9]), 1024), { channel: 10, spare: 12 });
-  assert.deepEqual(spareNumbers(new Set(), 1024), { channel: 3, spare: 5 });
-  assert.deepEqual(spareNumbers(new Set([0, 1, 2, 15]), 16), { channel: 13, spare: 14 });
+  assert.deepEqual(spareNumbers(new Set([0, 1, 2, 9]), 1024), {
+    channel: 10,
+    spare: 12,
+    above: 13,
+  });
+  assert.deepEqual(spareNumbers(new Set(), 1024), { channel: 3, spare: 5, above: 6 });
+  const between = { channel: 13, spare: 14, above: undefined };
+  assert.deepEqual(spareNumbers(new Set([0, 1, 2, 15]), 16), between);
   assert.throws(() => spareNumbers(new Set([3, 4, 5]), 6), /all 6 descriptors/);
 });

@@ -93,25 +93,31 @@ export function openingFlags({ flags }: RegFileEntry): number {
   return (flags & ~(temporary | LATER | O.CREAT | O.EXCL | O.TRUNC)) | O.NOCTTY;
 }
 
-/** Opens a path in the owner, with its rights and in its mount namespace, and takes it over. */
+/** Opens a path in the owner, with its rights and in its mount namespace. */
 export function openByPath(entry: FileEntry, opening: FileOpening): Opened {
   const reg = entry.reg!;
   if (OF_DESCRIPTOR.test(reg.name)) return openWhenPlaced(entry.id, reg, opening);
-  const taken = opening.openRemotely(entry.id, openingFlags(reg), opening.ownerOf(entry.id));
+  const position = reg.flags & O.PATH ? undefined : positionOf(reg);
+  const opened = opening.openThere(entry.id, openingFlags(reg), position);
+  if (!(reg.flags & O.NOATIME) || reg.flags & O.PATH) return opened;
   return () => {
-    const fd = taken();
-    if (reg.flags & O.PATH) return fd;
-    if (reg.pos !== LEAVE_POSITION && reg.pos !== 0n) seekTo(fd, reg.pos);
-    if (reg.flags & O.NOATIME) fcntl(fd, FCNTL.F_SETFL, reg.flags & ~O.ASYNC);
-    return fd;
+    const file = opened();
+    const engineFd =
+      typeof file === 'number' ? file : (file.engineFd ?? opening.pull(file.builder, file.number));
+    fcntl(engineFd, FCNTL.F_SETFL, reg.flags & ~O.ASYNC);
+    return typeof file === 'number' ? file : { ...file, engineFd };
   };
 }
+
+const positionOf = ({ pos }: RegFileEntry): bigint | undefined =>
+  pos === LEAVE_POSITION || pos === 0n ? undefined : pos;
 
 /** Something else stands at its numbers until every descriptor stands at its own. */
 function openWhenPlaced(id: number, reg: RegFileEntry, opening: FileOpening): Opened {
   opening.whenPlaced(() => {
     using file = new OwnedFd(opening.openAsEngine(id, openingFlags(reg)));
-    if (reg.pos !== LEAVE_POSITION && reg.pos !== 0n) seekTo(file.fd, reg.pos);
+    const position = positionOf(reg);
+    if (position !== undefined) seekTo(file.fd, position);
     for (const { builder, fd, closeOnExec } of opening.wantedOf(id)) {
       const [received = -1] = opening.push(builder, [file.fd]);
       builder.makeRoom(2, 0);

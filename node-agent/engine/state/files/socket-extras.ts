@@ -1,19 +1,12 @@
 // Integer options of sockets that CRIU does not keep: those that are not as in a new socket of the same kind.
 import type { SocketOptionEntry } from '../../image/messages/sockets.ts';
 import { closeFd } from '../../linux/descriptors.ts';
-import { LinuxError } from '../../linux/error.ts';
 import { inNetworkOf, networkOf } from '../../linux/network-namespace.ts';
 import { type OptionName, OptionReader, type OptionValues } from '../../linux/option-reader.ts';
 import { SocketFacts } from '../../linux/socket-facts.ts';
-import { AF, intBytes, LEVEL, makeSocket, SO, SOCK, trySetOption } from '../../linux/sockets.ts';
+import { AF, LEVEL, makeSocket, SO, SOCK } from '../../linux/sockets.ts';
 import type { FileDump } from './file-dump.ts';
 import type { OpenFile } from './open-file.ts';
-
-/** An option that the kernel refuses. */
-export interface LostOption {
-  readonly option: string;
-  readonly errno: string;
-}
 
 const SOCKET_OPTIONS = [
   'TIMESTAMP',
@@ -121,12 +114,4 @@ export function readExtras(file: OpenFile, dump: FileDump): SocketOptionEntry[] 
     note(name, values?.integer(place), defaults.values?.integer(place));
   });
   return extras;
-}
-
-export function writeExtras(fd: number, extras: readonly SocketOptionEntry[]): LostOption[] {
-  return extras.flatMap(({ level, name, value }) => {
-    const result = trySetOption(fd, level, name, intBytes(value));
-    if (result >= 0) return [];
-    return [{ option: `${level}/${name}`, errno: new LinuxError('setsockopt', -result).errno }];
-  });
 }

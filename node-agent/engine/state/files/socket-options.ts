@@ -1,11 +1,14 @@
 // Options that every socket has; socket(7). Read and set through the engine's own descriptor, with the engine's rights.
 import type { SkOptsEntry } from '../../image/messages/sockets.ts';
+import { OwnedFd } from '../../linux/descriptors.ts';
 import { LinuxError } from '../../linux/error.ts';
 import type { SocketFacts, SocketOption } from '../../linux/socket-facts.ts';
 import {
   AF,
   intBytes,
+  intOption,
   LEVEL,
+  makeSocket,
   SO,
   socketFilter,
   tryAttachFilter,
@@ -13,7 +16,13 @@ import {
 } from '../../linux/sockets.ts';
 import type { FileDump } from './file-dump.ts';
 import type { OpenFile } from './open-file.ts';
-import { type LostOption, readExtras, writeExtras } from './socket-extras.ts';
+import { readExtras } from './socket-extras.ts';
+
+/** An option that the kernel refuses. */
+export interface LostOption {
+  readonly option: string;
+  readonly errno: string;
+}
 
 const INSTRUCTION_BYTES = 8;
 /** struct timeval */
@@ -83,24 +92,60 @@ function readFilter(file: OpenFile): bigint[] {
   }
 }
 
+/** One option as it is to be set. */
+export interface Setting {
+  /** for people */
+  readonly option: string;
+  readonly level: number;
+  readonly name: number;
+  readonly value: Uint8Array;
+}
+
+/** What a socket has that nobody has set anything of: the rest is 0. */
+export interface NewSocket {
+  readonly soSndbuf: number;
+  readonly soRcvbuf: number;
+}
+
+export function newSocket(domain: number, type: number, protocol: number): NewSocket {
+  using socket = new OwnedFd(makeSocket(domain, type, protocol));
+  const [soSndbuf, soRcvbuf] = [SO.SNDBUF, SO.RCVBUF].map((name) =>
+    intOption(socket.fd, LEVEL.SOCKET, name),
+  ) as [number, number];
+  return { soSndbuf, soRcvbuf };
+}
+
 /**
- * Sets the options that can be set before a socket is bound. Buffers: the kernel doubles what it is told.
+ * Sets the options that can be set before a socket is bound.
  *
  * @returns options that this kernel or namespace refuses
  */
 export function writeOptions(fd: number, opts: SkOptsEntry): LostOption[] {
-  const lost: LostOption[] = [];
+  return writeSettings(fd, settingsOf(opts));
+}
+
+export function writeSettings(fd: number, settings: readonly Setting[]): LostOption[] {
+  return settings.flatMap(({ option, level, name, value }) => {
+    const isFilter = level === LEVEL.SOCKET && name === SO.ATTACH_FILTER;
+    const result = isFilter ? tryAttachFilter(fd, value) : trySetOption(fd, level, name, value);
+    return result < 0 ? [{ option, errno: new LinuxError('setsockopt', -result).errno }] : [];
+  });
+}
+
+/**
+ * The options that can be set before a socket is bound, in order. Buffers: the kernel doubles what it is told. Pure.
+ *
+ * @param fresh what need not be set, because the new socket has it; undefined where that is not known
+ */
+export function settingsOf(opts: SkOptsEntry, fresh?: NewSocket): Setting[] {
+  const settings = bufferSettings(opts, fresh);
   const set = (option: keyof typeof SO, value: Uint8Array): void => {
-    const result = trySetOption(fd, LEVEL.SOCKET, SO[option], value);
-    if (result < 0) lost.push({ option, errno: new LinuxError('setsockopt', -result).errno });
+    settings.push({ option, level: LEVEL.SOCKET, name: SO[option], value });
   };
   const int = (option: keyof typeof SO, value: number | boolean | undefined): void => {
     // Every one of them is 0 in a new socket.
     if (value) set(option, intBytes(Number(value)));
   };
-  int('SNDBUFFORCE', opts.soSndbuf >>> 1);
-  int('RCVBUFFORCE', opts.soRcvbuf >>> 1);
-  if (opts.soBufLock !== undefined) set('BUF_LOCK', intBytes(opts.soBufLock));
   if (opts.soSndTmoSec || opts.soSndTmoUsec) {
     set('SNDTIMEO', timeval(opts.soSndTmoSec, opts.soSndTmoUsec));
   }
@@ -123,14 +168,28 @@ export function writeOptions(fd: number, opts: SkOptsEntry): LostOption[] {
     set('LINGER', Buffer.concat([intBytes(1), intBytes(opts.soLinger)]));
   }
   if (opts.soBoundDev) set('BINDTODEVICE', Buffer.from(`${opts.soBoundDev}\0`, 'latin1'));
-  lost.push(...writeExtras(fd, opts.extra));
-  if (opts.soFilter.length > 0) {
-    const result = tryAttachFilter(fd, Buffer.from(BigUint64Array.from(opts.soFilter).buffer));
-    if (result < 0) {
-      lost.push({ option: 'ATTACH_FILTER', errno: new LinuxError('', -result).errno });
-    }
+  for (const { level, name, value } of opts.extra) {
+    settings.push({ option: `${level}/${name}`, level, name, value: intBytes(value) });
   }
-  return lost;
+  if (opts.soFilter.length > 0) {
+    set('ATTACH_FILTER', Buffer.from(BigUint64Array.from(opts.soFilter).buffer));
+  }
+  return settings;
+}
+
+function bufferSettings(opts: SkOptsEntry, fresh: NewSocket | undefined): Setting[] {
+  const settings: Setting[] = [];
+  const set = (option: 'SNDBUFFORCE' | 'RCVBUFFORCE' | 'BUF_LOCK', value: number): void => {
+    settings.push({ option, level: LEVEL.SOCKET, name: SO[option], value: intBytes(value) });
+  };
+  const halves = [opts.soSndbuf >>> 1, opts.soRcvbuf >>> 1] as const;
+  if (opts.soSndbuf !== fresh?.soSndbuf && halves[0]) set('SNDBUFFORCE', halves[0]);
+  if (opts.soRcvbuf !== fresh?.soRcvbuf && halves[1]) set('RCVBUFFORCE', halves[1]);
+  // A size that was set is one that the program has set, unless it is told otherwise.
+  const { soBufLock = 0 } = opts;
+  const differs = settings.length > 0 ? opts.soBufLock !== undefined : soBufLock !== 0;
+  if (differs) set('BUF_LOCK', soBufLock);
+  return settings;
 }
 
 function timeval(seconds: bigint, micros: bigint): Buffer {

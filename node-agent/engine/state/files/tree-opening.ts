@@ -1,13 +1,15 @@
 // The opening of all files of one tree: each once, held by the engine, then handed to every process that had it.
+import { SYS } from '../../arch/x86-64.ts';
 import type { FileEntry } from '../../image/messages/files.ts';
 import { closeFd, type OwnedFd } from '../../linux/descriptors.ts';
 import { statBelow } from '../../linux/file-facts.ts';
+import { seekTo } from '../../linux/sparse.ts';
 import type { SharedMemoryRestore } from '../../memory/shared-memory-restore.ts';
 import type { ProcessBuilder } from '../../restore/builder.ts';
 import type { CarriedConnections } from './carried-connections.ts';
 import { DescriptorTable } from './descriptor-table.ts';
 import type { EndedProcess } from './ended-process.ts';
-import type { FileKind, Opened } from './file-kind.ts';
+import type { FileKind, HeldFile, Opened } from './file-kind.ts';
 import type { FileOpening, FileTargetOptions, WantedDescriptor } from './file-opening.ts';
 import type { GhostFiles } from './ghost-restore.ts';
 import { openInherited, savedFlags } from './inherited.ts';
@@ -15,7 +17,7 @@ import { FILE_KINDS } from './kinds.ts';
 import { restoreLocks } from './locks-restore.ts';
 import { openFromOutside } from './outside-open.ts';
 import { ownedMember, restoreOwner } from './owner.ts';
-import { fileSystemIds, giveTo, queueOpen } from './remote-open.ts';
+import { fileSystemIds, giveTo } from './remote-open.ts';
 import type { Terminals } from './terminals.ts';
 import { pathHere } from './volume-path.ts';
 import type { SavedFiles } from './saved-files.ts';
@@ -57,7 +59,11 @@ export class TreeOpening implements FileOpening {
   readonly #tables: ReadonlyMap<ProcessBuilder, DescriptorTable>;
   readonly #wanted = new Map<number, WantedDescriptor[]>();
   readonly #opened = new Map<number, Opened>();
+  /** files that a process keeps which wants them */
+  readonly #held = new Map<number, HeldFile>();
+  /** the engine's own descriptors */
   readonly #fds = new Map<number, number>();
+  readonly #ofKind = new Map<FileKind, FileEntry[]>();
   readonly #shared = new Map<string, unknown>();
   readonly #steps: (() => void)[] = [];
   readonly #lastSteps: (() => void)[] = [];
@@ -139,22 +145,49 @@ export class TreeOpening implements FileOpening {
   }
 
   engineFd(id: number): number {
+    this.#open(id);
     let fd = this.#fds.get(id);
+    const held = this.#held.get(id);
     if (fd === undefined) {
-      const opened = this.#opened.get(id) ?? this.#queue(this.saved.entry(id));
-      fd = opened();
+      if (!held) throw new Error(`file ${id} is not open`);
+      fd = this.#tableOf(held.builder).pullHeld(id, held);
       this.#fds.set(id, fd);
     }
+    return fd;
+  }
+
+  #open(id: number): void {
+    if (this.#fds.has(id) || this.#held.has(id)) return;
+    const opened = (this.#opened.get(id) ?? this.#queue(this.saved.entry(id)))();
+    if (typeof opened === 'number') {
+      this.#fds.set(id, opened);
+      return;
+    }
+    const { builder, number, engineFd } = opened;
+    if (this.wantedOf(id).some((wanted) => wanted.builder === builder)) {
+      this.#held.set(id, opened);
+      if (engineFd !== undefined) this.#fds.set(id, engineFd);
+    } else this.#fds.set(id, engineFd ?? this.#takeOver(builder, number));
+  }
+
+  #takeOver(builder: ProcessBuilder, number: number): number {
+    const fd = this.pull(builder, number);
+    builder.makeRoom(1, 0);
+    builder.batch.must(SYS.close, number);
     return fd;
   }
 
   /** @throws Error for a file that no kind opens */
   #queue(entry: FileEntry): Opened {
     const inherited = this.#place.inherited.get(entry.id);
+    const kind = kindOf(entry);
     const opened =
       inherited === undefined
-        ? kindOf(entry).open(entry, this)
+        ? kind.open(entry, this)
         : () => openInherited(inherited, savedFlags(entry, this.saved));
+    const others = this.#ofKind.get(kind);
+    if (others) others.push(entry);
+    else this.#ofKind.set(kind, [entry]);
     this.#opened.set(entry.id, opened);
     return opened;
   }
@@ -177,10 +210,32 @@ export class TreeOpening implements FileOpening {
     this.#tableOf(builder).withNumber(this.engineFd(id), number, use);
   }
 
-  openRemotely(id: number, flags: number, builder: ProcessBuilder): Opened {
+  openThere(id: number, flags: number, position: bigint | undefined): Opened {
+    const asEngine = (): number => {
+      const fd = this.openAsEngine(id, flags);
+      if (position !== undefined) seekTo(fd, position);
+      return fd;
+    };
+    if (this.saved.ghostOf(id) !== undefined) return asEngine;
+    const builder = this.ownerOf(id);
+    const { fd: wanted, closeOnExec = true } = this.wantedOf(id)[0] ?? {};
+    const file = { path: this.pathOf(id), flags, position, wanted, closeOnExec };
+    const opened = this.#tableOf(builder).opens.add(file);
+    return () => {
+      const number = opened();
+      return number === undefined ? asEngine() : { builder, number, closeOnExec };
+    };
+  }
+
+  openRemotely(id: number, flags: number, builder: ProcessBuilder): () => number {
     const asEngine = (): number => this.openAsEngine(id, flags);
     if (this.saved.ghostOf(id) !== undefined) return asEngine;
-    return queueOpen(this, builder, { path: this.pathOf(id), flags }, asEngine);
+    const file = { path: this.pathOf(id), flags, position: undefined, wanted: undefined };
+    const opened = this.#tableOf(builder).opens.add({ ...file, closeOnExec: true });
+    return () => {
+      const number = opened();
+      return number === undefined ? asEngine() : this.#takeOver(builder, number);
+    };
   }
 
   openAsEngine(id: number, flags: number): number {
@@ -212,22 +267,23 @@ export class TreeOpening implements FileOpening {
     // First everything is queued, so that each process opens all its files in one batch.
     for (const id of this.#wanted.keys())
       if (!this.#opened.has(id)) this.#queue(this.saved.entry(id));
-    for (const id of this.#wanted.keys()) this.engineFd(id);
-    for (const table of this.#tables.values()) table.place((id) => this.engineFd(id));
+    for (const id of this.#wanted.keys()) this.#open(id);
+    const sources = {
+      held: (id: number) => this.#held.get(id),
+      engineFd: (id: number) => this.engineFd(id),
+    };
+    for (const table of this.#tables.values()) table.place(sources);
     for (const step of this.#steps.splice(0)) step();
   }
 
   finish(): void {
     for (const kind of FILE_KINDS) {
       if (!kind.finish) continue;
-      for (const id of this.#fds.keys()) {
-        const entry = this.saved.entry(id);
-        if (kindOf(entry) === kind) kind.finish(entry, this);
-      }
+      for (const entry of this.#ofKind.get(kind) ?? []) kind.finish(entry, this);
     }
     this.terminals.finish(this.builders);
     restoreLocks(this);
-    for (const [id, fd] of this.#fds) restoreOwner(this.saved.entry(id), fd, this);
+    for (const id of this.#opened.keys()) restoreOwner(this.saved.entry(id), this);
     for (const builder of this.builders) builder.flush();
   }
 

@@ -23,6 +23,14 @@ export const isOutside = ({ uflags }: UnixSkEntry): boolean => (uflags & UnixFla
 export const isNamed = ({ name }: UnixSkEntry): boolean => name.length > 0;
 export const isPathNamed = ({ name }: UnixSkEntry): boolean => name.length > 0 && name[0] !== 0;
 
+export const isDeleted = ({ deleted }: UnixSkEntry): boolean => deleted === true;
+
+/** A listener of the same name, deleted like the other; of several with one name nobody can tell which it was. */
+export const isListenerOf = (entry: UnixSkEntry, server: UnixSkEntry): boolean =>
+  entry.state === UnixState.LISTEN &&
+  isDeleted(entry) === isDeleted(server) &&
+  Buffer.compare(entry.name, server.name) === 0;
+
 /** Path of a bound socket's file, absolute; undefined for an abstract name or none. */
 export function socketPath(entry: UnixSkEntry): string | undefined {
   if (!isPathNamed(entry)) return undefined;
@@ -52,13 +60,14 @@ export function planUnixSockets(
   hasQueue: (entry: UnixSkEntry) => boolean,
 ): UnixPlan[] {
   const byIno = new Map(entries.map((entry) => [entry.ino, entry]));
+  const listeners = entries.filter(({ state }) => state === UnixState.LISTEN);
   const plans: UnixPlan[] = [];
   const done = new Set<UnixSkEntry>();
   for (const entry of entries) {
     if (done.has(entry)) continue;
     const peer = entry.peer === 0 ? undefined : byIno.get(entry.peer);
     const mutual = peer !== undefined && peer !== entry && peer.peer === entry.ino;
-    const plan = mutual ? planMutual(entry, peer, entries) : planAlone(entry, hasQueue(entry));
+    const plan = mutual ? planMutual(entry, peer, listeners) : planAlone(entry, hasQueue(entry));
     plans.push(plan);
     done.add(entry);
     if (mutual) done.add(peer);
@@ -66,11 +75,11 @@ export function planUnixSockets(
   return plans;
 }
 
-function planMutual(a: UnixSkEntry, b: UnixSkEntry, all: readonly UnixSkEntry[]): UnixPlan {
+function planMutual(a: UnixSkEntry, b: UnixSkEntry, listeners: readonly UnixSkEntry[]): UnixPlan {
   if (a.type === SOCK.DGRAM) return { kind: 'pair', a, b };
   if (!isNamed(a) && !isNamed(b)) return { kind: 'pair', a, b };
   const listens = (name: Uint8Array): boolean =>
-    all.some((e) => e.state === UnixState.LISTEN && Buffer.compare(e.name, name) === 0);
+    listeners.some((e) => Buffer.compare(e.name, name) === 0);
   const accepted = isNamed(a) && (!isNamed(b) || listens(a.name)) ? a : b;
   return { kind: 'accepted', server: accepted, client: accepted === a ? b : a };
 }

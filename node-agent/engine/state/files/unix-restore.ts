@@ -1,15 +1,18 @@
 // Makes the unix sockets of a tree again, all at once: they need each other.
-import type { Finding } from '../../finding.ts';
+import { SYS } from '../../arch/x86-64.ts';
 import { SkShutdown, UnixState } from '../../image/messages/enums.ts';
 import type { UnixSkEntry } from '../../image/messages/sockets.ts';
-import { closeFd, fcntl, FCNTL } from '../../linux/descriptors.ts';
-import { LinuxError } from '../../linux/error.ts';
+import { FCNTL } from '../../linux/descriptors.ts';
 import { O } from '../../linux/file-facts.ts';
-import { SHUT, shutdownSocket, SOCK } from '../../linux/sockets.ts';
+import { inNetworkOf } from '../../linux/network-namespace.ts';
+import { AF, SOCK } from '../../linux/sockets.ts';
+import type { HeldFile } from './file-kind.ts';
 import type { FileOpening } from './file-opening.ts';
 import { SocketFiles } from './socket-file.ts';
-import { writeOptions } from './socket-options.ts';
+import { type NewSocket, newSocket, settingsOf, writeSettings } from './socket-options.ts';
 import {
+  isDeleted,
+  isListenerOf,
   isNamed,
   isOutside,
   planUnixSockets,
@@ -17,7 +20,7 @@ import {
   type UnixPlan,
   withoutNameless,
 } from './unix-plan.ts';
-import { type MadeSocket, RemoteSockets } from './unix-remote.ts';
+import { MadeSocket, RemoteSockets } from './unix-remote.ts';
 import { fillQueue } from './unix-refill.ts';
 
 const BACKLOG = 16;
@@ -30,9 +33,10 @@ export class UnixSockets {
   readonly #entries: readonly UnixSkEntry[];
   readonly #byIno: ReadonlyMap<number, UnixSkEntry>;
   readonly #byId: ReadonlyMap<number, UnixSkEntry>;
+  readonly #listeners: readonly UnixSkEntry[];
   readonly #made = new Map<UnixSkEntry, MadeSocket>();
   /** the other side of sockets whose peer is closed, and senders of queued datagrams: to be closed in the end */
-  readonly #helpers = new Map<UnixSkEntry, number>();
+  readonly #helpers = new Map<UnixSkEntry, MadeSocket>();
   readonly #bound = new Set<UnixSkEntry>();
   readonly #taken = new Set<number>();
 
@@ -51,6 +55,7 @@ export class UnixSockets {
       [...made.filter(isOutside), ...this.#entries].map((entry) => [entry.ino, entry]),
     );
     this.#byId = new Map(this.#entries.map((entry) => [entry.id, entry]));
+    this.#listeners = this.#entries.filter(({ state }) => state === UnixState.LISTEN);
   }
 
   static open(opening: FileOpening): UnixSockets {
@@ -60,18 +65,19 @@ export class UnixSockets {
     return sockets;
   }
 
-  /** The engine's descriptor, from now on the caller's. */
-  take(id: number): number {
+  /** Who has it; from now on the caller's. */
+  take(id: number): HeldFile {
     const entry = this.#byId.get(id);
     const made = entry && this.#made.get(entry);
     if (!made || this.#taken.has(id)) throw new Error(`unix socket ${id} was not made`);
     this.#taken.add(id);
-    return made.fd;
+    const { builder, number, closeOnExec, engineFd } = made;
+    return { builder, number, closeOnExec, engineFd };
   }
 
   /** Sockets that only travel in a queue. */
   #closeUnheld(): void {
-    for (const [{ id }, { fd }] of this.#made) if (!this.#taken.has(id)) closeFd(fd);
+    for (const [{ id }, made] of this.#made) if (!this.#taken.has(id)) made.closeEngineFd();
   }
 
   #build(): void {
@@ -103,7 +109,7 @@ export class UnixSockets {
 
   /** Is this the moment for an accepted socket: does its listener stand now, or is it gone and the name its own? */
   #isServed(server: UnixSkEntry, named: readonly UnixSkEntry[]): boolean {
-    const listener = this.#entries.find((entry) => isListenerOf(entry, server));
+    const listener = this.#listeners.find((entry) => isListenerOf(entry, server));
     return named.includes(listener ?? server);
   }
 
@@ -121,14 +127,23 @@ export class UnixSockets {
     const paired = plans.filter((plan) => plan.kind === 'pair' || plan.kind === 'orphan');
     const wanted = paired.map((plan) => (plan.kind === 'pair' ? plan.a : plan.socket));
     const pairs = this.#remote.pairs(
-      wanted.map((entry) => ({ builder: this.#owner(entry), type: entry.type })),
+      paired.map((plan, i) => {
+        const entry = wanted[i]!;
+        const both = plan.kind === 'pair' ? [plan.a, plan.b] : [plan.socket];
+        const closeOnExec = both.some((one) => this.#closesOnExec(one));
+        return { builder: this.#owner(entry), type: entry.type, closeOnExec };
+      }),
     );
     paired.forEach((plan, i) => {
       const [socket, other] = pairs[i]!;
       this.#made.set(wanted[i]!, socket);
       if (plan.kind === 'pair') this.#made.set(plan.b, other);
-      else this.#helpers.set(plan.socket, other.fd);
+      else this.#helpers.set(plan.socket, other);
     });
+  }
+
+  #closesOnExec({ id }: UnixSkEntry): boolean {
+    return this.#opening.wantedOf(id)[0]?.closeOnExec ?? true;
   }
 
   /** A socket that was accepted gets its name with the connection, the others here. */
@@ -161,13 +176,13 @@ export class UnixSockets {
     this.#remote.connect(connecting, server);
     this.#made.set(server, this.#remote.accept(listener));
     this.#bound.add(server);
-    if (!client) this.#helpers.set(server, connecting.fd);
-    if (temporary) closeFd(listener.fd);
+    if (!client) this.#helpers.set(server, connecting);
+    if (temporary) listener.closeEngineFd();
   }
 
   /** The tree's own listener of that name; where it is gone, one for the moment. */
   #listenerOf(server: UnixSkEntry): { listener: MadeSocket; temporary: boolean } {
-    const own = this.#entries.find((entry) => isListenerOf(entry, server));
+    const own = this.#listeners.find((entry) => isListenerOf(entry, server));
     const made = own && this.#made.get(own);
     if (made) return { listener: made, temporary: false };
     const listener = this.#remote.socket(this.#owner(server), server.type);
@@ -191,23 +206,25 @@ export class UnixSockets {
     if (entry.type !== SOCK.DGRAM || entry.peer !== 0 || !queued) return;
     const sender = this.#remote.socket(this.#owner(entry), entry.type);
     this.#remote.connect(sender, entry);
-    this.#helpers.set(entry, sender.fd);
+    this.#helpers.set(entry, sender);
   }
 
   #finish(): void {
-    for (const [entry, { fd }] of this.#made) this.#setOptions(entry, fd);
+    for (const [entry, made] of this.#made) this.#setOptions(entry, made);
+    this.#remote.flush();
     for (const entry of this.#made.keys()) {
+      if (this.#opening.saved.queueOf(entry.id).length === 0) continue;
       const sender = this.#senderFor(entry);
       if (sender) fillQueue(entry, sender, this.#opening, (id) => this.#fdOf(id));
     }
-    for (const fd of this.#helpers.values()) closeFd(fd);
+    for (const helper of this.#helpers.values()) helper.closeEngineFd();
     for (const entry of this.#made.keys()) {
       this.#connectWaiting(entry);
       this.#connectOutside(entry);
     }
-    this.#remote.closeRemote();
-    for (const [{ shutdown }, { fd }] of this.#made) {
-      if (shutdown !== undefined && shutdown !== SkShutdown.NONE) shutDown(fd, shutdown);
+    this.#remote.closeRemote(new Set(this.#made.values()));
+    for (const [{ shutdown }, made] of this.#made) {
+      if (shutdown !== undefined && shutdown !== SkShutdown.NONE) made.shutDown(shutdown);
     }
   }
 
@@ -217,10 +234,13 @@ export class UnixSockets {
     return made?.fd ?? this.#opening.engineFd(id);
   }
 
-  #setOptions(entry: UnixSkEntry, fd: number): void {
-    const { builder } = this.#made.get(entry)!;
-    this.#opening.giveTo(entry.id, fd);
-    for (const { option, errno } of writeOptions(fd, entry.opts)) {
+  /** By the engine, with its rights; most sockets have none that a new one has not. */
+  #setOptions(entry: UnixSkEntry, made: MadeSocket): void {
+    const { builder } = made;
+    this.#remote.give(made, entry.id);
+    const settings = settingsOf(entry.opts, this.#newSocket(entry.type));
+    const lost = settings.length === 0 ? [] : writeSettings(made.fd, settings);
+    for (const { option, errno } of lost) {
       builder.report({
         code: 'SocketOption',
         severity: 'loss',
@@ -229,7 +249,14 @@ export class UnixSockets {
         advice: `the kernel refuses it here (${errno})`,
       });
     }
-    if (entry.flags & O.NONBLOCK) fcntl(fd, FCNTL.F_SETFL, O.RDWR | O.NONBLOCK);
+    if (entry.flags & O.NONBLOCK) made.must(SYS.fcntl, FCNTL.F_SETFL, O.RDWR | O.NONBLOCK);
+  }
+
+  #newSocket(type: number): NewSocket {
+    const { options } = this.#opening;
+    return this.#opening.once(`new unix socket ${type}`, () =>
+      inNetworkOf(options.networkPid, () => newSocket(AF.UNIX, type, 0)),
+    );
   }
 
   /** Who sends into a socket's queue: its peer, or a helper. */
@@ -237,7 +264,7 @@ export class UnixSockets {
     entry: UnixSkEntry,
   ): { fd: number; opts: UnixSkEntry['opts'] | undefined } | undefined {
     const helper = this.#helpers.get(entry);
-    if (helper !== undefined) return { fd: helper, opts: undefined };
+    if (helper) return { fd: helper.fd, opts: undefined };
     const peer = this.#byIno.get(entry.peer);
     const made = peer?.peer === entry.ino ? this.#made.get(peer) : undefined;
     return peer && made ? { fd: made.fd, opts: peer.opts } : undefined;
@@ -247,12 +274,7 @@ export class UnixSockets {
   #connectOutside(entry: UnixSkEntry): void {
     const peer = this.#byIno.get(entry.peer);
     const made = this.#made.get(entry);
-    if (!peer || !made || !isOutside(peer)) return;
-    try {
-      this.#remote.connect(made, peer);
-    } catch (error) {
-      made.builder.report(peerMissing(made.builder.saved.pid, peer, error));
-    }
+    if (peer && made && isOutside(peer)) this.#remote.connectOutside(made, peer);
   }
 
   /** Connections that nobody has accepted yet come last: they must stay in the listener's queue. */
@@ -263,25 +285,4 @@ export class UnixSockets {
   }
 }
 
-const peerMissing = (pid: number, peer: UnixSkEntry, error: unknown): Finding => ({
-  code: 'UnixPeerMissing',
-  severity: 'loss',
-  pid,
-  object: `unix socket connected to ${socketPath(peer) ?? 'an abstract name'}`,
-  advice: `it is restored unconnected (${error instanceof LinuxError ? error.errno : String(error)})`,
-});
-
 type Accepted = Extract<UnixPlan, { readonly kind: 'accepted' }>;
-
-const isDeleted = ({ deleted }: UnixSkEntry): boolean => deleted === true;
-
-/** A listener of the same name, deleted like the other; of several with one name nobody can tell which it was. */
-const isListenerOf = (entry: UnixSkEntry, server: UnixSkEntry): boolean =>
-  entry.state === UnixState.LISTEN &&
-  isDeleted(entry) === isDeleted(server) &&
-  Buffer.compare(entry.name, server.name) === 0;
-
-function shutDown(fd: number, bits: number): void {
-  if (bits === SkShutdown.BOTH) shutdownSocket(fd, SHUT.RDWR);
-  else shutdownSocket(fd, bits === SkShutdown.READ ? SHUT.RD : SHUT.WR);
-}
