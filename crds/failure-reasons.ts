@@ -99,6 +99,10 @@ export const FAILURE = define('failure', {
     'see the message: a quota, Pod Security or another policy said no',
   ],
   NodeNotFound: ['there is no such node', 'correct spec.target.newPod.nodeName, or leave it out'],
+  VolumeStaysBehind: [
+    'a volume of the pod cannot go along',
+    'keep what must survive in a claim that several nodes can mount (ReadWriteMany), or choose a node that can mount it',
+  ],
   ArchMismatch: [
     "the node has another CPU architecture than the Checkpoint's",
     'choose a node with the architecture named in status.requirements of the Checkpoint',

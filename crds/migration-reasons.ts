@@ -29,10 +29,6 @@ export const MIGRATION_FAILURE = define('failure', {
     'pods of this controller cannot be migrated',
     'pods without a controller can, and those of Deployments, ReplicaSets, StatefulSets and Jobs',
   ],
-  VolumeStaysBehind: [
-    'a volume of the pod cannot go along',
-    'keep what must survive in a claim that several nodes can mount (ReadWriteMany), or choose a node that can mount it',
-  ],
   AlreadyMigrating: [
     'the pod is being migrated already',
     'wait for the other Migration, or cancel it with spec.cancel: true',

@@ -16,7 +16,9 @@ export function selects(
 ): boolean {
   return (
     Object.entries(matchLabels ?? {}).every(([key, value]) => labels[key] === value) &&
-    (matchExpressions ?? []).every((expression) => holds(expression, labels))
+    (matchExpressions ?? []).every(({ key, operator, values = [] }) =>
+      fulfils(operator, values, labels[key]),
+    )
   );
 }
 
@@ -33,11 +35,12 @@ function expressionText({ key, operator, values = [] }: Expression): string {
   }
 }
 
-function holds(
-  { key, operator, values = [] }: Expression,
-  labels: Readonly<Record<string, string>>,
+/** @param value of the label; undefined without it */
+export function fulfils(
+  operator: Expression['operator'],
+  values: readonly string[],
+  value: string | undefined,
 ): boolean {
-  const value = labels[key];
   switch (operator) {
     case 'In':
       return value !== undefined && values.includes(value);

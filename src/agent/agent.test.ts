@@ -6,6 +6,7 @@ import { until } from '../../kube/testing/until.ts';
 import { type Agent, agentsOf } from '../cluster/agents.ts';
 import { RESOURCE_TYPES } from '../cluster/types.ts';
 import { newTask } from '../node-task/task.ts';
+import { startedAgo } from '../testing/agents.ts';
 import { agent, containerID, NAMESPACE, NOW, time } from '../testing/builders.ts';
 import { SmallCluster } from '../testing/small-cluster.ts';
 import { decideAgent, RENEW_MILLIS } from './decide.ts';
@@ -25,11 +26,6 @@ function question(state?: 'Succeeded', asked = SELF, createdSecondsAgo = 1): Nod
 }
 
 const TOLD = { clocks: startedAgo(100), cpuFeatures: ['avx2'] };
-
-/** Both clocks of a node that was started so long ago. */
-function startedAgo(seconds: number): ClockStarts {
-  return { monotonic: time(-seconds), boottime: time(-seconds) };
-}
 
 describe('decideAgent', () => {
   const ready = agent('node-a', true, SELF);

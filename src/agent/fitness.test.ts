@@ -1,15 +1,10 @@
 // Which nodes would not do for a saved pod, by what their agents have told.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { ClockStarts } from '../../crds/node-task.ts';
 import type { Agent } from '../cluster/agents.ts';
-import { checkpoint, NOW, pod, storedStatus, time } from '../testing/builders.ts';
+import { startedAgo } from '../testing/agents.ts';
+import { checkpoint, NOW, pod, storedStatus } from '../testing/builders.ts';
 import { lackOf, lackOfAll, lackOfNode, needsFor, needsOf, unfitNodes } from './fitness.ts';
-
-/** Both clocks of a node that was started so long ago. */
-function startedAgo(seconds: number): ClockStarts {
-  return { monotonic: time(-seconds), boottime: time(-seconds) };
-}
 
 function agentOf(nodeName: string, told: Pick<Agent, 'clocks' | 'cpuFeatures'>): Agent {
   return { nodeName, podName: nodeName, ready: true, initImage: 'init', ...told };

@@ -5,6 +5,7 @@ import type { TaskResult } from '../../crds/node-task.ts';
 import { agentsOf } from '../cluster/agents.ts';
 import type { Node } from '../cluster/types.ts';
 import { agent, node, NOW, time } from '../testing/builders.ts';
+import { localClaim } from '../testing/mounts.ts';
 import { estimateOf } from './estimate.ts';
 
 const KERNEL = '6.18.5';
@@ -31,6 +32,7 @@ describe('an estimate', () => {
     const { bytes, size, freezeMillis, freeze } = estimateOf(result(), {
       nodes: [],
       agents: [],
+      mounts: [],
       nowMillis: NOW,
     });
     assert.equal(bytes, 2 ** 30 + 2 ** 21);
@@ -41,7 +43,7 @@ describe('an estimate', () => {
   });
 
   it('takes the time of a snapshot where pages cannot be copied before the freeze', () => {
-    const nodes = { nodes: [], agents: [], nowMillis: NOW };
+    const nodes = { nodes: [], agents: [], mounts: [], nowMillis: NOW };
     const old = { arch: 'x86_64', kernelRelease: '6.6.9-100' };
     assert.equal(estimateOf(result({ requirements: old }), nodes).freezeMillis, 24.3);
     const containers = [{ ...result().containers![0]!, memoryBytes: 2 ** 27 }];
@@ -62,6 +64,7 @@ describe('an estimate', () => {
       const [found] = estimateOf(result(), {
         nodes: [subject as Node],
         agents,
+        mounts: [],
         nowMillis: NOW,
       }).nodes;
       assert.equal(found?.suitable, suitable);
@@ -80,6 +83,7 @@ describe('an estimate', () => {
     const { nodes: found } = estimateOf(result({ requirements }), {
       nodes,
       agents: [a, b],
+      mounts: [],
       nowMillis: NOW,
     });
     assert.deepEqual(
@@ -100,6 +104,7 @@ describe('an estimate', () => {
         const cpuFeatures = { a: ['sse2'], b: requirements.cpuFeatures }[one.nodeName];
         return { ...one, ...(cpuFeatures && { cpuFeatures }) };
       }),
+      mounts: [],
       nowMillis: NOW,
     });
     assert.deepEqual(
@@ -116,11 +121,23 @@ describe('an estimate', () => {
     assert.match(a ?? '', /without avx512f, avx512vl$/);
   });
 
+  it('judges a node that cannot mount a volume of the pod: No', () => {
+    const [found] = estimateOf(result(), {
+      nodes: [nodeWith('a')],
+      agents,
+      mounts: [localClaim('node-x')],
+      nowMillis: NOW,
+    }).nodes;
+    assert.equal(found?.suitable, 'No');
+    assert.match(found.message, /cannot mount the volume pv-1 of the claim "checkpoints"/);
+  });
+
   it('names those that could first, and no more than a status may hold', () => {
     const many = Array.from({ length: 40 }, (_none, n) => nodeWith(`x${n}`));
     const { nodes } = estimateOf(result(), {
       nodes: [...many, nodeWith('a')],
       agents,
+      mounts: [],
       nowMillis: NOW,
     });
     assert.equal(nodes.length, 32);

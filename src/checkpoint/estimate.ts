@@ -6,6 +6,7 @@ import { lackOf, type Needs, needsFor } from '../agent/fitness.ts';
 import { type Agent, agentOn } from '../cluster/agents.ts';
 import { formatMillis } from '../cluster/status-builder.ts';
 import { isNodeReady, type Node } from '../cluster/types.ts';
+import { type MountedClaim, nameOf, outOfReach } from '../cluster/volume-reach.ts';
 import { goArchitecture } from '../placeholder/pod.ts';
 
 /** Copying page tables for the snapshot, the only part that a rehearsal leaves out: 15 to 23 ms as measured. */
@@ -23,10 +24,15 @@ const ORDER: readonly Candidate['suitable'][] = ['Yes', 'Unknown', 'No'];
 export interface Nodes {
   readonly nodes: readonly Node[];
   readonly agents: readonly Agent[];
+  /** claims of the pod */
+  readonly mounts: readonly MountedClaim[];
   readonly nowMillis: number;
 }
 
-export function estimateOf(result: TaskResult, { nodes, agents, nowMillis }: Nodes): Estimate {
+export function estimateOf(
+  result: TaskResult,
+  { nodes, agents, mounts, nowMillis }: Nodes,
+): Estimate {
   const { requirements = {} } = result;
   const needs = needsFor(requirements, nowMillis);
   const containers = result.containers ?? [];
@@ -43,7 +49,9 @@ export function estimateOf(result: TaskResult, { nodes, agents, nowMillis }: Nod
     freezeMillis,
     freeze: formatMillis(freezeMillis),
     nodes: nodes
-      .map((node) => judgeNode(node, agentOn(agents, node.metadata.name), { requirements, needs }))
+      .map((node) =>
+        judgeNode(node, agentOn(agents, node.metadata.name), { requirements, needs, mounts }),
+      )
       .toSorted((a, b) => ORDER.indexOf(a.suitable) - ORDER.indexOf(b.suitable))
       .slice(0, MAX_NODES),
   };
@@ -52,6 +60,7 @@ export function estimateOf(result: TaskResult, { nodes, agents, nowMillis }: Nod
 interface Wanted {
   readonly requirements: Readonly<Record<string, unknown>>;
   readonly needs: Needs;
+  readonly mounts: readonly MountedClaim[];
 }
 
 /** Of an application that does not write faster than its pages are copied: else it is that of a snapshot. */
@@ -69,39 +78,49 @@ function canPreCopy(kernelRelease: unknown): boolean {
 }
 
 /** The agent of the node decides in the end: only it knows the clock exactly. */
-function judgeNode(
-  node: Node,
-  agent: Agent | undefined,
-  { requirements, needs }: Wanted,
-): Candidate {
+function judgeNode(node: Node, agent: Agent | undefined, wanted: Wanted): Candidate {
   const { name } = node.metadata;
-  const { architecture, kernelVersion } = node.status?.nodeInfo ?? {};
-  const wanted = goArchitecture(requirements);
+  const objection = objectionTo(node, agent, wanted);
+  if (objection !== undefined) {
+    return { name, suitable: 'No', message: objection };
+  }
+  const { requirements, needs } = wanted;
   const kernel = requirements['kernelRelease'];
-  const no = (message: string): Candidate => ({ name, suitable: 'No', message });
-  if (!isNodeReady(node)) {
-    return no('the node is not ready');
-  }
-  if (node.spec?.unschedulable === true) {
-    return no('the node is cordoned');
-  }
-  if (wanted !== undefined && architecture !== wanted) {
-    return no(`the node is ${architecture}, the pod ran on ${wanted}`);
-  }
-  if (agent?.ready !== true) {
-    return no('no ready agent runs on the node');
-  }
-  const lack = lackOf(needs, agent);
-  if (lack !== undefined) {
-    return no(`the node ${lack.facts}`);
-  }
+  const kernelVersion = node.status?.nodeInfo?.kernelVersion;
   if (typeof kernel === 'string' && kernelVersion !== kernel) {
     const message = `the node runs Linux ${kernelVersion}, the pod ran on ${kernel}: a Restore says what of that matters`;
     return { name, suitable: 'Unknown', message };
   }
-  const isCompared = needs.cpuFeatures.length > 0 && agent.cpuFeatures !== undefined;
+  const isCompared = needs.cpuFeatures.length > 0 && agent?.cpuFeatures !== undefined;
   const message = isCompared
     ? 'same architecture and kernel, all CPU features; a Restore compares the exact clock'
     : 'same architecture and kernel; a Restore compares CPU features and the exact clock';
   return { name, suitable: 'Yes', message };
+}
+
+function objectionTo(
+  node: Node,
+  agent: Agent | undefined,
+  { requirements, needs, mounts }: Wanted,
+): string | undefined {
+  if (!isNodeReady(node)) {
+    return 'the node is not ready';
+  }
+  if (node.spec?.unschedulable === true) {
+    return 'the node is cordoned';
+  }
+  const architecture = node.status?.nodeInfo?.architecture;
+  const wanted = goArchitecture(requirements);
+  if (wanted !== undefined && architecture !== wanted) {
+    return `the node is ${architecture}, the pod ran on ${wanted}`;
+  }
+  const missed = outOfReach(node, mounts);
+  if (missed !== undefined) {
+    return `the node cannot mount ${nameOf(missed)}`;
+  }
+  if (agent?.ready !== true) {
+    return 'no ready agent runs on the node';
+  }
+  const lack = lackOf(needs, agent);
+  return lack && `the node ${lack.facts}`;
 }

@@ -16,6 +16,7 @@ import type { Agent } from '../cluster/agents.ts';
 import type { Pod } from '../cluster/pod.ts';
 import type { ClusterStep } from '../cluster/steps.ts';
 import type { CoreEvent, Node } from '../cluster/types.ts';
+import type { MountedClaim } from '../cluster/volume-reach.ts';
 
 export interface CheckpointFacts {
   readonly nowMillis: number;
@@ -26,6 +27,8 @@ export interface CheckpointFacts {
   readonly node: Node | undefined;
   /** of the cluster, where a dry run asks which could take the pod */
   readonly nodes: readonly Node[];
+  /** of a dry run: claims that the pod mounts */
+  readonly mounts: readonly MountedClaim[];
   readonly agents: readonly Agent[];
   /** what kubelets say about the pod's probes */
   readonly probeEvents: readonly CoreEvent[];

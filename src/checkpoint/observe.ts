@@ -5,8 +5,9 @@ import type { ObjectMeta } from '../../crds/meta.ts';
 import { GONE, type Gone, type ReconcileContext } from '../../kube/controller.ts';
 import { parseKey } from '../../kube/keys.ts';
 import { chooseStore } from '../checkpoint-store/choose.ts';
+import { mountedClaims } from '../cluster/mounted-claims.ts';
 import { longRunningContainers, type Pod } from '../cluster/pod.ts';
-import type { CoreEvent, Node } from '../cluster/types.ts';
+import type { CoreEvent } from '../cluster/types.ts';
 import type { ClusterView } from '../cluster/view.ts';
 import { isFinishedMigration } from '../migration/facts.ts';
 import { isDryRun } from './dump-task.ts';
@@ -63,9 +64,9 @@ async function openFacts(
   const podUid = source?.podUID ?? pod?.metadata.uid;
   const claimName = storage?.claimName ?? store?.spec.persistentVolumeClaim.claimName;
   const receiver = isTransferred(checkpoint) ? checkpoint.metadata.uid : undefined;
-  const [node, nodes, claim, dump, thaw, receive, probeEvents, ending] = await Promise.all([
+  const [node, trial, claim, dump, thaw, receive, probeEvents, ending] = await Promise.all([
     view.node(source?.node ?? pod?.spec.nodeName, signal),
-    isDryRun(checkpoint) ? listNodes(view, signal) : [],
+    isDryRun(checkpoint) ? trialFacts(view, pod, signal) : {},
     view.claim(namespace, claimName, signal),
     view.task('Dump', podUid, signal),
     view.task('Thaw', podUid, signal),
@@ -76,8 +77,22 @@ async function openFacts(
   const holders = view.holdersOf(claim?.claim?.metadata.uid);
   const rivals = rivalsOf(view, checkpoint);
   const tasks = { dump, thaw, receive };
-  const found = { pod, node, nodes, probeEvents, store, claim, holders, rivals };
-  return { ...noFacts(view, checkpoint), ...found, ...tasks, ...ending };
+  const found = { pod, node, probeEvents, store, claim, holders, rivals };
+  return { ...noFacts(view, checkpoint), ...found, ...trial, ...tasks, ...ending };
+}
+
+/** Asked only for a dry run: where the pod could go. */
+async function trialFacts(
+  { resources }: ClusterView,
+  pod: Pod | undefined,
+  signal: AbortSignal,
+): Promise<Pick<CheckpointFacts, 'nodes' | 'mounts'>> {
+  const { namespace } = pod?.metadata ?? {};
+  const [{ items }, mounts] = await Promise.all([
+    resources.nodes.list({ signal }),
+    mountedClaims(resources, namespace, pod?.spec.volumes ?? [], signal),
+  ]);
+  return { nodes: items, mounts };
 }
 
 /** Asked only while the Checkpoint is being deleted. */
@@ -119,6 +134,7 @@ function noFacts(view: ClusterView, checkpoint: Checkpoint): CheckpointFacts {
     pod: undefined,
     node: undefined,
     nodes: [],
+    mounts: [],
     agents: view.agents(),
     probeEvents: [],
     store: undefined,
@@ -133,11 +149,6 @@ function noFacts(view: ClusterView, checkpoint: Checkpoint): CheckpointFacts {
     namespaceEnding: false,
     migrating: false,
   };
-}
-
-async function listNodes(view: ClusterView, signal: AbortSignal): Promise<readonly Node[]> {
-  const { items } = await view.resources.nodes.list({ signal });
-  return items;
 }
 
 /** Needed until the Checkpoint is accepted: then the claim is fixed. */

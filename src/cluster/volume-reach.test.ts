@@ -1,10 +1,10 @@
 // Which nodes can mount a volume.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { node } from '../testing/builders.ts';
+import { claim, node } from '../testing/builders.ts';
 import type { NodeSelectorTerm } from './pod.ts';
 import type { Node, PersistentVolume } from './types.ts';
-import { canMount } from './volume-reach.ts';
+import { nodesInReach } from './volume-reach.ts';
 
 const made = node('node-a');
 const HERE: Node = {
@@ -29,7 +29,7 @@ const name = (operator: string, value: string): NodeSelectorTerm => ({
   matchFields: [{ key: 'metadata.name', operator, values: [value] }],
 });
 
-describe('canMount', () => {
+describe('a node', () => {
   for (const [what, terms, able] of [
     ['of all nodes', undefined, true],
     ['of its zone', [label('zone', 'In', 'z0', 'z1')], true],
@@ -56,8 +56,14 @@ describe('canMount', () => {
     ['of another one', [name('In', 'node-b')], false],
     ['of no node at all', [{}], false],
   ] as const) {
-    it(`a volume ${what}: ${able ? 'yes' : 'no'}`, () => {
-      assert.equal(canMount(HERE, volume(terms)), able);
+    it(`${able ? 'can' : 'cannot'} mount a volume ${what}`, () => {
+      const mounts = [{ claim: claim(), volume: volume(terms) }];
+      assert.deepEqual([...nodesInReach([HERE], mounts)], able ? ['node-a'] : []);
     });
   }
+
+  it('can mount what is bound to nothing yet', () => {
+    const mounts = [{ claim: claim(), volume: undefined }];
+    assert.deepEqual([...nodesInReach([HERE], mounts)], ['node-a']);
+  });
 });

@@ -4,9 +4,14 @@ import type { OwnerReference } from '../../crds/meta.ts';
 import { ADOPTION_POLICY, INIT_VOLUME } from '../../crds/names.ts';
 import { lackOfAll, lackOfNode, needsOn } from '../agent/fitness.ts';
 import type { Pod } from '../cluster/pod.ts';
-import type { PersistentVolume } from '../cluster/types.ts';
 import { unsupportedPod } from '../cluster/unsupported-pod.ts';
-import { canMount } from '../cluster/volume-reach.ts';
+import {
+  isConfined,
+  type MountedClaim,
+  nameOf,
+  nodesInReach,
+  outOfReach,
+} from '../cluster/volume-reach.ts';
 import {
   type Failure,
   isAccepted,
@@ -174,11 +179,11 @@ function contentStaysBehind({ migration, pod }: MigrationFacts): Objection {
 }
 
 /** The new pod waits on its node while the source still has the volume on another one. */
-function claimIsNotShared({ claims, pod }: MigrationFacts): Objection {
+function claimIsNotShared({ mounts, pod }: MigrationFacts): Objection {
   if (isReplacing(controllerOf(pod)?.kind)) {
     return undefined;
   }
-  const alone = claims.find(({ spec, status }) => {
+  const alone = mounts.find(({ claim: { spec, status } }) => {
     const modes = status?.accessModes ?? spec.accessModes ?? [];
     return !modes.some((mode) => mode === 'ReadWriteMany' || mode === 'ReadOnlyMany');
   });
@@ -186,7 +191,7 @@ function claimIsNotShared({ claims, pod }: MigrationFacts): Objection {
     ? undefined
     : {
         reason: 'VolumeStaysBehind',
-        facts: `spec.podRef: the pod mounts the claim "${alone.metadata.name}", which one node at a time can have`,
+        facts: `spec.podRef: the pod mounts the claim "${alone.claim.metadata.name}", which one node at a time can have`,
       };
 }
 
@@ -233,32 +238,26 @@ function nodeHasAnotherArchitecture({ sourceNode, targetNode }: MigrationFacts):
 
 /** The source would be gone before the scheduler says so. */
 function volumeIsElsewhere(facts: MigrationFacts): Objection {
-  const { migration, pod, volumes, targetNode, nodes } = facts;
+  const { mounts, nodes, pod, targetNode } = facts;
   if (targetNode !== undefined) {
-    const local = volumes.find((volume) => !canMount(targetNode, volume));
-    return local && staysBehind(facts, local, `node ${targetNode.metadata.name} cannot mount`);
+    const missed = outOfReach(targetNode, mounts);
+    return missed && staysBehind(facts, missed, `node ${targetNode.metadata.name} cannot mount`);
   }
+  const confined = mounts.find(isConfined);
   const others = nodes.filter(({ metadata }) => metadata.name !== pod?.spec.nodeName);
-  const able = others.some((node) => volumes.every((volume) => canMount(node, volume)));
-  const local = volumes.find(({ spec }) => spec.nodeAffinity?.required !== undefined);
-  return local === undefined || able || migration.spec.target.nodeName !== undefined
+  return confined === undefined || nodesInReach(others, mounts).size > 0
     ? undefined
-    : staysBehind(facts, local, `no node but ${pod?.spec.nodeName} can mount`);
+    : staysBehind(facts, confined, `no node but ${pod?.spec.nodeName} can mount`);
 }
 
-function staysBehind(
-  { claims, migration }: MigrationFacts,
-  { metadata }: PersistentVolume,
-  who: string,
-): Objection {
-  const claim = claims.find(({ spec }) => spec.volumeName === metadata.name);
+function staysBehind({ migration }: MigrationFacts, missed: MountedClaim, who: string): Objection {
   const field = migration.spec.target.nodeName === undefined ? 'target' : 'target.nodeName';
-  const facts = `spec.${field}: ${who} the volume ${metadata.name} of the claim "${claim?.metadata.name}"`;
-  return { reason: 'VolumeStaysBehind', facts };
+  return { reason: 'VolumeStaysBehind', facts: `spec.${field}: ${who} ${nameOf(missed)}` };
 }
 
 /** The source reads its node's clocks, and uses its CPU, until it is stopped. */
-function nodeIsUnfit({ migration, pod, agents }: MigrationFacts): Objection {
+function nodeIsUnfit(facts: MigrationFacts): Objection {
+  const { migration, pod, agents, nodes, mounts } = facts;
   const source = pod?.spec.nodeName;
   const needs = needsOn(agents, source);
   const { nodeName } = migration.spec.target;
@@ -266,7 +265,10 @@ function nodeIsUnfit({ migration, pod, agents }: MigrationFacts): Objection {
     const lack = lackOfNode(needs, agents, nodeName);
     return lack && { ...lack, facts: `spec.target.nodeName: ${lack.facts}` };
   }
-  const others = agents.filter((agent) => agent.nodeName !== source);
+  const inReach = mounts.some(isConfined) && nodesInReach(nodes, mounts);
+  const others = agents.filter(
+    ({ nodeName: name }) => name !== source && (inReach === false || inReach.has(name)),
+  );
   const lack = lackOfAll(needs, others);
   return lack && { ...lack, facts: `spec.target: no other node will do: ${lack.facts}` };
 }

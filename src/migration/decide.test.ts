@@ -29,6 +29,7 @@ describe('a Migration that is new', () => {
   const rival = migration({}, undefined, { name: 'rival', uid: 'r', creationTimestamp: time(-9) });
   const younger = { ...rival, metadata: { ...rival.metadata, creationTimestamp: time(5) } };
   const old = { creationTimestamp: time(-60) };
+  const alone = claim({ status: { phase: 'Bound', accessModes: ['ReadWriteOnce'] } });
   const withScratch = pod({ volumes: [{ name: 'scratch', emptyDir: {} }] });
   check({}, [
     {
@@ -77,11 +78,15 @@ describe('a Migration that is new', () => {
     },
     {
       what: 'a volume for one node at a time',
-      facts: { claims: [claim({ status: { phase: 'Bound', accessModes: ['ReadWriteOnce'] } })] },
+      facts: { mounts: [{ claim: alone, volume: undefined }] },
       step: 'fail VolumeStaysBehind',
       says: /"checkpoints"/,
     },
-    { what: 'a volume for several nodes', facts: { claims: [claim()] }, step: 'accept' },
+    {
+      what: 'a volume for several nodes',
+      facts: { mounts: [{ claim: claim(), volume: undefined }] },
+      step: 'accept',
+    },
     {
       what: 'the pod is going',
       facts: { pod: pod({}, { deletionTimestamp: time(0) }) },

@@ -8,7 +8,8 @@ import type { Restore } from '../../crds/restore.ts';
 import { isConditionTrue } from '../../kube/conditions.ts';
 import type { Agent } from '../cluster/agents.ts';
 import type { Pod } from '../cluster/pod.ts';
-import type { Node, PersistentVolume, PersistentVolumeClaim } from '../cluster/types.ts';
+import type { Node } from '../cluster/types.ts';
+import type { MountedClaim } from '../cluster/volume-reach.ts';
 
 export interface MigrationFacts {
   readonly nowMillis: number;
@@ -31,9 +32,7 @@ export interface MigrationFacts {
   /** the source's controller is about to make another revision of it */
   readonly updating: boolean;
   /** those that the pod mounts, until the Migration is accepted */
-  readonly claims: readonly PersistentVolumeClaim[];
-  /** those behind the claims */
-  readonly volumes: readonly PersistentVolume[];
+  readonly mounts: readonly MountedClaim[];
   /** of the cluster, where not all of them can mount the volumes and none was named */
   readonly nodes: readonly Node[];
   /** other unfinished Migrations of the same pod */

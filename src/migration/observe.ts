@@ -2,8 +2,8 @@
 import type { Migration } from '../../crds/migration.ts';
 import { GONE, type Gone, type ReconcileContext } from '../../kube/controller.ts';
 import { parseKey } from '../../kube/keys.ts';
+import { mountedClaims, nodesToChoose } from '../cluster/mounted-claims.ts';
 import type { Pod } from '../cluster/pod.ts';
-import type { Node, PersistentVolume, PersistentVolumeClaim } from '../cluster/types.ts';
 import type { ClusterView } from '../cluster/view.ts';
 import { isAccepted, isFinishedMigration, type MigrationFacts } from './facts.ts';
 
@@ -27,8 +27,9 @@ export async function observeMigration(
       ? undefined
       : resources.pods.find({ namespace, name: newPodName }, { signal }),
   ]);
-  const [claims, sourceNode, targetNode, newNode] = await Promise.all([
-    isAccepted(migration) ? [] : claimsOf(view, pod, signal),
+  const volumes = isAccepted(migration) ? [] : (pod?.spec.volumes ?? []);
+  const [mounts, sourceNode, targetNode, newNode] = await Promise.all([
+    mountedClaims(resources, namespace, volumes, signal),
     view.node(source?.node ?? pod?.spec.nodeName, signal),
     view.node(migration.spec.target.nodeName, signal),
     view.node(newPod?.spec.nodeName, signal),
@@ -36,9 +37,9 @@ export async function observeMigration(
   const [adoptionInstalled, updating] = isAccepted(migration)
     ? [true, false]
     : await Promise.all([view.adoptionInstalled(signal), isUpdating(view, pod, signal)]);
-  const volumes = await volumesOf(view, claims, signal);
-  const nodes = await nodesFor(view, { migration, volumes }, signal);
-  const pods = { pod, newPod, sourceNode, targetNode, newNode, claims, volumes, nodes };
+  const asked = migration.spec.target.nodeName;
+  const nodes = await nodesToChoose(resources, mounts, asked, signal);
+  const pods = { pod, newPod, sourceNode, targetNode, newNode, mounts, nodes };
   const rivals = rivalsOf(view, migration);
   const agents = view.agents();
   const found = { checkpoint, restore, rivals, agents, adoptionInstalled, updating };
@@ -62,41 +63,6 @@ async function isUpdating(
     updateRevision !== undefined &&
     updateRevision !== pod?.metadata.labels?.['controller-revision-hash']
   );
-}
-
-async function claimsOf(
-  { resources }: ClusterView,
-  pod: Pod | undefined,
-  signal: AbortSignal,
-): Promise<readonly PersistentVolumeClaim[]> {
-  const { namespace } = pod?.metadata ?? {};
-  const names = (pod?.spec.volumes ?? []).flatMap((v) => v.persistentVolumeClaim?.claimName ?? []);
-  const found = await Promise.all(
-    names.map((name) => resources.claims.find({ namespace, name }, { signal })),
-  );
-  return found.filter((claim) => claim !== undefined);
-}
-
-async function volumesOf(
-  { resources }: ClusterView,
-  claims: readonly PersistentVolumeClaim[],
-  signal: AbortSignal,
-): Promise<readonly PersistentVolume[]> {
-  const names = claims.flatMap(({ spec }) => spec.volumeName ?? []);
-  const found = await Promise.all(
-    names.map((name) => resources.volumes.find({ name }, { signal })),
-  );
-  return found.filter((volume) => volume !== undefined);
-}
-
-async function nodesFor(
-  { resources }: ClusterView,
-  { migration, volumes }: Pick<MigrationFacts, 'migration' | 'volumes'>,
-  signal: AbortSignal,
-): Promise<readonly Node[]> {
-  const isBound = volumes.some(({ spec }) => spec.nodeAffinity?.required !== undefined);
-  const isOpen = migration.spec.target.nodeName === undefined;
-  return isBound && isOpen ? (await resources.nodes.list({ signal })).items : [];
 }
 
 function rivalsOf(view: ClusterView, { metadata, spec }: Migration): readonly Migration[] {

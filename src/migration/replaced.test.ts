@@ -60,7 +60,11 @@ describe('a Migration of a replica with a name or a count', () => {
   check({ pod: set }, [
     { what: 'of a StatefulSet', facts: {}, step: 'accept' },
     { what: 'of a Job', facts: { pod: pod({}, ownedBy('Job')) }, step: 'accept' },
-    { what: 'with a claim for one node at a time', facts: { claims: [alone] }, step: 'accept' },
+    {
+      what: 'with a claim for one node at a time',
+      facts: { mounts: [{ claim: alone, volume: undefined }] },
+      step: 'accept',
+    },
     {
       what: 'without the policy',
       facts: { adoptionInstalled: false },

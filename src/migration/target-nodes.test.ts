@@ -1,51 +1,19 @@
 // Which nodes a Migration may not go to: without the pod's volumes, with clocks that would run backwards, with less of a CPU.
 import { describe } from 'node:test';
-import { agentsOf } from '../cluster/agents.ts';
-import type { Node } from '../cluster/types.ts';
-import { agent, claim, migration, node, pod, time } from '../testing/builders.ts';
+import { agentsStarted, agentsWith } from '../testing/agents.ts';
+import { migration, pod } from '../testing/builders.ts';
 import { migrationFacts } from '../testing/migration-facts.ts';
+import { labelledNode, localClaim } from '../testing/mounts.ts';
 import { checkSteps, type StepCase } from '../testing/step-table.ts';
 import { decideMigration } from './decide.ts';
 import type { MigrationFacts } from './facts.ts';
 
-/** Of node-a, the source's, and node-b, started so many seconds ago. */
-function agentsStarted(...seconds: readonly [number, number]): MigrationFacts['agents'] {
-  return agentsOf([agent('node-a'), agent('node-b')]).map((one, index) => {
-    const start = time(-(seconds[index] ?? 0));
-    return { ...one, clocks: { monotonic: start, boottime: start } };
-  });
-}
-
-/** Of node-a, the source's, and node-b, with these CPU features. */
-function agentsWith(
-  ...features: readonly [readonly string[], readonly string[]]
-): MigrationFacts['agents'] {
-  return agentsOf([agent('node-a'), agent('node-b')]).map((one, index) => ({
-    ...one,
-    cpuFeatures: features[index] ?? [],
-  }));
-}
-
-/** A claim bound to a volume of these nodes. */
+/** The pod mounts a claim bound to a volume of these nodes. */
 function local(...names: readonly string[]): Partial<MigrationFacts> {
-  const requirement = { key: 'kubernetes.io/hostname', operator: 'In', values: names };
-  const required = { nodeSelectorTerms: [{ matchExpressions: [requirement] }] };
-  const labelled = (name: string): Node => {
-    const made = node(name);
-    return { ...made, metadata: { ...made.metadata, labels: { 'kubernetes.io/hostname': name } } };
-  };
   return {
-    claims: [claim({ spec: { accessModes: ['ReadWriteOnce'], volumeName: 'pv-1' } })],
-    volumes: [
-      {
-        apiVersion: 'v1',
-        kind: 'PersistentVolume',
-        metadata: { name: 'pv-1' },
-        spec: { nodeAffinity: { required } },
-      },
-    ],
-    nodes: [labelled('node-a'), labelled('node-b')],
-    targetNode: labelled('node-b'),
+    mounts: [localClaim(...names)],
+    nodes: ['node-a', 'node-b'].map(labelledNode),
+    targetNode: labelledNode('node-b'),
   };
 }
 
@@ -85,6 +53,18 @@ const CASES: readonly StepCase<MigrationFacts>[] = [
       targetNode: undefined,
     },
     step: 'accept',
+  },
+  {
+    what: 'anywhere, where the only other node with the volume was started after the source',
+    facts: {
+      pod: pod({}, owner('StatefulSet')),
+      migration: migration({ target: { any: {} } }),
+      agents: agentsStarted(600, 60, 600),
+      ...local('node-a', 'node-b'),
+      targetNode: undefined,
+    },
+    step: 'fail ClockEarlier',
+    says: /no other node will do: node-b was started too late/,
   },
   {
     what: 'to a node that was started after the source',

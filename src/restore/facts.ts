@@ -12,6 +12,7 @@ import type { Agent } from '../cluster/agents.ts';
 import type { Pod } from '../cluster/pod.ts';
 import type { ClusterStep } from '../cluster/steps.ts';
 import type { AnyObject, Node } from '../cluster/types.ts';
+import type { MountedClaim } from '../cluster/volume-reach.ts';
 import type { PlaceholderFeatures } from '../placeholder/features.ts';
 
 export interface RestoreFacts {
@@ -33,6 +34,10 @@ export interface RestoreFacts {
   /** the Receive task of this Restore, where the bundle comes straight from the other node */
   readonly receive: NodeTask | undefined;
   readonly features: PlaceholderFeatures;
+  /** claims that the new pod will mount, until there is one */
+  readonly mounts: readonly MountedClaim[];
+  /** of the cluster, where not all of them can mount the claims and none was named */
+  readonly nodes: readonly Node[];
   /** of a Restore that waits for a controller's next replica */
   readonly adoption: AdoptionFacts | undefined;
 }

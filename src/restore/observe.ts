@@ -5,7 +5,8 @@ import type { Restore } from '../../crds/restore.ts';
 import { GONE, type Gone, type ReconcileContext } from '../../kube/controller.ts';
 import { parseKey } from '../../kube/keys.ts';
 import { isTransferred } from '../checkpoint/facts.ts';
-import type { Pod } from '../cluster/pod.ts';
+import { mountedClaims, nodesToChoose } from '../cluster/mounted-claims.ts';
+import type { Pod, Volume } from '../cluster/pod.ts';
 import type { ClusterView } from '../cluster/view.ts';
 import type { Node } from '../cluster/types.ts';
 import { type PlaceholderFeatures, placeholderFeatures } from '../placeholder/features.ts';
@@ -34,8 +35,11 @@ export async function observeRestore(
   // The replica before ours has its name in a StatefulSet.
   const isAnother = isAdopting(restore) && named !== undefined && !isOurs(restore, named);
   const [pod, occupant] = isAnother ? [undefined, named] : [named, undefined];
-  const [node, claim, task, receive, adoption] = await Promise.all([
-    view.node(pod?.spec.nodeName ?? wantedPod(restore).nodeName, signal),
+  const asked = wantedPod(restore).nodeName;
+  const volumes = pod === undefined ? volumesOf(checkpoint) : [];
+  const [node, mounts, claim, task, receive, adoption] = await Promise.all([
+    view.node(pod?.spec.nodeName ?? asked, signal),
+    mountedClaims(view.resources, namespace, volumes, signal),
     view.claim(namespace, checkpoint?.status?.store?.claimName, signal),
     findTask(view, restore, pod, signal),
     findReceive(view, restore, checkpoint, signal),
@@ -54,8 +58,16 @@ export async function observeRestore(
     task,
     receive,
     features: await features(view, serverVersion, { restore, pod, node }, signal),
+    mounts,
+    nodes: await nodesToChoose(view.resources, mounts, asked, signal),
     adoption,
   };
+}
+
+/** Those of the saved pod, which the new one will have. */
+function volumesOf(checkpoint: Checkpoint | undefined): readonly Volume[] {
+  const { volumes = [] } = checkpoint?.status?.podTemplate?.spec ?? {};
+  return volumes as readonly Volume[];
 }
 
 /** A running pod may be rewound by several Restores, one after the other. */

@@ -1,14 +1,16 @@
 // Whether the Checkpoint can be restored to where the Restore wants it: ordered checks, before anything is made (pure).
 import type { FailureReason } from '../../crds/conditions.ts';
 import type { ObjectMeta } from '../../crds/meta.ts';
+import type { Restore } from '../../crds/restore.ts';
 import { isConditionTrue } from '../../kube/conditions.ts';
 import { lackOfAll, lackOfNode, needsOf } from '../agent/fitness.ts';
 import { judgeClaim } from '../checkpoint-store/claim.ts';
 import { isTransferred } from '../checkpoint/facts.ts';
 import { agentOn } from '../cluster/agents.ts';
-import { isNodeReady } from '../cluster/types.ts';
+import { isNodeReady, type Node } from '../cluster/types.ts';
+import { isConfined, nameOf, nodesInReach, outOfReach } from '../cluster/volume-reach.ts';
 import { goArchitecture, placeholderObjections } from '../placeholder/pod.ts';
-import { newPodName, wantedPod } from '../placeholder/wanted-pod.ts';
+import { adoptTarget, newPodName, wantedPod } from '../placeholder/wanted-pod.ts';
 import { fail, isAhead, isOurs, type RestoreFacts, type RestoreStep, wait } from './facts.ts';
 
 /** Things applied together with the Restore may come a little later. */
@@ -37,7 +39,12 @@ export const NODE_CHECKS: readonly Check[] = [
 ];
 
 /** It can be restored there. */
-export const TARGET_CHECKS: readonly Check[] = [nameIsTaken, nodeIsMissing, ...NODE_CHECKS];
+export const TARGET_CHECKS: readonly Check[] = [
+  nameIsTaken,
+  nodeIsMissing,
+  volumeIsElsewhere,
+  ...NODE_CHECKS,
+];
 
 export function firstObjection(
   checks: readonly Check[],
@@ -138,18 +145,50 @@ function nameIsTaken({ restore, checkpoint, pod }: RestoreFacts): RestoreStep | 
 function nodeIsMissing({ restore, node, pod }: RestoreFacts): RestoreStep | undefined {
   const asked = wantedPod(restore).nodeName;
   return asked !== undefined && node === undefined && pod === undefined
-    ? fail('NodeNotFound', `node "${asked}" does not exist`)
+    ? fail('NodeNotFound', `${nodeField(restore)}: node "${asked}" does not exist`)
     : undefined;
 }
 
-function nodeHasAnotherArchitecture({ checkpoint, node }: RestoreFacts): RestoreStep | undefined {
+function nodeField(restore: Restore): string {
+  return `spec.target.${adoptTarget(restore) === undefined ? 'newPod' : 'adopt'}.nodeName`;
+}
+
+/** Else the new pod would wait for a node, or on it, until the time is over. */
+function volumeIsElsewhere(facts: RestoreFacts): RestoreStep | undefined {
+  const { restore, node, pod, mounts } = facts;
+  if (pod !== undefined) {
+    return undefined;
+  }
+  if (node !== undefined) {
+    const missed = outOfReach(node, mounts);
+    const who = `${nodeField(restore)}: node ${node.metadata.name} cannot mount`;
+    return missed && fail('VolumeStaysBehind', `${who} ${nameOf(missed)}`);
+  }
+  const confined = mounts.find(isConfined);
+  return confined === undefined || nodesInReach(nodesToTake(facts), mounts).size > 0
+    ? undefined
+    : fail('VolumeStaysBehind', `spec.target: no node can mount ${nameOf(confined)}`);
+}
+
+function nodesToTake({ restore, nodes }: RestoreFacts): readonly Node[] {
+  const { excludedNodeNames = [] } = wantedPod(restore);
+  return nodes.filter(({ metadata }) => !excludedNodeNames.includes(metadata.name));
+}
+
+function nodeHasAnotherArchitecture({
+  restore,
+  checkpoint,
+  node,
+  pod,
+}: RestoreFacts): RestoreStep | undefined {
   const needed = goArchitecture(checkpoint?.status?.requirements);
   const present = node?.status?.nodeInfo?.architecture;
+  const where = pod === undefined ? `${nodeField(restore)}: ` : '';
   return needed === undefined || present === undefined || needed === present
     ? undefined
     : fail(
         'ArchMismatch',
-        `node ${node?.metadata.name} is ${present}, the Checkpoint is ${needed}`,
+        `${where}node ${node?.metadata.name} is ${present}, the Checkpoint is ${needed}`,
       );
 }
 
@@ -173,14 +212,17 @@ function agentIsMissing({ agents, node }: RestoreFacts): RestoreStep | undefined
 
 /** One node is known, or the scheduler may choose among those with agents. */
 function nodeIsUnfit(facts: RestoreFacts): RestoreStep | undefined {
-  const { agents, node, pod, checkpoint, nowMillis } = facts;
+  const { restore, agents, node, pod, mounts, checkpoint, nowMillis } = facts;
   const needs = needsOf(checkpoint, agents, nowMillis);
   if (node !== undefined) {
     const lack = lackOfNode(needs, agents, node.metadata.name);
-    return lack && fail(lack.reason, lack.facts);
+    const where = pod === undefined ? `${nodeField(restore)}: ` : '';
+    return lack && fail(lack.reason, `${where}${lack.facts}`);
   }
-  const lack = pod === undefined ? lackOfAll(needs, agents) : undefined;
-  return lack && fail(lack.reason, `no node with an agent will do: ${lack.facts}`);
+  const inReach = mounts.some(isConfined) && nodesInReach(nodesToTake(facts), mounts);
+  const able = agents.filter(({ nodeName }) => inReach === false || inReach.has(nodeName));
+  const lack = pod === undefined ? lackOfAll(needs, able) : undefined;
+  return lack && fail(lack.reason, `spec.target: no node with an agent will do: ${lack.facts}`);
 }
 
 function claimIsUnusable({ claim }: RestoreFacts): RestoreStep | undefined {

@@ -34,6 +34,7 @@ export function checkpointFacts(changes: Partial<CheckpointFacts> = {}): Checkpo
     pod: pod(),
     node: node(),
     nodes: [],
+    mounts: [],
     agents: agentsOf([agent('node-a'), agent('node-b')]),
     probeEvents: [],
     store: store(),

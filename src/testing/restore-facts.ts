@@ -45,6 +45,8 @@ export function restoreFacts(changes: Partial<RestoreFacts> = {}): RestoreFacts 
     task: undefined,
     receive: undefined,
     features: FEATURES,
+    mounts: [],
+    nodes: [],
     adoption: undefined,
     ...changes,
   };

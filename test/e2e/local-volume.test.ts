@@ -1,9 +1,10 @@
-// A pod with a volume of its own node, on the real cluster: it is told that it cannot move before anything is stopped.
+// A pod with a volume of its own node, on the real cluster: it is told that it cannot move before anything is stopped, nor
+// be restored elsewhere before anything is made.
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { toYaml } from '../../deploy/demo/manifests.ts';
 import { connect } from './testing/cluster.ts';
-import { assertUnharmed } from './testing/expectations.ts';
+import { assertFailed, assertUnharmed } from './testing/expectations.ts';
 import { isOver, migrate, untilMigration } from './testing/migrations.ts';
 import { Scene, verdict } from './testing/scene.ts';
 import { witness } from './testing/witness.ts';
@@ -38,7 +39,7 @@ function localVolume(name: string, namespace: string): readonly object[] {
   ];
 }
 
-it('a pod with a volume of its own node is not stopped for a move that cannot be', async () => {
+it('a pod with a volume of its own node is neither stopped for a move that cannot be nor restored elsewhere', async () => {
   await using scene = await Scene.create(cluster, 'local-volume');
   const name = `local-${scene.namespace}`;
   for (const object of localVolume(name, scene.namespace)) {
@@ -64,6 +65,19 @@ it('a pod with a volume of its own node is not stopped for a move that cannot be
     assert.match(ended, says);
     assert.match(ended, new RegExp(`${name} of the claim "data"`));
   }
+  await scene.checkpoint('trial', 'witness', { mode: 'DryRun' });
+  const { nodes = [] } = (await scene.settledCheckpoint('trial')).status?.estimate ?? {};
+  const there = nodes.find((node) => node.name === 'node-b');
+  assert.equal(there?.suitable, 'No', JSON.stringify(nodes));
+  assert.match(there.message, /cannot mount the volume/);
   assertUnharmed(source, await scene.pod('witness'));
+  await scene.checkpoint('saved', 'witness');
+  await scene.settledCheckpoint('saved');
+  await scene.restore('back', 'saved', { target: { newPod: { nodeName: 'node-b' } } });
+  assertFailed(
+    await scene.settledRestore('back'),
+    /^VolumeStaysBehind: .*spec\.target\.newPod\.nodeName: node node-b cannot mount/,
+  );
+  assert.equal(await scene.findPod('back'), undefined);
   await scene.leave();
 });
