@@ -36,6 +36,11 @@ export interface ActResult {
   readonly requeueAfterMillis?: number;
 }
 
+/** @param afterMillis undefined: the next change comes by itself */
+export function again(afterMillis: number | undefined): ActResult | undefined {
+  return afterMillis === undefined ? undefined : { requeueAfterMillis: afterMillis };
+}
+
 export interface Reconciler<Facts, Step> {
   /** Reads everything the decision needs, the current time included. */
   observe(context: ReconcileContext): Promise<Facts | Gone>;

@@ -1,6 +1,7 @@
 // Asks each agent once after it has started, and again some times a day: one NodeTask of type Describe stays for each.
 import {
   type ActResult,
+  again,
   GONE,
   type Gone,
   type ReconcileContext,
@@ -39,9 +40,7 @@ export class AgentReconciler implements Reconciler<AgentFacts, AgentStep> {
     const actions = new ClusterActions(this.#view.resources, signal);
     switch (step.do) {
       case 'nothing':
-        return step.againAfterMillis === undefined
-          ? undefined
-          : { requeueAfterMillis: step.againAfterMillis };
+        return again(step.againAfterMillis);
       case 'ask':
         await actions.createTask(step.task);
         return { requeueAfterMillis: SOON_MILLIS };

@@ -1,6 +1,6 @@
 // Does one step for a Checkpoint: first to the cluster, then to the status, then an event if it is news.
 import { FINALIZERS } from '../../crds/names.ts';
-import type { ActResult, ReconcileContext } from '../../kube/controller.ts';
+import { type ActResult, again, type ReconcileContext } from '../../kube/controller.ts';
 import { referenceTo } from '../../kube/events.ts';
 import { ClusterActions } from '../cluster/actions.ts';
 import type { ClusterResources } from '../cluster/types.ts';
@@ -80,8 +80,7 @@ function tell(
 /** After a step that changes something here and now, the next one is due at once. */
 function againAfter(step: CheckpointStep): ActResult | undefined {
   if (step.do === 'wait' || step.do === 'nothing') {
-    const { againAfterMillis } = step;
-    return againAfterMillis === undefined ? undefined : { requeueAfterMillis: againAfterMillis };
+    return again(step.againAfterMillis);
   }
   return step.do === 'remove-finalizer'
     ? undefined

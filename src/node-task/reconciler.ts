@@ -3,6 +3,7 @@ import type { NodeTask } from '../../crds/node-task.ts';
 import type { TypedObject } from '../../crds/meta.ts';
 import {
   type ActResult,
+  again,
   GONE,
   type Gone,
   type ReconcileContext,
@@ -80,9 +81,7 @@ export class NodeTaskReconciler implements Reconciler<SweepFacts, SweepStep> {
     const actions = new ClusterActions(this.#view.resources, signal);
     switch (step.do) {
       case 'leave':
-        return step.againAfterMillis === undefined
-          ? undefined
-          : { requeueAfterMillis: step.againAfterMillis };
+        return again(step.againAfterMillis);
       case 'cancel':
         await actions.cancelTask(step.task);
         return { requeueAfterMillis: LOOK_MILLIS };

@@ -2,7 +2,7 @@
 import { FINALIZERS, RESTORED_POD_CONDITION } from '../../crds/names.ts';
 import { ApiError, isForbidden, isInvalid, isPolicyUnready } from '../../kube/api-error.ts';
 import { formatTime } from '../../kube/clock.ts';
-import type { ActResult, ReconcileContext } from '../../kube/controller.ts';
+import { type ActResult, again, type ReconcileContext } from '../../kube/controller.ts';
 import { ClusterActions } from '../cluster/actions.ts';
 import type { Pod } from '../cluster/pod.ts';
 import { isClusterStep, performStep } from '../cluster/steps.ts';
@@ -117,8 +117,7 @@ async function markRestored(
 
 function againAfter(step: RestoreStep): ActResult | undefined {
   if (step.do === 'wait' || step.do === 'nothing') {
-    const { againAfterMillis } = step;
-    return againAfterMillis === undefined ? undefined : { requeueAfterMillis: againAfterMillis };
+    return again(step.againAfterMillis);
   }
   return step.do === 'remove-finalizer'
     ? undefined

@@ -2,17 +2,9 @@
 import { ADOPTION_POLICY, ANNOTATIONS, LABELS } from '../../crds/names.ts';
 import type { Adoption, Restore } from '../../crds/restore.ts';
 import type { Pod } from '../cluster/pod.ts';
-import { placeholderPod } from '../placeholder/pod.ts';
 import { adoptTarget, newPodName, replicaOwner } from '../placeholder/wanted-pod.ts';
-import {
-  attemptsOf,
-  fail,
-  isOurs,
-  type RestoreFacts,
-  type RestoreStep,
-  unfitNodeNames,
-  wait,
-} from './facts.ts';
+import { attemptsOf, fail, isOurs, type RestoreFacts, type RestoreStep, wait } from './facts.ts';
+import { withPlaceholder } from './wanted-placeholder.ts';
 
 const POLL_MILLIS = 200;
 
@@ -118,29 +110,16 @@ function waitingFor({ restore, checkpoint, adoption }: RestoreFacts): string {
 }
 
 function arm(facts: RestoreFacts): RestoreStep {
-  const { restore, checkpoint, features, agents, node, adoption } = facts;
-  const ready = agents.filter((agent) => agent.ready);
-  const agent = ready.find(({ nodeName }) => nodeName === node?.metadata.name) ?? ready[0];
-  if (checkpoint === undefined || agent === undefined) {
-    return wait('AgentUnavailable', 'no ready agent runs on any node');
-  }
-  const pod = placeholderPod({
-    restore,
-    checkpoint,
-    features,
-    initImage: agent.initImage,
-    unfitNodeNames: unfitNodeNames(facts),
+  return withPlaceholder(facts, (pod) => {
+    const made: Adoption = {
+      ownerUID: facts.adoption?.owner?.metadata.uid ?? '',
+      podName: pod.metadata.name,
+      selector: revision(facts),
+      ...added(facts.restore, pod),
+      spec: { ...pod.spec },
+    };
+    return { do: 'arm-adoption', adoption: made };
   });
-  const { labels, annotations } = added(restore, pod);
-  const made: Adoption = {
-    ownerUID: adoption?.owner?.metadata.uid ?? '',
-    podName: pod.metadata.name,
-    selector: revision(facts),
-    labels,
-    annotations,
-    spec: { ...pod.spec },
-  };
-  return { do: 'arm-adoption', adoption: made };
 }
 
 /** Not the role: that label is for the controller of Diapause to set, and templates could have it. */

@@ -3,7 +3,6 @@ import { LABELS, RESTORED_POD_CONDITION } from '../../crds/names.ts';
 import type { Pod } from '../cluster/pod.ts';
 import { hasCondition, isPodReady } from '../cluster/pod.ts';
 import { isFinished, taskHealth } from '../node-task/task.ts';
-import { placeholderPod } from '../placeholder/pod.ts';
 import { decideAdoption, isAdopting, isPartlyArmed, replicaToTake } from './adopt.ts';
 import {
   attemptsOf,
@@ -18,13 +17,13 @@ import {
   ownPod,
   type RestoreFacts,
   type RestoreStep,
-  unfitNodeNames,
   wait,
 } from './facts.ts';
 import { decideInPlace, decideRewound, rewoundPod } from './in-place.ts';
 import { decidePlaced } from './placed.ts';
 import { decideRunning } from './running.ts';
 import { CHECKPOINT_CHECKS, firstObjection, TARGET_CHECKS } from './target-checks.ts';
+import { withPlaceholder } from './wanted-placeholder.ts';
 
 /** From the request for deletion, for the agent to stop. */
 const STOP_MILLIS = 60_000;
@@ -109,22 +108,11 @@ function hopeless({ restore, pod, nowMillis }: RestoreFacts): RestoreStep | unde
 }
 
 function place(facts: RestoreFacts): RestoreStep {
-  const { restore, checkpoint, features, agents, node } = facts;
-  // All agents are of one version; the one of the node asked for knows best.
-  const ready = agents.filter((agent) => agent.ready);
-  const agent = ready.find(({ nodeName }) => nodeName === node?.metadata.name) ?? ready[0];
-  if (checkpoint === undefined || agent === undefined) {
-    return wait('AgentUnavailable', 'no ready agent runs on any node');
-  }
-  const pod = placeholderPod({
-    restore,
-    checkpoint,
-    features,
-    initImage: agent.initImage,
-    unfitNodeNames: unfitNodeNames(facts),
+  return withPlaceholder(facts, (pod) => {
+    const attempt = String(attemptsOf(facts.restore));
+    const labels = { ...pod.metadata.labels, [LABELS.attempt]: attempt };
+    return { do: 'create-placeholder', pod: { ...pod, metadata: { ...pod.metadata, labels } } };
   });
-  const labels = { ...pod.metadata.labels, [LABELS.attempt]: String(attemptsOf(restore)) };
-  return { do: 'create-placeholder', pod: { ...pod, metadata: { ...pod.metadata, labels } } };
 }
 
 /** The processes run; the pod has to become ready. */

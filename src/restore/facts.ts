@@ -6,7 +6,6 @@ import { FINALIZERS, LABELS } from '../../crds/names.ts';
 import type { NodeTask } from '../../crds/node-task.ts';
 import { type Adoption, RESTORE_DEFAULTS, type Restore } from '../../crds/restore.ts';
 import { findCondition, isConditionTrue } from '../../kube/conditions.ts';
-import { needsOf, unfitNodes } from '../agent/fitness.ts';
 import type { ClaimFacts } from '../checkpoint-store/claim.ts';
 import type { Agent } from '../cluster/agents.ts';
 import type { Pod } from '../cluster/pod.ts';
@@ -140,11 +139,6 @@ export function wait(
   againAfterMillis = 2_000,
 ): Extract<RestoreStep, { do: 'wait' }> {
   return { do: 'wait', reason, facts, againAfterMillis };
-}
-
-/** Nodes that would refuse the Checkpoint: the scheduler must not choose them. */
-export function unfitNodeNames({ checkpoint, agents, nowMillis }: RestoreFacts): readonly string[] {
-  return unfitNodes(needsOf(checkpoint, agents, nowMillis), agents);
 }
 
 /** What was restored is not what was saved. */
