@@ -1,6 +1,5 @@
 // Hooks: what the application is asked to do before and after it is saved or restored, and probes of a restored pod.
 // Shared by Checkpoint and Restore, and by the NodeTasks made from them.
-import type { TaskContainer } from './node-task.ts';
 
 export type HookErrorPolicy = 'Fail' | 'Ignore';
 export type HookMethod = 'GET' | 'POST';
@@ -50,26 +49,3 @@ export const HOOK_DEFAULTS = {
   onError: 'Fail',
   timeoutSeconds: 10,
 } as const;
-
-/** An action as an agent gets it: the container and the address are known. */
-export type TaskAction =
-  | { readonly exec: { readonly container: TaskContainer; readonly command: readonly string[] } }
-  | {
-      readonly http: {
-        /** of the pod, from its status */
-        readonly podIP: string;
-        readonly port: number;
-        readonly path: string;
-        readonly method: HookMethod;
-      };
-    };
-
-export type TaskHook = TaskAction & {
-  readonly onError: HookErrorPolicy;
-  readonly timeoutSeconds: number;
-};
-
-export interface TaskHooks {
-  readonly pre: readonly TaskHook[];
-  readonly post: readonly TaskHook[];
-}

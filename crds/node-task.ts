@@ -1,6 +1,6 @@
 // NodeTask: one node's share of the work. The controller writes spec, the agent of spec.nodeName writes status.
 // It holds no secret: reads of NodeTasks cannot be confined to a node (design K7).
-import type { TaskAction, TaskHook, TaskHooks } from './hook.ts';
+import type { HookErrorPolicy, HookMethod } from './hook.ts';
 import type { Condition, ObjectMeta, Report, TypedObject } from './meta.ts';
 
 /** A container, found by its runtime id: 64 hex digits, checked again on the node (design K11). */
@@ -36,6 +36,29 @@ export interface TaskTransfer {
   readonly fingerprint: string;
   /** bytes per second; as fast as it goes without */
   readonly bandwidthBytes?: number;
+}
+
+/** An action as an agent gets it: the container and the address are known. */
+export type TaskAction =
+  | { readonly exec: { readonly container: TaskContainer; readonly command: readonly string[] } }
+  | {
+      readonly http: {
+        /** of the pod, from its status */
+        readonly podIP: string;
+        readonly port: number;
+        readonly path: string;
+        readonly method: HookMethod;
+      };
+    };
+
+export type TaskHook = TaskAction & {
+  readonly onError: HookErrorPolicy;
+  readonly timeoutSeconds: number;
+};
+
+export interface TaskHooks {
+  readonly pre: readonly TaskHook[];
+  readonly post: readonly TaskHook[];
 }
 
 export interface DumpPayload {

@@ -1,11 +1,11 @@
 // The NodeTask that saves a pod (pure).
 import { CHECKPOINT_DEFAULTS, type Checkpoint } from '../../crds/checkpoint.ts';
-import type { TaskHooks } from '../../crds/hook.ts';
 import type {
   DumpPayload,
   NodeTask,
   NodeTaskSpec,
   TaskContainer,
+  TaskHooks,
   TaskPod,
   TaskStore,
   TaskTransfer,

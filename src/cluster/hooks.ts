@@ -5,9 +5,8 @@ import {
   HOOK_DEFAULTS,
   type Hooks,
   type RestoreHooks,
-  type TaskAction,
-  type TaskHooks,
 } from '../../crds/hook.ts';
+import type { TaskAction, TaskHooks } from '../../crds/node-task.ts';
 import { type Pod, statusOfContainer } from './pod.ts';
 
 /** Where actions of an object happen. */

@@ -1,6 +1,5 @@
 // Does what a hook or a probe says, once.
-import type { TaskAction } from '../../../crds/hook.ts';
-import type { TaskPod } from '../../../crds/node-task.ts';
+import type { TaskAction, TaskPod } from '../../../crds/node-task.ts';
 import { Deadline } from '../../../kube/deadline.ts';
 import { TaskFailure } from '../../task-failure.ts';
 import type { Tools } from '../task-context.ts';

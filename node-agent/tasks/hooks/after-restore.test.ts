@@ -1,8 +1,12 @@
 // Hooks and probes of a restored pod: what they make of its verification, and that a successor asks again.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { TaskAction, TaskHook } from '../../../crds/hook.ts';
-import type { NodeTaskStatus, RestorePayload } from '../../../crds/node-task.ts';
+import type {
+  NodeTaskStatus,
+  RestorePayload,
+  TaskAction,
+  TaskHook,
+} from '../../../crds/node-task.ts';
 import { Bench, CONTAINERS } from '../testing/bench.ts';
 import type { FakeToolsOptions } from '../testing/fake-tools.ts';
 import { agentOn } from '../testing/run-agent.ts';

@@ -1,6 +1,6 @@
 // When the hooks of a dump run: `pre` right before the engine gets the processes, `post` as soon as they run again. Whoever
 // has begun with `pre` owes `post`, whatever happens in between; the journal knows. A successor may run hooks again.
-import type { TaskHooks } from '../../../crds/hook.ts';
+import type { TaskHooks } from '../../../crds/node-task.ts';
 import type { Report } from '../../../crds/meta.ts';
 import { Deadline } from '../../../kube/deadline.ts';
 import { sharesProcessNamespace } from '../../container/pod-checks.ts';

@@ -2,7 +2,7 @@
 // followed, no proxy asked, so that whoever writes a hook reaches nothing but the pod.
 import { request as httpRequest } from 'node:http';
 import { isIP } from 'node:net';
-import type { TaskAction } from '../../../crds/hook.ts';
+import type { TaskAction } from '../../../crds/node-task.ts';
 import { TaskFailure } from '../../task-failure.ts';
 
 type HttpAction = Extract<TaskAction, { readonly http: unknown }>['http'];

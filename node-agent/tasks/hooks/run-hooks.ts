@@ -1,5 +1,5 @@
 // The hooks of one side, one after the other, and what their failures mean.
-import type { TaskHook } from '../../../crds/hook.ts';
+import type { TaskHook } from '../../../crds/node-task.ts';
 import type { Report } from '../../../crds/meta.ts';
 import { messageOf, TaskFailure } from '../../task-failure.ts';
 import { type ActionContext, perform } from './action.ts';

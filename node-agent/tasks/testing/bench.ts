@@ -12,7 +12,6 @@ import {
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TaskHook } from '../../../crds/hook.ts';
 import { API_VERSION } from '../../../crds/meta.ts';
 import { OPERATOR_NAMESPACE } from '../../../crds/names.ts';
 import type {
@@ -21,6 +20,7 @@ import type {
   NodeTaskSpec,
   NodeTaskStatus,
   RestorePayload,
+  TaskHook,
 } from '../../../crds/node-task.ts';
 import { FakeApiServer } from '../../../kube/testing/fake-api-server.ts';
 import { until } from '../../../kube/testing/until.ts';
