@@ -13,6 +13,17 @@ const BYTES = {
 
 const isLong = (name: string): name is keyof typeof BYTES => name in BYTES;
 
+/** Hardly ever other than in a new socket. */
+export const RARE_OPTIONS = [
+  'TIMESTAMP',
+  'TIMESTAMPNS',
+  'RXQ_OVFL',
+  'PEEK_OFF',
+  'BUSY_POLL',
+  'ZEROCOPY',
+  'PASSPIDFD',
+] as const satisfies readonly (keyof typeof SO)[];
+
 const NAMES = [
   'DOMAIN',
   'TYPE',
@@ -37,13 +48,7 @@ const NAMES = [
   'LINGER',
   'BINDTODEVICE',
   'ATTACH_FILTER',
-  'TIMESTAMP',
-  'TIMESTAMPNS',
-  'RXQ_OVFL',
-  'PEEK_OFF',
-  'BUSY_POLL',
-  'ZEROCOPY',
-  'PASSPIDFD',
+  ...RARE_OPTIONS,
 ] as const satisfies readonly (keyof typeof SO)[];
 
 export type SocketOption = (typeof NAMES)[number];

@@ -3,20 +3,11 @@ import type { SocketOptionEntry } from '../../image/messages/sockets.ts';
 import { closeFd } from '../../linux/descriptors.ts';
 import { inNetworkOf, networkOf } from '../../linux/network-namespace.ts';
 import { type OptionName, OptionReader, type OptionValues } from '../../linux/option-reader.ts';
-import { SocketFacts } from '../../linux/socket-facts.ts';
+import { RARE_OPTIONS, SocketFacts } from '../../linux/socket-facts.ts';
 import { AF, LEVEL, makeSocket, SO, SOCK } from '../../linux/sockets.ts';
 import type { FileDump } from './file-dump.ts';
 import type { OpenFile } from './open-file.ts';
 
-const SOCKET_OPTIONS = [
-  'TIMESTAMP',
-  'TIMESTAMPNS',
-  'RXQ_OVFL',
-  'PEEK_OFF',
-  'BUSY_POLL',
-  'ZEROCOPY',
-  'PASSPIDFD',
-] as const;
 /** Option numbers by level, include/uapi/linux/{in,in6,tcp,udp}.h. */
 const IP_OPTIONS = {
   MTU_DISCOVER: 10,
@@ -104,7 +95,7 @@ export function readExtras(file: OpenFile, dump: FileDump): SocketOptionEntry[] 
   const note = (name: OptionName, value: number | undefined, usual: number | undefined): void => {
     if (value !== undefined && value !== (usual ?? 0)) extras.push({ ...name, value });
   };
-  for (const name of SOCKET_OPTIONS) {
+  for (const name of RARE_OPTIONS) {
     const option = { level: LEVEL.SOCKET, name: SO[name] };
     note(option, socket.optional(name), defaults.facts.optional(name));
   }
