@@ -10,7 +10,8 @@ import { TaskFailure } from '../task-failure.ts';
 import type { HeldContainers } from './containers.ts';
 import type { DumpContext } from './dump.ts';
 import { engineTask, runDump } from './dump-processes.ts';
-import { reportOfDump, requirementsOf } from './dump-report.ts';
+import { reportOfDump, requirementsOf, shortReport } from './dump-report.ts';
+import { volumeLosses } from './empty-dirs.ts';
 
 /** Succeeds with a report even if that holds refusals: they are what was asked for. */
 export async function rehearse(
@@ -28,10 +29,13 @@ export async function rehearse(
       containers: await estimates(context, containers, result.trees),
       freezeMillis: result.freezeMillis,
       requirements: requirementsOf(result),
-      report: reportOfDump(
-        containers.all.map(({ name }) => name),
-        result.findings,
-      ),
+      report: shortReport([
+        ...reportOfDump(
+          containers.all.map(({ name }) => name),
+          result.findings,
+        ),
+        ...volumeLosses(context.spec.dump, containers.all),
+      ]),
     };
   } catch (error) {
     if (error instanceof TaskFailure && error.report.some((r) => r.severity === 'refusal')) {

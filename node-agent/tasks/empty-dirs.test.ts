@@ -7,7 +7,7 @@ import { decodeManifest, type Manifest } from '../bundle/manifest.ts';
 import type { RootfsRequest } from '../bundle/rootfs-diff/protocol.ts';
 import type { RootfsWorker } from '../bundle/rootfs-diff/rootfs-worker.ts';
 import { parseMountinfo } from '../container/mounts.ts';
-import { emptyDirMounts } from './empty-dirs.ts';
+import { emptyDirMounts, volumeLosses } from './empty-dirs.ts';
 import { Bench, BUNDLE_NAME } from './testing/bench.ts';
 import { agentOn } from './testing/run-agent.ts';
 
@@ -78,6 +78,38 @@ describe('emptyDirs of a pod', () => {
 
   it('may be none at all', () => {
     assert.deepEqual(emptyDirMounts(undefined, [seen('app', WORK)]), { mounts: [], report: [] });
+  });
+});
+
+describe('what a bundle has not of the volumes', () => {
+  const app = [{ name: 'app', volumeMounts: [mount('scratch', '/s'), mount('work', '/link')] }];
+  const podManifest = { spec: { volumes: [...volumes, { name: 'scratch', ephemeral: {} }] } };
+  const withApp = { spec: { ...podManifest.spec, containers: app } };
+  const told = (dump: Parameters<typeof volumeLosses>[0], name = 'app'): unknown =>
+    volumeLosses(dump, [seen(name, WORK)]).map(({ code, severity }) => `${code} ${severity}`);
+
+  it('is told: what belongs to the pod alone, and what is not found', () => {
+    const expected = ['EphemeralVolume loss', 'EmptyDirNotFound loss'];
+    assert.deepEqual(told({ podManifest: withApp }), expected);
+  });
+
+  it('is told of emptyDirs only where they are wanted', () => {
+    assert.deepEqual(told({ podManifest: withApp, emptyDirs: 'None' }), ['EphemeralVolume loss']);
+  });
+
+  it('is nothing where no saved container mounts it', () => {
+    assert.deepEqual(told({ podManifest: withApp }, 'other'), []);
+    assert.deepEqual(told({ podManifest }), []);
+    assert.deepEqual(told({ podManifest: null }), []);
+  });
+
+  it('is told by a dry run, too', async () => {
+    await using bench = await Bench.start('diapause-init');
+    await using _agent = await agentOn(bench, { mounts: parseMountinfo(WORK) });
+    const dump = bench.giveDump({ dryRun: true, podManifest: withApp });
+    const { result } = await bench.untilEnded(dump);
+    const codes = result?.report?.map(({ code }) => code);
+    assert.deepEqual(codes, ['EphemeralVolume', 'EmptyDirNotFound']);
   });
 });
 

@@ -1,6 +1,7 @@
 // Content of emptyDir volumes: saved once each, through a container that has it mounted, and put back before the
 // processes that have files open there are rebuilt.
 import type { Report } from '../../crds/meta.ts';
+import type { DumpPayload } from '../../crds/node-task.ts';
 import { INIT_VOLUME } from '../../crds/names.ts';
 import type { Directory } from '../bundle/directory.ts';
 import { CONTAINER_FILES, emptyDirFolder } from '../bundle/layout.ts';
@@ -16,10 +17,16 @@ import type { RestoreContext, RestoreWork } from './restore.ts';
 /** The parts of a core/v1 Pod that matter here. */
 interface PodManifest {
   readonly spec?: {
-    readonly volumes?: readonly { readonly name: string; readonly emptyDir?: object | null }[];
+    readonly volumes?: readonly PodVolume[];
     readonly containers?: readonly MountingContainer[];
     readonly initContainers?: readonly MountingContainer[];
   };
+}
+
+interface PodVolume {
+  readonly name: string;
+  readonly emptyDir?: object | null;
+  readonly ephemeral?: object | null;
 }
 
 interface MountingContainer {
@@ -66,13 +73,38 @@ export function emptyDirMounts(
   return { mounts: [...found.values()], report };
 }
 
-function isEmptyDir(volume: { readonly name: string; readonly emptyDir?: object | null }): boolean {
+function isEmptyDir(volume: PodVolume): boolean {
   return volume.name !== INIT_VOLUME && volume.emptyDir !== undefined;
 }
 
 function notSaved(container: string, volume: string, mountPath: string): Report {
   const message = `emptyDir ${volume} is not mounted at ${mountPath} but somewhere else, through a link; its content is not saved: mount it at a path without links`;
   return { severity: 'loss', code: 'EmptyDirNotFound', container, pid: 0, message };
+}
+
+/** What of the pod's volumes a bundle does not have, and a new pod will not find (pure). */
+export function volumeLosses(
+  { podManifest, emptyDirs = 'Content' }: Pick<DumpPayload, 'podManifest' | 'emptyDirs'>,
+  containers: readonly Seen[],
+): readonly Report[] {
+  const { volumes = [], ...spec } = (podManifest as PodManifest | null)?.spec ?? {};
+  const saved = new Set(containers.map(({ name }) => name));
+  const mounting = [...(spec.initContainers ?? []), ...(spec.containers ?? [])];
+  const mounted = new Set(
+    mounting
+      .filter(({ name }) => saved.has(name))
+      .flatMap(({ volumeMounts = [] }) => volumeMounts.map(({ name }) => name)),
+  );
+  const ephemeral = volumes.filter((one) => one.ephemeral !== undefined && mounted.has(one.name));
+  return [
+    ...ephemeral.map(({ name }) => ephemeralLoss(name)),
+    ...(emptyDirs === 'None' ? [] : emptyDirMounts(podManifest, containers).report),
+  ];
+}
+
+function ephemeralLoss(volume: string): Report {
+  const message = `the ephemeral volume ${volume} belongs to this pod alone; its content is not saved, a new pod gets an empty one: keep what must survive in a claim`;
+  return { severity: 'loss', code: 'EphemeralVolume', container: '', pid: 0, message };
 }
 
 export interface SavedEmptyDirs {
@@ -97,10 +129,9 @@ export async function saveEmptyDirs(
   { containers, directory, frozenAtMillis, bytes, signal }: SaveRequest,
 ): Promise<SavedEmptyDirs> {
   const { emptyDirs = 'Content', podManifest, maxBytes } = spec.dump;
-  const { mounts, report } =
-    emptyDirs === 'None' ? { mounts: [], report: [] } : emptyDirMounts(podManifest, containers.all);
+  const mounts = emptyDirs === 'None' ? [] : emptyDirMounts(podManifest, containers.all).mounts;
   const saved = new Map<string, SavedEmptyDir[]>();
-  const told = [...report];
+  const told = [...volumeLosses(spec.dump, containers.all)];
   let written = 0;
   for (const { container, volume, mountPoint } of mounts) {
     const ofContainer = saved.get(container) ?? [];
