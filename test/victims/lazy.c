@@ -186,8 +186,11 @@ static const struct { const char *name; long (*run)(void); } ordeals[] = {
 int main(int argc, char **argv) {
     if (argc < 3) return 2;
     pages = ((size_t)atoi(argv[1]) << 20) / PAGE;
-    memory = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    // Pages that nobody may touch keep it apart from the memory of the C library, which a restore itself touches.
+    memory = mmap(NULL, (pages + 2) * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) return 1;
+    memory += WORDS;
+    if (mprotect(memory, pages * PAGE, PROT_READ | PROT_WRITE)) return 1;
     for (size_t p = 0; p < pages; p++)
         for (size_t w = 0; w < WORDS; w++) at_page(p)[w] = value(p, w);
     signal(SIGBUS, lost);
