@@ -98,6 +98,7 @@ function bringLater(
   const processes = trees.flatMap((tree) => tree.processes.map(({ process }) => process.pid));
   const taken = new Set(trees.flatMap(({ takenPids }) => [...takenPids]));
   const serverPid = startPageServer({ spaces, processes, taken, logFile });
+  if (serverPid === undefined) return undefined;
   return { serverPid, bytes: spaces.reduce((sum, { runs }) => sum + bytesOf(runs), 0) };
 }
 

@@ -11,7 +11,6 @@ import {
 import { SYS } from '../arch/x86-64.ts';
 import { ImageError } from '../image/image-error.ts';
 import { FCNTL, fcntl, OwnedFd, pidfdOpen } from '../linux/descriptors.ts';
-import { check } from '../linux/error.ts';
 import { syscall } from '../linux/ffi.ts';
 import { childPids } from '../linux/procfs/read.ts';
 import { SIGNAL } from '../linux/signals.ts';
@@ -40,10 +39,10 @@ export interface PageServerTask {
 /**
  * Starts the server; until the engine closes its own copies of the descriptors, nothing is lost if that fails.
  *
- * @returns its pid, in the engine's namespace
+ * @returns its pid, in the engine's namespace; undefined: all pages are there already
  * @throws ImageError when a file of pages is missing or too short
  */
-export function startPageServer(task: PageServerTask): number {
+export function startPageServer(task: PageServerTask): number | undefined {
   using files = new DisposableStack();
   const sources = openSources(task.spaces, files);
   const handles = task.processes.map((pid) => files.use(pidfdOpen(pid)).fd);
@@ -66,7 +65,7 @@ function inheritNothing(): void {
   }
 }
 
-function startWithFreePids(plan: OwnedFd, { taken, logFile }: PageServerTask): number {
+function startWithFreePids(plan: OwnedFd, { taken, logFile }: PageServerTask): number | undefined {
   using program = openPagesProgram();
   using nothing = new OwnedFd(openSync('/dev/null', 'r+'));
   const { O_WRONLY, O_CREAT, O_APPEND } = constants;
@@ -79,21 +78,31 @@ function startWithFreePids(plan: OwnedFd, { taken, logFile }: PageServerTask): n
       newSession: true,
     });
     spareFromOom(pid);
-    const [serving] = waitFor('the page server', START_MILLIS, () => servers(pid));
-    if (!taken.has(pid) && serving !== undefined && !taken.has(serving)) return pid;
+    const { serving, ended } = waitFor('the page server', START_MILLIS, () => lookFor(pid));
+    if (ended === 0) return undefined;
+    if (ended !== undefined) throw new Error(`the page server has failed: see ${logFile}`);
+    if (!taken.has(pid) && !taken.has(serving)) return pid;
     end(pid);
   }
   throw new Error('the page server found no pid that the restored processes do not want');
 }
 
-function servers(pid: number): number[] | undefined {
-  const children = childPids(pid);
-  return children.length > 0 ? children : undefined;
+type Found =
+  | { readonly serving: number; readonly ended?: undefined }
+  | { readonly serving?: undefined; readonly ended: number };
+
+/** On a busy machine, or with few pages, it may have done its work before anybody looks. */
+function lookFor(pid: number): Found | undefined {
+  const [serving] = childPids(pid);
+  if (serving !== undefined) return { serving };
+  const status = poll(pid)?.status;
+  if (!status) return undefined;
+  return { ended: status.kind === 'exited' ? status.code : -1 };
 }
 
 /** Both at once: one alone would put another one in the place of the one that is killed. */
 function end(leader: number): void {
-  check(syscall(SYS.kill, -leader, SIGNAL.SIGKILL), 'kill', { pid: leader });
+  syscall(SYS.kill, -leader, SIGNAL.SIGKILL);
   waitFor('the end of a page server', START_MILLIS, () => poll(leader));
 }
 
