@@ -122,22 +122,30 @@ function statusOf(pid: number): { readonly name: string; readonly parent: number
 const servers = (): number[] => pidsOf('diapause-pages');
 
 /** The one who serves is a child of the one who holds. */
-function rolesOf(pids: readonly number[]): { readonly holder: number; readonly serving: number } {
+function findRoles(): { readonly holder: number; readonly serving: number } | undefined {
+  const pids = servers();
   const serving = pids.find((pid) => pids.includes(statusOf(pid)?.parent ?? 0));
   const holder = statusOf(serving ?? 0)?.parent;
-  assert.ok(serving !== undefined && holder !== undefined, `servers ${pids.join(', ')}`);
-  return { holder, serving };
+  return serving === undefined || holder === undefined ? undefined : { holder, serving };
 }
 
-const signalAll = (pids: readonly number[], signal: NodeJS.Signals): void => {
-  for (const pid of pids) process.kill(pid, signal);
-};
+/** Who has ended meanwhile gets none. */
+function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
+  for (const pid of pids.filter((one) => statusOf(one) !== undefined)) process.kill(pid, signal);
+}
 
 async function until(what: string, ask: () => boolean): Promise<void> {
   for (const end = Date.now() + END_MILLIS; !ask(); await pause(10)) {
     assert.ok(Date.now() < end, what);
   }
 }
+
+/** Or there is nothing left to do. Who kills the other one before that takes the memory away. */
+const untilReplaced = (killed: number): Promise<void> =>
+  until(`nobody has taken the place of ${killed}`, () => {
+    const now = servers();
+    return !now.includes(killed) && now.length !== 1;
+  });
 
 const allHaveEnded = (): Promise<void> =>
   until('a page server is still there', () => servers().length === 0);
@@ -204,16 +212,18 @@ for (const ordeal of ['threads', 'forks', 'moves'] as const) {
     mustBeRestored(await saved.restore(() => signalAll(servers(), 'SIGSTOP')));
     using restored = saved.restored();
     await restored.waitForLine(/^begun/);
-    const { holder, serving } = rolesOf(servers());
-    signalAll([serving], 'SIGKILL');
-    signalAll([holder], 'SIGCONT');
+    const first = findRoles();
+    assert.ok(first);
+    signalAll([first.serving], 'SIGKILL');
+    signalAll([first.holder], 'SIGCONT');
+    await untilReplaced(first.serving);
     for (let i = 0; i < MOST_RESTARTS; i++) {
-      await until('nobody serves', () => servers().length !== 1);
-      const now = servers();
-      if (now.length === 0) break;
-      const roles = rolesOf(now);
-      signalAll([i % 2 ? roles.serving : roles.holder], 'SIGKILL');
-      await pause(5);
+      const roles = findRoles();
+      // They are done.
+      if (!roles) break;
+      const victim = i % 2 ? roles.serving : roles.holder;
+      signalAll([victim], 'SIGKILL');
+      await untilReplaced(victim);
     }
     assert.equal(await restored.waitForLine(/^verdict/), 'verdict wrong 0');
     await allHaveEnded();
