@@ -33,8 +33,7 @@ const NOTHING_HAPPENS_MILLIS = 300;
 const base = mkdtempSync(join(tmpdir(), 'diapause-lazy-'));
 after(() => rmSync(base, { recursive: true, force: true }));
 
-const device = existsSync('/dev/userfaultfd');
-const skip = device ? false : 'no /dev/userfaultfd here (Linux 6.1)';
+const skip = existsSync('/dev/userfaultfd') ? false : 'no /dev/userfaultfd here (Linux 6.1)';
 
 const pause = (millis: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, millis));
@@ -212,15 +211,13 @@ for (const ordeal of ['threads', 'forks', 'moves'] as const) {
     mustBeRestored(await saved.restore(() => signalAll(servers(), 'SIGSTOP')));
     using restored = saved.restored();
     await restored.waitForLine(/^begun/);
-    const first = findRoles();
-    assert.ok(first);
+    const first = findRoles()!;
     signalAll([first.serving], 'SIGKILL');
     signalAll([first.holder], 'SIGCONT');
     await untilReplaced(first.serving);
     for (let i = 0; i < MOST_RESTARTS; i++) {
       const roles = findRoles();
-      // They are done.
-      if (!roles) break;
+      if (!roles) break; // they are done
       const victim = i % 2 ? roles.serving : roles.holder;
       signalAll([victim], 'SIGKILL');
       await untilReplaced(victim);
