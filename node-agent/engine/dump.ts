@@ -3,6 +3,7 @@
 import { endOriginals, keepFrozen } from './after-dump.ts';
 import { RefusedError } from './finding.ts';
 import { HeldApplication } from './held-application.ts';
+import type { Orders } from './orders.ts';
 import { preCopy } from './pre-copy.ts';
 import type { DumpResult, DumpTask, Requirements } from './protocol.ts';
 import type { Reporter } from './reporter.ts';
@@ -22,10 +23,11 @@ const MOST_NAMED = 16;
  * pages are written from the snapshot while it runs. With `KeepFrozen` and `Kill` they are written from the stopped
  * originals, which are frozen or ended when everything is on disk.
  *
+ * @param orders for {@link DumpTask.rounds}
  * @throws RefusedError, LinuxError and others; the application then runs on
  */
-export function dump(task: DumpTask, reporter: Reporter): DumpResult {
-  using preCopied = preCopy(task, reporter);
+export function dump(task: DumpTask, reporter: Reporter, orders?: Orders): DumpResult {
+  using preCopied = preCopy(task, reporter, orders);
   reporter.stage('seizing');
   using application = HeldApplication.seize(task.trees);
   reporter.stage('preparing');

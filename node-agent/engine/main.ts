@@ -1,10 +1,11 @@
-// The engine process: one task as JSON on stdin, events as JSON lines on stdout, exit status 0 only after a result.
+// The engine process: one task as a JSON line on stdin, perhaps orders after it, events as JSON lines on stdout, exit status 0 only
+// after a result.
 import { writeSync } from 'node:fs';
-import { text } from 'node:stream/consumers';
 import { cleanUp } from './clean-up.ts';
 import { dump } from './dump.ts';
 import { describeFailure } from './failure.ts';
 import { reserveDescriptors } from './linux/descriptors.ts';
+import { Input, type Orders } from './orders.ts';
 import type { EngineEvent, EngineResult, EngineTask } from './protocol.ts';
 import { Reporter } from './reporter.ts';
 import { rehearse } from './rehearsal.ts';
@@ -18,14 +19,15 @@ function emit(event: EngineEvent): void {
   writeSync(1, `${JSON.stringify(event)}\n`);
 }
 
-async function main(): Promise<number> {
+function main(): number {
   reserveDescriptors(DESCRIPTORS);
   rehearse();
   emit({ event: 'ready' });
-  const task = JSON.parse(await text(process.stdin)) as EngineTask;
+  const input = new Input(0);
+  const task = input.task();
   const reporter = new Reporter(emit);
   try {
-    emit({ event: 'result', result: perform(task, reporter) });
+    emit({ event: 'result', result: perform(task, reporter, input) });
     return 0;
   } catch (error) {
     // Where it happened is for the agent's log, not for users.
@@ -35,10 +37,10 @@ async function main(): Promise<number> {
   }
 }
 
-function perform(task: EngineTask, reporter: Reporter): EngineResult {
+function perform(task: EngineTask, reporter: Reporter, orders: Orders): EngineResult {
   switch (task.type) {
     case 'dump':
-      return dump(task, reporter);
+      return dump(task, reporter, task.rounds && orders);
     case 'restore':
       return restore(task, reporter);
     case 'clean-up':
@@ -48,4 +50,4 @@ function perform(task: EngineTask, reporter: Reporter): EngineResult {
   }
 }
 
-process.exitCode = await main();
+process.exitCode = main();

@@ -26,6 +26,20 @@ export type FileLocks = 'Keep' | 'Refuse';
  */
 export type PreCopy = 'never' | 'always' | 'auto';
 
+/** Whoever has started the engine says after each round of copying what comes next, by {@link EngineOrder}. */
+export interface RoundsTask {
+  /** each is a directory within the images of the next one */
+  readonly most: number;
+}
+
+/** A JSON line on stdin, after the task. */
+export type EngineOrder =
+  /** how much has been written to since the last round? Answered by an event */
+  | { readonly do: 'look' }
+  | { readonly do: 'copy' }
+  /** what is left is for the freeze */
+  | { readonly do: 'freeze' };
+
 /** One process tree, in most cases one container. */
 export interface SourceTree {
   readonly name: string;
@@ -75,6 +89,8 @@ export interface DumpTask {
   readonly tracking?: WriteTrackingTask;
   /** absent: never. Not with {@link DumpTree.parent}: what has changed since then is copied first anyway */
   readonly preCopy?: PreCopy;
+  /** of the copying before the freeze; absent: two, one after the other */
+  readonly rounds?: RoundsTask;
   /** only tell what could not be saved */
   readonly dryRun: boolean;
 }
@@ -158,6 +174,15 @@ export interface TreeReport {
   readonly processes: number;
   readonly threads: number;
   readonly memoryBytes: number;
+}
+
+/** One round of copying while the application runs: all pages, or what was written to since the round before. */
+export interface CopiedRound {
+  /** from 1 on */
+  readonly number: number;
+  /** of its images */
+  readonly bytes: number;
+  readonly millis: number;
 }
 
 /** Pages that were copied while the application ran, before the freeze. */
@@ -279,5 +304,9 @@ export type EngineEvent =
     }
   | { readonly event: 'progress'; readonly bytesDone: number; readonly bytesTotal: number }
   | { readonly event: 'finding'; readonly finding: Finding }
+  /** the next order is awaited */
+  | { readonly event: 'round'; readonly round: CopiedRound }
+  /** the answer to `look` */
+  | { readonly event: 'dirty'; readonly bytes: number }
   | { readonly event: 'result'; readonly result: EngineResult }
   | { readonly event: 'failed'; readonly failure: EngineFailure };

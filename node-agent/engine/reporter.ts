@@ -1,6 +1,7 @@
 // What the engine tells while it works.
 import type { Finding } from './finding.ts';
 import type {
+  CopiedRound,
   DumpStage,
   EngineEvent,
   EngineFailure,
@@ -32,6 +33,15 @@ export class Reporter {
     if (bytesDone < bytesTotal && now - this.#lastProgress < PROGRESS_INTERVAL_MILLIS) return;
     this.#lastProgress = now;
     this.#emit({ event: 'progress', bytesDone, bytesTotal });
+  }
+
+  /** Whoever listens has the next word. */
+  round(round: CopiedRound): void {
+    this.#emit({ event: 'round', round });
+  }
+
+  dirty(bytes: number): void {
+    this.#emit({ event: 'dirty', bytes });
   }
 
   finding(finding: Finding): void {

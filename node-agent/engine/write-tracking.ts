@@ -8,7 +8,7 @@ import { CopyRoom } from './memory/page-copies.ts';
 import { ProcessWatch, spanOf, stepsOf } from './memory/process-watch.ts';
 import { likelyWatchable, WriteTracker } from './memory/write-tracker.ts';
 import { isAnotherRoundWorthIt, roomToFaultIn } from './memory/copy-rounds.ts';
-import { PRE_COPY_ROUNDS, type PreCopied } from './pre-copy.ts';
+import type { PreCopied } from './pre-copy.ts';
 import type { DumpTask, PreCopyReport } from './protocol.ts';
 import { isGone } from './tracee/attach.ts';
 import type { TracedProcess } from './tracee/traced-process.ts';
@@ -42,7 +42,7 @@ export class WriteTracking implements Disposable {
     // Who does not run on has no next dump.
     const all = new WriteTracking(afterDump === 'Resume' ? tracking?.nextFile : undefined);
     all.#copiedBytes = preCopied.bytes.values().reduce((sum, bytes) => sum + bytes, 0);
-    all.#rounds = preCopied.bytes.size > 0 ? PRE_COPY_ROUNDS : 0;
+    all.#rounds = preCopied.rounds;
     try {
       for (const { tracker, skipped } of preCopied.processes.splice(0)) {
         all.#take(tracker, application)?.copies.lose(skipped);

@@ -8,6 +8,7 @@ import type {
   DumpTask,
   EngineEvent,
   EngineFailure,
+  EngineOrder,
   EngineTask,
   RestoreResult,
   RewindResult,
@@ -38,6 +39,10 @@ export interface RunningEngine {
   readonly ended: Promise<EngineEnd>;
   /** SIGKILL, at once */
   kill(): void;
+  /** a dump with rounds waits for them */
+  tell(order: EngineOrder): void;
+  /** nobody will tell it anything any more */
+  hangUp(): void;
 }
 
 export interface EngineOptions {
@@ -75,6 +80,8 @@ export function startEngine(task: EngineTask, options: EngineOptions = {}): Runn
   let stderr = '';
   const engine: RunningEngine = {
     kill: () => void child.kill('SIGKILL'),
+    tell: (order) => void child.stdin.write(`${JSON.stringify(order)}\n`),
+    hangUp: () => void child.stdin.end(),
     ended: new Promise((resolve, reject) => {
       child.once('error', reject);
       child.once('close', (status, signal) =>
@@ -84,7 +91,8 @@ export function startEngine(task: EngineTask, options: EngineOptions = {}): Runn
   };
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
   // The engine may be dead before it has read its task.
-  child.stdin.on('error', () => {}).end(JSON.stringify(task));
+  child.stdin.on('error', () => {}).write(`${JSON.stringify(task)}\n`);
+  if (!('rounds' in task)) child.stdin.end();
   let rest = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     const lines = (rest + text).split('\n');

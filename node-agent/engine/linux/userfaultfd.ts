@@ -12,6 +12,7 @@ export const UFFD_FLAGS = O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY;
 
 const UFFDIO_API = 0xc018aa3f;
 const UFFDIO_REGISTER = 0xc020aa00;
+const UFFDIO_WRITEPROTECT = 0xc018aa06;
 const API_VERSION = 0xaan;
 const FEATURES =
   (1n << 0n) | // PAGEFAULT_FLAG_WP
@@ -36,6 +37,12 @@ export function enableWriteWatch(fd: number): boolean {
 export function watchWrites(fd: number, start: bigint, end: bigint): boolean {
   argument.words.set([start, end - start, REGISTER_MODE_WP, 0n]);
   return syscall(SYS.ioctl, fd, UFFDIO_REGISTER, argument.address) >= 0;
+}
+
+/** Everything there counts as written to from here on, whatever marks its pages have brought along from elsewhere. */
+export function forgetProtection(fd: number, start: bigint, end: bigint): void {
+  argument.words.set([start, end - start, 0n]);
+  syscall(SYS.ioctl, fd, UFFDIO_WRITEPROTECT, argument.address);
 }
 
 /** Can this kernel tell which pages were written to? */

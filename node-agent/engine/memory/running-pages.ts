@@ -4,18 +4,18 @@ import { closeSync, openSync } from 'node:fs';
 import { SYS } from '../arch/x86-64.ts';
 import type { ImageWriter } from '../image/writer.ts';
 import { allocate, release, syscall } from '../linux/ffi.ts';
-import { PageScan, SCAN } from '../linux/procfs/page-scan.ts';
+import { PageScan, type PageScanRequest, SCAN } from '../linux/procfs/page-scan.ts';
 import { Pagemap, type PageRange } from '../linux/procfs/pagemap.ts';
 import { subtract } from './address-space.ts';
 import type { Area } from './area.ts';
 import type { PlacedRun } from './older-pages.ts';
 import { isSaved, runOf } from './page-choice.ts';
-import type { FlatRuns } from './page-copies.ts';
+import { bytesIn, type FlatRuns } from './page-copies.ts';
 import { planPages } from './page-plan.ts';
 import { PagesFile, type PagesIds } from './pages-file.ts';
 import { stepsOf } from './process-watch.ts';
 import { writePagemap } from './save-pages.ts';
-import { cut, emptiedRuns, writtenRuns } from './scanned-pages.ts';
+import { cut, emptiedRuns, type ScannedAreas, writtenRuns } from './scanned-pages.ts';
 
 const PAGE = 4096;
 const STEP_BYTES = 4 << 20;
@@ -34,8 +34,9 @@ export interface RunningPagesSink {
 }
 
 export interface RunningPages {
+  /** of this round */
   readonly bytes: number;
-  /** ascending */
+  /** all that these images and older ones hold of what has not been written to since, ascending */
   readonly saved: readonly PlacedRun[];
   /** addresses of pages that were there, and could not be read any more when their turn came */
   readonly skipped: readonly number[];
@@ -50,11 +51,11 @@ export function saveRunningPages(process: RunningProcess, sink: RunningPagesSink
 /**
  * The same once more for what was written to since: it becomes the younger images of a chain.
  *
- * @param first what the older ones have
+ * @param before what the older ones have
  */
 export function saveChangedPages(
   process: RunningProcess,
-  first: RunningPages,
+  before: RunningPages,
   sink: RunningPagesSink,
 ): RunningPages {
   const { pid, areas } = process;
@@ -64,9 +65,26 @@ export function saveChangedPages(
     ...runOf(area.mapping.start, area.mapping.end, area),
     inParent: false,
   }));
-  const kept = subtract(subtract(first.saved, written), emptied);
-  const older = cut(first.saved, kept).map((run) => ({ ...run, inParent: true }));
-  return saveRuns(process, cut(all, written), older, sink);
+  const kept = subtract(subtract(before.saved, written), emptied);
+  return saveRuns(process, cut(all, written), inOlder(cut(before.saved, kept)), sink);
+}
+
+/** Younger images without pages of their own. */
+export function saveNoPages(
+  process: RunningProcess,
+  { saved }: RunningPages,
+  sink: RunningPagesSink,
+): RunningPages {
+  return saveRuns(process, [], inOlder(saved), sink);
+}
+
+const inOlder = (runs: readonly PlacedRun[]): PlacedRun[] =>
+  runs.map((run) => ({ ...run, inParent: true }));
+
+/** Bytes that were written to since the last round. */
+export function writtenBytes({ pid, areas }: RunningProcess): number {
+  using scan = new PageScan();
+  return bytesIn(writtenRuns(look(pid, areas.filter(isSaved), scan, SCAN.written)));
 }
 
 /** From here on it counts as not written to. */
@@ -74,15 +92,24 @@ function writtenNow(
   pid: number,
   areas: readonly Area[],
 ): { readonly written: PageRange[]; readonly emptied: PageRange[] } {
-  using table = new Pagemap(pid);
   using scan = new PageScan();
+  const seen = look(pid, areas, scan, SCAN.writtenAndProtect);
+  return { written: rangesIn(writtenRuns(seen)), emptied: rangesIn(emptiedRuns(seen)) };
+}
+
+function look(
+  pid: number,
+  areas: readonly Area[],
+  scan: PageScan,
+  request: PageScanRequest,
+): ScannedAreas {
+  using table = new Pagemap(pid);
   const spans = areas.flatMap(({ kind, mapping }) => {
     const mayHoldFiles = kind !== 'anonymous';
     return stepsOf([mapping]).map((step) => ({ ...step, mayHoldFiles }));
   });
-  scan.take(table, spans, SCAN.writtenAndProtect);
-  const seen = { areas, scan };
-  return { written: rangesIn(writtenRuns(seen)), emptied: rangesIn(emptiedRuns(seen)) };
+  scan.take(table, spans, request);
+  return { areas, scan };
 }
 
 function rangesIn(flat: FlatRuns): PageRange[] {
@@ -113,7 +140,7 @@ function saveRuns(
   file.finish();
   const all = [...older, ...reader.saved].sort((a, b) => (a.start < b.start ? -1 : 1));
   writePagemap(nsPid, all, file, sink.images);
-  return { bytes: file.bytes, saved: reader.saved, skipped: reader.skipped };
+  return { bytes: file.bytes, saved: all, skipped: reader.skipped };
 }
 
 /** Gathers pages into large writes. */

@@ -3,10 +3,16 @@ import { SYS } from '../arch/x86-64.ts';
 import { OwnedFd, pidfdGetfd, pidfdOpen } from '../linux/descriptors.ts';
 import type { Mapping } from '../linux/procfs/maps.ts';
 import { PAGE_IS, Pagemap, type PageQuery, type PageRange } from '../linux/procfs/pagemap.ts';
-import { enableWriteWatch, UFFD_FLAGS, watchWrites } from '../linux/userfaultfd.ts';
+import {
+  enableWriteWatch,
+  forgetProtection,
+  UFFD_FLAGS,
+  watchWrites,
+} from '../linux/userfaultfd.ts';
 import { RemoteBatch } from '../tracee/remote-batch.ts';
 import type { TracedProcess } from '../tracee/traced-process.ts';
 
+const PAGE = 4096n;
 const { WPALLOWED } = PAGE_IS;
 const WATCHED: PageQuery = { inverted: 0n, mask: WPALLOWED, anyOf: WPALLOWED };
 
@@ -52,6 +58,20 @@ export class WriteTracker implements Disposable {
   /** Watches areas that are not watched yet; what cannot be watched will be saved whole. */
   watch(mappings: readonly Mapping[]): void {
     for (const { start, end } of mappings) watchWrites(this.descriptor.fd, start, end);
+  }
+
+  /**
+   * Watches areas that came since, which count as written to. Memory that was moved there may have marks that say otherwise
+   * (before Linux 6.13).
+   */
+  watchNew(mappings: readonly Mapping[]): void {
+    using table = new Pagemap(this.pid);
+    for (const { start, end } of mappings) {
+      if (table.ranges(start, start + PAGE, WATCHED).length > 0) continue;
+      if (watchWrites(this.descriptor.fd, start, end)) {
+        forgetProtection(this.descriptor.fd, start, end);
+      }
+    }
   }
 
   /** From here on everything that is watched counts as not written to. */
