@@ -61,12 +61,19 @@ export interface TaskHooks {
   readonly post: readonly TaskHook[];
 }
 
+/** Pages are copied while the application runs, in rounds, until little has changed since the last one. Only with a transfer. */
+export interface TaskPreCopy {
+  /** longest downtime; the rounds end as soon as what is left fits into it. Absent: when it no longer shrinks */
+  readonly maxDowntimeMillis?: number;
+}
+
 export interface DumpPayload {
   readonly pod: TaskPod;
   readonly containers: readonly TaskContainer[];
   /** where the bundle goes; this or `transfer` */
   readonly store?: TaskStore;
   readonly transfer?: TaskTransfer;
+  readonly preCopy?: TaskPreCopy;
   readonly afterDump: 'Resume' | 'KeepFrozen';
   /** longest freeze that no probe of the pod notices; the agent keeps it without the API server (design K10) */
   readonly freezeLimitMillis: number;
@@ -212,6 +219,17 @@ export interface TransferPoint {
   readonly port?: number;
 }
 
+/** One round of copying while the application runs. */
+export interface TaskRound {
+  /** from 1 on */
+  readonly number: number;
+  /** sent to the other node */
+  readonly bytes: number;
+  /** written to between its beginning and the moment when all of it was there */
+  readonly dirtyBytes: number;
+  readonly millis: number;
+}
+
 export interface NodeTaskStatus {
   readonly state?: NodeTaskState;
   readonly acceptedBy?: { readonly agentPod: string; readonly uid: string };
@@ -223,6 +241,8 @@ export interface NodeTaskStatus {
   readonly transfer?: TransferPoint;
   readonly bytesDone?: number;
   readonly bytesTotal?: number;
+  /** of a Dump task with `preCopy` */
+  readonly rounds?: readonly TaskRound[];
   readonly result?: TaskResult;
   readonly error?: TaskError;
   readonly conditions?: readonly Condition[];

@@ -31,6 +31,7 @@ const dump: Complete<Omit<DumpPayload, 'transfer'>> = {
   pod,
   containers,
   store,
+  preCopy: { maxDowntimeMillis: 10_000 },
   afterDump: 'Resume',
   freezeLimitMillis: 10_000,
   established: 'Close',
@@ -60,6 +61,7 @@ const status: Complete<NodeTaskStatus> = {
   committed: false,
   bytesDone: 1,
   bytesTotal: 2,
+  rounds: [{ number: 1, bytes: 105000000, dirtyBytes: 4096, millis: 800 }],
   result: {
     containers: [
       { name: 'main', processes: 1, threads: 5, memoryBytes: 104857600, rootfsDiffBytes: 0 },

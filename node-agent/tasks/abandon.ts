@@ -10,6 +10,7 @@ const SILENT: Progress = {
   stage: () => undefined,
   bytes: () => undefined,
   transfer: () => undefined,
+  rounds: () => undefined,
 };
 
 const refuse = (): Promise<never> =>

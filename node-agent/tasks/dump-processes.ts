@@ -12,6 +12,8 @@ import { failureOfEngine } from './engine-failure.ts';
 import { EngineCrashedError, EngineFailedError } from './engine-process.ts';
 import { FreezeWatch } from './freeze-watch.ts';
 import type { SavedDump } from './journal.ts';
+import { MOST_ROUNDS } from './cut-over.ts';
+import type { PreCopyRounds } from './pre-copy-rounds.ts';
 import { cleanUpSource } from './source-clean-up.ts';
 
 /** Saves all processes into `staging`; journal: engine, saved. The application runs, or stays frozen if asked for. */
@@ -19,7 +21,7 @@ export async function saveProcesses(
   context: DumpContext,
   containers: HeldContainers,
   staging: Staging,
-  signal: AbortSignal,
+  { signal, rounds }: Pick<EngineWork, 'signal' | 'rounds'>,
 ): Promise<SavedDump> {
   await using folders = new AsyncDisposableStack();
   const images = new Map<string, Directory>();
@@ -27,7 +29,7 @@ export async function saveProcesses(
     images.set(name, folders.use(await makeImagesFolder(staging, name)));
   }
   const task = engineTask(context, containers, images);
-  const saved = await runDump(context, { task, containers, signal });
+  const saved = await runDump(context, { task, containers, signal, rounds });
   await context.journal.note('saved', { saved });
   return saved;
 }
@@ -63,7 +65,9 @@ export function engineTask(
     establishedSockets: dump.established === 'Keep' ? 'KeepPairs' : dump.established,
     maxGhostBytes: dump.maxEmbeddedBytes,
     maxBytes: dump.maxBytes,
-    preCopy: 'auto',
+    ...(dump.preCopy
+      ? { preCopy: 'always' as const, rounds: { most: MOST_ROUNDS } }
+      : { preCopy: 'auto' as const }),
     ...(dump.transfer && { passing: true }),
     dryRun: dump.dryRun,
   };
@@ -84,11 +88,13 @@ export interface EngineWork {
   readonly task: DumpTask;
   readonly containers: HeldContainers;
   readonly signal: AbortSignal;
+  /** where the task asks for them */
+  readonly rounds?: PreCopyRounds | undefined;
 }
 
 /** Runs the engine. @throws TaskFailure; the application then runs (or is thawed by whoever undoes the dump) */
 export async function runDump(context: DumpContext, work: EngineWork): Promise<SavedDump> {
-  const { task, containers, signal } = work;
+  const { task, containers, signal, rounds } = work;
   const engine = await context.tools.engines.take();
   using _killed = engine;
   const freezerFiles = task.trees.flatMap(({ freezerFile }) => freezerFile ?? []);
@@ -103,6 +109,7 @@ export async function runDump(context: DumpContext, work: EngineWork): Promise<S
       onEvent: (event) => {
         times.take(event);
         tell(context, event);
+        rounds?.take(event, (order) => engine.tell(order));
       },
     });
     return { result: result as DumpResult, ...times.times() };

@@ -15,6 +15,7 @@ import type { HeldContainers } from './containers.ts';
 import type { DumpContext } from './dump.ts';
 import { finishBundle } from './dump-bundle.ts';
 import { saveProcesses } from './dump-processes.ts';
+import { PreCopyRounds } from './pre-copy-rounds.ts';
 import { thawAll } from './dump-undo.ts';
 import { runPreHooks } from './hooks/dump-hooks.ts';
 
@@ -40,7 +41,8 @@ export async function dumpToPeer(
   const { directory } = staging;
   await using follower = new PagesFollower({ directory, sender, enginePid });
   const { signal } = follower;
-  const saved = await saveProcesses(context, containers, staging, signal);
+  const rounds = roundsOf(context, follower);
+  const saved = await saveProcesses(context, containers, staging, { signal, rounds });
   try {
     const { onStart, onBytes } = byteCounter(context.progress, 'sending');
     // Pages go on while the small files are made.
@@ -65,6 +67,21 @@ export async function dumpToPeer(
     throw new TaskFailure('AgentRestarted', 'the journal does not know the sealed bundle');
   }
   return result;
+}
+
+function roundsOf(
+  { spec, progress }: DumpContext,
+  follower: PagesFollower,
+): PreCopyRounds | undefined {
+  const { preCopy } = spec.dump;
+  return (
+    preCopy &&
+    new PreCopyRounds({
+      limits: preCopy,
+      send: async () => await follower.catchUp(),
+      onRounds: (rounds) => progress.rounds(rounds),
+    })
+  );
 }
 
 /** Says who we are, by the API server, and knocks. */

@@ -50,7 +50,9 @@ async function run(context: DumpContext): Promise<TaskResult> {
     await assertRoom(folder, containers);
     await using staging = await Staging.create(folder, originOf(context, opened));
     await runPreHooks(context);
-    const saved = await saveProcesses(context, containers, staging, opened.signal);
+    const saved = await saveProcesses(context, containers, staging, {
+      signal: opened.signal,
+    });
     await afterwards(context);
     return await seal(context, { containers, opened, staging, saved });
   });

@@ -6,7 +6,13 @@ import type { Readable, Writable } from 'node:stream';
 import { Deadline, abortable } from '../../kube/deadline.ts';
 import { jsonLines } from '../../kube/json-lines.ts';
 import { ProcessHandle } from '../container/process-handle.ts';
-import type { EngineEvent, EngineFailure, EngineResult, EngineTask } from '../engine/protocol.ts';
+import type {
+  EngineEvent,
+  EngineFailure,
+  EngineOrder,
+  EngineResult,
+  EngineTask,
+} from '../engine/protocol.ts';
 
 const READY_MILLIS = 20_000;
 /** After its last word the engine has only to exit. */
@@ -112,7 +118,10 @@ export class EngineProcess implements Disposable {
     signal.addEventListener('abort', kill);
     try {
       signal.throwIfAborted();
-      this.#child.stdin.end(`${JSON.stringify(task)}\n`);
+      this.#child.stdin.write(`${JSON.stringify(task)}\n`);
+      if (!takesOrders(task)) {
+        this.#child.stdin.end();
+      }
       const last = await this.#follow(onEvent);
       await this.#awaitExit();
       // Its own word counts more than what followed from it: half-built processes die with a failed restore.
@@ -130,6 +139,11 @@ export class EngineProcess implements Disposable {
       signal.removeEventListener('abort', kill);
       this.kill();
     }
+  }
+
+  /** What comes next, to an engine that waits for it. */
+  tell(order: EngineOrder): void {
+    this.#child.stdin.write(`${JSON.stringify(order)}\n`);
   }
 
   kill(): void {
@@ -189,6 +203,9 @@ export class EngineProcess implements Disposable {
     }
   }
 }
+
+const takesOrders = (task: EngineTask): boolean =>
+  task.type === 'dump' && task.rounds !== undefined;
 
 function identify(pid: number | undefined): EngineIdentity {
   using handle = pid === undefined ? undefined : ProcessHandle.open(pid);

@@ -4,6 +4,7 @@ import type {
   TaskContainer,
   TaskPod,
   TaskResult,
+  TaskRound,
   TaskStore,
   TransferPoint,
 } from '../../crds/node-task.ts';
@@ -22,6 +23,8 @@ export interface Progress {
   bytes(done: number, total?: number): void;
   /** how the other agent of a transfer gets to us, or knows us; told at once */
   transfer(point: TransferPoint): void;
+  /** all rounds of copying so far */
+  rounds(rounds: readonly TaskRound[]): void;
 }
 
 export interface FindRequest {

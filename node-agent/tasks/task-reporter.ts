@@ -1,5 +1,5 @@
 // Writes a task's status: accepted, progress and heartbeat while it runs, the outcome until it is heard.
-import type { NodeTask, NodeTaskStatus, TransferPoint } from '../../crds/node-task.ts';
+import type { NodeTask, NodeTaskStatus, TaskRound, TransferPoint } from '../../crds/node-task.ts';
 import { ApiError, isConflict, isInvalid, isNotFound } from '../../kube/api-error.ts';
 import { type BackoffPolicy, backoffMillis } from '../../kube/backoff.ts';
 import { type Clock, formatTime, pause, type Timer } from '../../kube/clock.ts';
@@ -39,6 +39,7 @@ export class TaskReporter implements Progress, Disposable {
   #bytesDone = 0;
   #bytesTotal = 0;
   #transfer: TransferPoint | undefined;
+  #rounds: readonly TaskRound[] | undefined;
   #timer: Timer | undefined;
   #writing: Promise<void> = Promise.resolve();
   #stopped = false;
@@ -75,6 +76,11 @@ export class TaskReporter implements Progress, Disposable {
   transfer(point: TransferPoint): void {
     this.#transfer = point;
     this.#schedule(0);
+  }
+
+  rounds(rounds: readonly TaskRound[]): void {
+    this.#rounds = rounds;
+    this.#schedule(STAGE_DELAY_MILLIS);
   }
 
   /** See TaskContext.commit. */
@@ -143,6 +149,7 @@ export class TaskReporter implements Progress, Disposable {
       bytesDone: Math.floor(this.#bytesDone),
       bytesTotal: Math.floor(this.#bytesTotal),
       ...(this.#transfer && { transfer: this.#transfer }),
+      ...(this.#rounds && { rounds: this.#rounds }),
     };
   }
 }

@@ -1,141 +1,34 @@
 // Two agents and the network between them: a bundle goes from one to the other, or the source goes on.
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo, connect, type Server, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { OPERATOR_NAMESPACE } from '../../crds/names.ts';
-import type { NodeTaskStatus, TransferPoint } from '../../crds/node-task.ts';
+import type { NodeTaskStatus } from '../../crds/node-task.ts';
 import { until } from '../../kube/testing/until.ts';
 import { NODE_TASKS } from './task-agent.ts';
-import { Bench, CONTAINERS } from './testing/bench.ts';
-import { fakeTools, type FakeToolsOptions } from './testing/fake-tools.ts';
-import { runAgent } from './testing/run-agent.ts';
-import { KEPT_FROZEN, type Scenario, slowUntil } from './testing/scenario.ts';
+import { slowUntil } from './testing/scenario.ts';
+import {
+  PAGES_BYTES,
+  startPair,
+  giveReceive,
+  listening,
+  giveDump,
+  introduce,
+  introduceSource,
+  left,
+  transferred,
+  restored,
+} from './testing/pair.ts';
 
 const STRANGER = `sha256:${'00'.repeat(32)}`;
-const NEW_POD = { namespace: 'team', name: 'app-2', uid: 'pod-2' };
-const PAGES_BYTES = 3 << 20;
-
-interface Pair extends AsyncDisposable {
-  readonly source: Bench;
-  readonly target: Bench;
-  /** the target's agent ends in good order */
-  stopTarget(): Promise<void>;
-  startTarget(): Promise<void>;
-}
-
-interface PairOptions {
-  readonly source?: FakeToolsOptions;
-  readonly scenario?: Scenario;
-}
-
-const frozenWithPages: Scenario = [
-  ...KEPT_FROZEN.slice(0, 1),
-  { do: 'write-images', pagesBytes: PAGES_BYTES },
-  ...KEPT_FROZEN.slice(2),
-];
-
-async function startPair(options: PairOptions = {}): Promise<Pair> {
-  await using all = new AsyncDisposableStack();
-  const source = all.use(await Bench.start());
-  const target = all.use(await Bench.start('diapause-init'));
-  source.scenario(options.scenario ?? frozenWithPages);
-  const { folder, volume, victimPid, journalFolder } = target;
-  const node = { name: 'node-b', folder, volume, victimPid };
-  const client = () => source.api.client({ fieldManager: 'diapause-agent' });
-  const start = async () =>
-    await runAgent({ client: client(), journalFolder, tools: fakeTools(node), drainMillis: 500 });
-  all.use(
-    await runAgent({
-      client: client(),
-      journalFolder: source.journalFolder,
-      tools: fakeTools(source, options.source),
-    }),
-  );
-  let agent = await start();
-  all.defer(async () => await agent[Symbol.asyncDispose]());
-  const owned = all.move();
-  return {
-    source,
-    target,
-    stopTarget: async () => await agent[Symbol.asyncDispose](),
-    async startTarget() {
-      agent = await start();
-    },
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
-}
-
-function giveReceive({ source }: Pair): string {
-  const receive = { type: 'Receive', receive: { pod: NEW_POD } };
-  return source.give(receive as never, { nodeName: 'node-b' });
-}
-
-async function listening({ source }: Pair, receive: string): Promise<Required<TransferPoint>> {
-  await until('it listens', () => source.status(receive).transfer?.port !== undefined);
-  return source.status(receive).transfer as Required<TransferPoint>;
-}
-
-function giveDump({ source }: Pair, transfer: TransferPoint & { bandwidthBytes?: number }): string {
-  const payload = { store: undefined, transfer, afterDump: 'KeepFrozen' };
-  return source.giveDump(payload as never);
-}
-
-/** What the controller does, once it knows the source's certificate. */
-async function introduce({ source }: Pair, receive: string, fingerprint: string): Promise<void> {
-  const tasks = source.api.client().resource(NODE_TASKS);
-  const patch = { spec: { receive: { senderFingerprint: fingerprint } } };
-  await tasks.mergePatch({ namespace: OPERATOR_NAMESPACE, name: receive }, patch);
-}
-
-async function introduceSource(pair: Pair, receive: string, dump: string): Promise<void> {
-  const known = () => pair.source.status(dump).transfer?.fingerprint;
-  await until('the source has a certificate', () => known() !== undefined);
-  await introduce(pair, receive, known() ?? '');
-}
-
-function left({ folder }: Bench): readonly string[] {
-  try {
-    return readdirSync(join(folder, 'transfer'));
-  } catch {
-    return [];
-  }
-}
-
 function assertFailed({ state, error }: NodeTaskStatus, code: string, message?: RegExp): void {
   assert.equal(state, 'Failed');
   assert.ok(error);
   assert.equal(error.code, code, error.message);
   assert.match(error.message, message ?? /./);
-}
-
-interface Transferred {
-  readonly receive: string;
-  readonly taskUid: string;
-  readonly digest: string;
-  readonly bytes: number;
-}
-
-async function transferred(pair: Pair): Promise<Transferred> {
-  const { source } = pair;
-  const receive = giveReceive(pair);
-  const dump = giveDump(pair, await listening(pair, receive));
-  await introduceSource(pair, receive, dump);
-  const sent = await source.untilEnded(dump);
-  assert.equal(sent.state, 'Succeeded', JSON.stringify(sent.error));
-  const received = await source.untilEnded(receive);
-  const { bundleDigest: digest = '', bundleBytes: bytes = 0 } = received.result ?? {};
-  assert.deepEqual([sent.result?.bundleDigest, sent.result?.bundleBytes], [digest, bytes]);
-  return { receive, taskUid: source.task(receive)?.metadata.uid ?? '', digest, bytes };
-}
-
-async function restored({ source }: Pair, { taskUid, digest }: Transferred) {
-  const place = { received: { taskUid }, bundleDigest: digest };
-  const restore = { pod: NEW_POD, containers: CONTAINERS, ...place };
-  const task = source.give({ type: 'Restore', restore } as never, { nodeName: 'node-b' });
-  return await source.untilEnded(task);
 }
 
 test('a bundle goes from node to node and is restored there, and nothing of it stays', async () => {

@@ -1,5 +1,5 @@
 // Sends the pages of the first large process while the engine still writes them, so that the stream does not begin only
-// when the disk is done. How far the engine is, the kernel tells: the offset of its descriptor. Pages are only appended.
+// when the disk is done; where there are rounds, the first one of each. How far the engine is, the kernel tells: the offset of its descriptor. Pages are only appended.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { OnBytes } from '../bundle/digest.ts';
@@ -27,9 +27,10 @@ export class PagesFollower implements AsyncDisposable {
   readonly #options: FollowerOptions;
   readonly #root: string;
   readonly #failed = new AbortController();
-  readonly #done = new AbortController();
   readonly #closed = new AbortController();
-  readonly #following: Promise<void>;
+  /** ends when the engine pauses, or is done */
+  #writing = new AbortController();
+  #following: Promise<void>;
   #finishing: Promise<void> | undefined;
   #file: OutgoingFile | undefined;
   /** aborts when it cannot go on, and with the sender */
@@ -42,6 +43,26 @@ export class PagesFollower implements AsyncDisposable {
     this.#following = this.#follow();
   }
 
+  /** The engine waits between two rounds: sends all that it has written, and follows it again. */
+  async catchUp(): Promise<void> {
+    this.#finishing = this.#catchUp();
+    await this.#finishing;
+  }
+
+  async #catchUp(): Promise<void> {
+    const { directory, sender } = this.#options;
+    const ignore = (): void => undefined;
+    try {
+      await this.#finish(ignore);
+      await sender.sendTree(directory, ignore);
+    } catch (error) {
+      this.#failed.abort(error);
+      throw error;
+    }
+    this.#writing = new AbortController();
+    this.#following = this.#follow();
+  }
+
   /** The engine is done: sends the rest of the file. @param onBytes is told of all bytes of it */
   async finish(onBytes: OnBytes): Promise<void> {
     this.#finishing = this.#finish(onBytes);
@@ -49,23 +70,25 @@ export class PagesFollower implements AsyncDisposable {
   }
 
   async #finish(onBytes: OnBytes): Promise<void> {
-    this.#done.abort();
+    this.#writing.abort();
     await this.#following;
     this.signal.throwIfAborted();
     if (this.#file !== undefined) {
       this.#options.sender.noteSent(await this.#file.finish(onBytes, this.#closed.signal));
+      await this.#file[Symbol.asyncDispose]();
+      this.#file = undefined;
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#done.abort();
+    this.#writing.abort();
     this.#closed.abort(new Error('the pages are not wanted any more'));
     await Promise.allSettled([this.#following, this.#finishing]);
     await this.#file?.[Symbol.asyncDispose]();
   }
 
   async #follow(): Promise<void> {
-    const ended = AbortSignal.any([this.signal, this.#done.signal]);
+    const ended = AbortSignal.any([this.signal, this.#writing.signal]);
     try {
       while (!ended.aborted) {
         if (!(await this.#sendWritten(ended))) {

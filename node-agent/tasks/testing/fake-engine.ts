@@ -1,21 +1,28 @@
 // An engine that does what a scenario says: `node fake-engine.ts SCENARIO`. It speaks the real protocol and, where
 // asked, really stops processes, so that the watchdog has something to see.
-import { existsSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
 import { detach, interrupt, seize } from '../../engine/linux/ptrace.ts';
 import { poll } from '../../engine/linux/wait.ts';
+import { Input } from '../../engine/orders.ts';
 import type {
   CleanUpTask,
   DumpResult,
   DumpTask,
   EngineEvent,
-  EngineTask,
   RestoreResult,
   RestoreTask,
   RewindResult,
   RewindTask,
 } from '../../engine/protocol.ts';
 import { TEST_REQUIREMENTS } from '../../bundle/testing/volume.ts';
-import { noteCleanUp, readScenario, rewindScenario, type ScenarioStep } from './scenario.ts';
+import {
+  noteCleanUp,
+  readScenario,
+  rewindScenario,
+  ROUND_BYTES,
+  type ScenarioStep,
+} from './scenario.ts';
 
 type Saving = DumpTask | RestoreTask | RewindTask;
 
@@ -61,6 +68,29 @@ function writeImages(task: Saving, pagesBytes: number): void {
   }
 }
 
+/** Images of each round within those of the next one. Ends when it is told to freeze, which is to be after the last one. */
+function copyRounds(task: Saving, dirtyBytes: readonly number[]): void {
+  const { trees, rounds } = task as DumpTask;
+  const [{ imagesDir } = { imagesDir: '' }] = trees;
+  const folders = Array.from({ length: rounds?.most ?? 0 }, (_, i) =>
+    join(imagesDir, 'parent/'.repeat(i + 1)),
+  ).reverse();
+  mkdirSync(folders[0] ?? '', { recursive: true });
+  say({ event: 'stage', stage: 'pre-copying', atMillis: 0 });
+  dirtyBytes.forEach((dirty, i) => {
+    if (i > 0 && input.next().do !== 'copy') {
+      throw new Error('the rounds were ended too soon');
+    }
+    writeFileSync(`${folders[i]}/pages-1.img`, Buffer.alloc(ROUND_BYTES, String(i)));
+    say({ event: 'round', round: { number: i + 1, bytes: ROUND_BYTES, millis: 1 } });
+    input.next();
+    say({ event: 'dirty', bytes: dirty });
+  });
+  if (input.next().do !== 'freeze') {
+    throw new Error('there are no more rounds');
+  }
+}
+
 function freeze(task: Saving): void {
   if (task.type === 'dump') {
     task.trees.forEach(({ freezerFile = '' }) => writeFileSync(freezerFile, '1'));
@@ -103,6 +133,8 @@ function perform(step: ScenarioStep, task: Saving): void {
       return say(step.event);
     case 'write-images':
       return writeImages(task, step.pagesBytes);
+    case 'copy-rounds':
+      return copyRounds(task, step.dirtyBytes);
     case 'stop':
       return pidsOf(task).forEach(stop);
     case 'let-go':
@@ -137,7 +169,8 @@ function cleanUp(task: CleanUpTask, scenario: string): void {
 }
 
 say({ event: 'ready' });
-const task = JSON.parse(readFileSync(0, 'utf8')) as EngineTask;
+const input = new Input(0);
+const task = input.task();
 const scenario = process.argv[2] ?? '';
 if (task.type === 'clean-up') {
   cleanUp(task, scenario);

@@ -6,6 +6,8 @@ export type ScenarioStep =
   | { readonly do: 'say'; readonly event: EngineEvent }
   /** real files in the directories that the task names */
   | { readonly do: 'write-images'; readonly pagesBytes: number }
+  /** rounds of copying; so many bytes have changed when each was sent */
+  | { readonly do: 'copy-rounds'; readonly dirtyBytes: readonly number[] }
   /** really stop the processes by ptrace, or let them go */
   | { readonly do: 'stop' }
   | { readonly do: 'let-go' }
@@ -22,6 +24,9 @@ export type ScenarioStep =
   | { readonly do: 'result' }
   | { readonly do: 'exit'; readonly status: number; readonly lastWords?: string }
   | { readonly do: 'kill-self' };
+
+/** Of each round that is copied. */
+export const ROUND_BYTES = 4 << 20;
 
 export type Scenario = readonly ScenarioStep[];
 
