@@ -5,8 +5,6 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { until } from '../../kube/testing/until.ts';
 import { summing } from '../bundle/checksum.ts';
-import { encodeManifest, type Manifest, type ManifestFile } from '../bundle/manifest.ts';
-import { TEST_REQUIREMENTS } from '../bundle/testing/volume.ts';
 import { TaskFailure } from '../task-failure.ts';
 import { Bandwidth } from './bandwidth.ts';
 import { fingerprintOf, makeIdentity } from './certificate.ts';
@@ -15,26 +13,10 @@ import { PagesFollower } from './pages-follower.ts';
 import { PeerStream } from './peer-stream.ts';
 import { type ReceivedBundle, receiveBundle } from './receiver.ts';
 import { Sender } from './sender.ts';
+import { manifestOf } from './testing/manifest.ts';
 import { type Peers, startPeers } from './testing/peers.ts';
 
 const MIB = 1 << 20;
-
-function manifestOf(files: readonly ManifestFile[]): Buffer {
-  const manifest: Manifest = {
-    format: 'diapause-bundle',
-    schemaVersion: 1,
-    engine: { name: 'diapause', version: 'test' },
-    createdAt: '2026-01-01T00:00:00Z',
-    owner: { namespace: 'team', name: 'c', uid: 'u' },
-    pod: { namespace: 'team', name: 'p', uid: 'u' },
-    node: 'node-a',
-    containers: [],
-    requirements: TEST_REQUIREMENTS,
-    report: [],
-    files,
-  };
-  return Buffer.from(encodeManifest(manifest));
-}
 
 interface Receiving {
   readonly bundle: Promise<ReceivedBundle>;
