@@ -72,8 +72,8 @@ bench-transfer: deps ## measure the stream between two agents over loopback: mak
 	@node test/bench/transfer/main.ts $(if $(MIB),--mib $(MIB))
 
 .PHONY: bench-migration
-bench-migration: deps ## measure how long a redis stands still, Cold against Direct, on the booted cluster: MIB=1024 ROUNDS=2
-	@node test/bench/migration/main.ts $(if $(MIB),--mib $(MIB)) $(if $(ROUNDS),--rounds $(ROUNDS))
+bench-migration: deps ## measure how long a redis stands still, by each strategy, on the booted cluster: MIB=1024 ROUNDS=2 STRATEGIES=Cold,PreCopy
+	@node test/bench/migration/main.ts $(if $(MIB),--mib $(MIB)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(STRATEGIES),--strategies $(STRATEGIES))
 
 .PHONY: format
 format: deps

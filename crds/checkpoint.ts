@@ -1,7 +1,7 @@
 // Checkpoint: save this running pod. Written by users; status by the controller.
 import type { Hooks } from './hook.ts';
 import type { Condition, ObjectMeta, Report, TypedObject } from './meta.ts';
-import type { ContainerResult } from './node-task.ts';
+import type { ContainerResult, TaskRound } from './node-task.ts';
 
 /** What becomes of the source once it is captured. */
 export type AfterDump = 'Resume' | 'Stop' | 'DeletePod';
@@ -30,6 +30,8 @@ export interface CheckpointSpec {
   readonly transfer?: {
     /** bytes per second; as fast as it goes without */
     readonly bandwidth?: Quantity;
+    /** pages go ahead in rounds, while the pod runs */
+    readonly preCopy?: boolean;
   };
   readonly afterDump?: AfterDump;
   readonly include?: { readonly rootfsDiff?: RootfsDiff; readonly emptyDirs?: EmptyDirs };
@@ -149,6 +151,8 @@ export interface CheckpointStatus {
     readonly bytesDone: number;
     readonly bytesTotal: number;
   };
+  /** of pages that went ahead while the pod ran */
+  readonly rounds?: readonly TaskRound[];
   /** of a dry run that found nothing in the way */
   readonly estimate?: Estimate;
   /** attempts so far, the present one included */

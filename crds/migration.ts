@@ -2,7 +2,10 @@
 import type { Quantity } from './checkpoint.ts';
 import type { Condition, ObjectMeta, TypedObject } from './meta.ts';
 
-/** Cold: through the store. Direct: node to node. PreCopy and PostCopy are reserved names: refused until they exist. */
+/**
+ * Cold: through the store. Direct: node to node. PreCopy: the same, most pages while the pod runs. PostCopy is a reserved name:
+ * refused until it exists.
+ */
 export type Strategy = 'Cold' | 'Direct' | 'PreCopy' | 'PostCopy';
 
 /** Exactly one member. */
@@ -23,7 +26,7 @@ export interface MigrationSpec {
   readonly newPodName?: string;
   readonly strategy?: Strategy;
   readonly storeRef?: { readonly name: string };
-  /** Direct only: bytes per second of the stream; as fast as it goes without */
+  /** Direct and PreCopy only: bytes per second of the stream; as fast as it goes without */
   readonly bandwidth?: Quantity;
   readonly limits?: {
     readonly completionTimeoutSeconds?: number;
@@ -47,7 +50,7 @@ export const MIGRATION_DEFAULTS = {
   cancel: false,
 } as const;
 
-/** One pass over the memory; Cold has one, with the source frozen. */
+/** One pass over the memory; the last one, of Cold and Direct the only one, with the source frozen. */
 export interface MigrationRound {
   readonly number: number;
   readonly bytes: number;

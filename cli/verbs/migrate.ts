@@ -28,12 +28,12 @@ const OPTIONS: readonly Option[] = [
     name: 'strategy',
     value: 'HOW',
     choices: STRATEGIES,
-    help: 'Cold: frozen, through the store; Direct: frozen, from node to node; others do not exist yet',
+    help: 'Cold: frozen, through the store; Direct: frozen, from node to node; PreCopy: most of it while it runs; PostCopy does not exist yet',
   },
   {
     name: 'bandwidth',
     value: 'BYTES',
-    help: 'Most bytes per second with --strategy Direct, such as 100Mi',
+    help: 'Most bytes per second with --strategy Direct or PreCopy, such as 100Mi',
   },
   {
     name: 'max-downtime',

@@ -42,5 +42,5 @@ const migrationBody: Omit<Body<Migration>, 'spec'> & {
 export const completeMigrations: readonly Migration[] = [
   { target: { nodeName: 'node-b' }, strategy: 'Cold', storeRef: { name: 'default' } } as const,
   { target: { nodeSelector: { disk: 'ssd' } }, strategy: 'Direct', bandwidth: '100Mi' } as const,
-  { target: { any: {} }, strategy: 'Direct', bandwidth: 1_000_000 } as const,
+  { target: { any: {} }, strategy: 'PreCopy', bandwidth: 1_000_000 } as const,
 ].map((way) => ({ ...shortMigration, ...migrationBody, spec: { ...migrationBody.spec, ...way } }));

@@ -59,7 +59,7 @@ const checkpointBody: Body<Checkpoint> = {
   spec: {
     source: { pod: { name: 'redis', uid: 'u-1', containers: ['main'] } },
     storeRef: { name: 'default' },
-    transfer: { bandwidth: '100Mi' },
+    transfer: { bandwidth: '100Mi', preCopy: true },
     afterDump: 'DeletePod',
     include: { rootfsDiff: 'Changed', emptyDirs: 'Content' },
     sockets: { established: 'Close' },
@@ -115,6 +115,7 @@ const checkpointBody: Body<Checkpoint> = {
       freeze: '12.5ms',
     },
     progress: { stage: 'saving-pages', bytesDone: 1, bytesTotal: 2 },
+    rounds: [{ number: 1, bytes: 105000000, dirtyBytes: 4096, millis: 800 }],
     estimate: {
       bytes: 105000000,
       size: '101Mi',

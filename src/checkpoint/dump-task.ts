@@ -67,13 +67,21 @@ function included({ spec }: Checkpoint): Pick<DumpPayload, 'rootfsDiff' | 'empty
   return { rootfsDiff, emptyDirs, ...spec.include };
 }
 
-function destinationOf({ checkpoint, holder, transfer }: DumpRequest): {
-  readonly store?: TaskStore;
-  readonly transfer?: TaskTransfer;
-} {
+function destinationOf({
+  checkpoint,
+  holder,
+  transfer,
+}: DumpRequest): Pick<DumpPayload, 'store' | 'transfer' | 'preCopy'> {
+  const { limits, transfer: asked } = checkpoint.spec;
+  const { maxFreezeSeconds } = limits ?? {};
   return {
     ...(holder && { store: { ...holder, bundlePath: bundlePathOf(checkpoint) } }),
     ...(transfer && { transfer }),
+    ...(asked?.preCopy === true && {
+      preCopy: {
+        ...(maxFreezeSeconds !== undefined && { maxDowntimeMillis: maxFreezeSeconds * 1000 }),
+      },
+    }),
   };
 }
 

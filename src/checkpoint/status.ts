@@ -121,7 +121,7 @@ function progressed(next: Builder, task: NodeTask): void {
   if (stage === undefined) {
     return;
   }
-  next.set({ progress: { stage, bytesDone, bytesTotal } });
+  next.set({ progress: { stage, bytesDone, bytesTotal }, ...roundsOf(task) });
   if (!STORING_STAGES.includes(stage)) {
     const reason = FREEZING_STAGES.includes(stage) ? 'Freezing' : 'Dumping';
     return next.condition('Ready', 'False', reason);
@@ -144,6 +144,7 @@ function stored(
     timing: { ...next.status.timing, ...timingOf(result) },
     ...(result.requirements && { requirements: result.requirements }),
     report: reported(result.report),
+    ...roundsOf(task),
   });
   if (isDryRun(checkpoint)) {
     next.set(estimate === undefined ? {} : { estimate });
@@ -175,6 +176,10 @@ function stored(
     return next.condition('Ready', 'False', 'DeletingSource');
   }
   completed(next, 'Completed');
+}
+
+function roundsOf({ status }: NodeTask): Pick<CheckpointStatus, 'rounds'> {
+  return status?.rounds === undefined ? {} : { rounds: status.rounds };
 }
 
 function timingOf(result: TaskResult): NonNullable<CheckpointStatus['timing']> {

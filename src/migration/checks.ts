@@ -66,12 +66,13 @@ export function firstObjection(facts: MigrationFacts): Exclude<Objection, undefi
 function strategyIsUnsupported({ migration, pod }: MigrationFacts): Objection {
   const { strategy = MIGRATION_DEFAULTS.strategy } = migration.spec;
   const { kind } = controllerOf(pod) ?? {};
+  const early = isReplacing(kind)
+    ? `the new pod of a ${kind} does not exist yet when the source is saved`
+    : undefined;
   const why: Readonly<Record<typeof strategy, string | undefined>> = {
     Cold: undefined,
-    Direct: isReplacing(kind)
-      ? `the new pod of a ${kind} does not exist yet when the source is saved`
-      : undefined,
-    PreCopy: 'the engine does not track dirty pages yet',
+    Direct: early,
+    PreCopy: early,
     PostCopy: 'the engine does not fetch pages on demand yet',
   };
   const facts = why[strategy];

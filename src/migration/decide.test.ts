@@ -113,8 +113,13 @@ describe('a Migration that is new', () => {
     {
       what: 'PreCopy',
       facts: { migration: migration({ strategy: 'PreCopy' }) },
+      step: 'accept',
+    },
+    {
+      what: 'PostCopy',
+      facts: { migration: migration({ strategy: 'PostCopy' }) },
       step: 'fail StrategyUnsupported',
-      says: /spec\.strategy: PreCopy/,
+      says: /spec\.strategy: PostCopy/,
     },
     {
       what: 'cancelled',

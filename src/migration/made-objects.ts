@@ -1,5 +1,5 @@
 // The Checkpoint and the Restore that a Migration makes, and the new pod's name (pure).
-import type { Checkpoint } from '../../crds/checkpoint.ts';
+import type { Checkpoint, CheckpointSpec } from '../../crds/checkpoint.ts';
 import { API_VERSION } from '../../crds/meta.ts';
 import { MIGRATION_DEFAULTS, type Migration } from '../../crds/migration.ts';
 import { ANNOTATIONS } from '../../crds/names.ts';
@@ -33,9 +33,7 @@ export function madeCheckpoint(migration: Migration, source: Pod): Checkpoint {
       },
       ...(spec.storeRef && { storeRef: spec.storeRef }),
       ...(spec.emptyDirContent === 'Discard' && { include: { emptyDirs: 'None' } }),
-      ...(spec.strategy === 'Direct' && {
-        transfer: { ...(spec.bandwidth !== undefined && { bandwidth: spec.bandwidth }) },
-      }),
+      ...transferOf(migration),
       afterDump: 'Stop',
       suspend: true,
       limits: {
@@ -44,6 +42,14 @@ export function madeCheckpoint(migration: Migration, source: Pod): Checkpoint {
       },
     },
   };
+}
+
+function transferOf({ spec }: Migration): Pick<CheckpointSpec, 'transfer'> {
+  const { strategy, bandwidth } = spec;
+  const preCopy = strategy === 'PreCopy';
+  return strategy === 'Direct' || preCopy
+    ? { transfer: { ...(bandwidth !== undefined && { bandwidth }), ...(preCopy && { preCopy }) } }
+    : {};
 }
 
 export function madeRestore(

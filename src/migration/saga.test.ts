@@ -139,6 +139,7 @@ describe('one of source and target runs', { concurrency: 4 }, () => {
     const ways = [
       ...points.map((at) => ({ at, strategy: 'Cold' as const })),
       ...direct.map((at) => ({ at, strategy: 'Direct' as const })),
+      ...direct.map((at) => ({ at, strategy: 'PreCopy' as const })),
     ];
     for (const { at, strategy } of ways) {
       it(`when ${what} (${strategy}, ${at}): the ${ends}`, async () => {
@@ -265,7 +266,6 @@ describe('a Migration', { concurrency: 4 }, () => {
       /spec\.target\.nodeName/,
     ],
     ['the same node', { target: { nodeName: 'node-a' } }, 'SameNode', /spec\.target\.nodeName/],
-    ['PreCopy', { strategy: 'PreCopy' }, 'StrategyUnsupported', /spec\.strategy: PreCopy/],
     ['PostCopy', { strategy: 'PostCopy' }, 'StrategyUnsupported', /spec\.strategy: PostCopy/],
     ['another pod', { podRef: { name: 'redis', uid: 'x' } }, 'PodChanged', /spec\.podRef\.uid/],
   ] as const) {

@@ -95,18 +95,23 @@ function sourceState(next: Builder, conditions: readonly Condition[] | undefined
 }
 
 function mirrorTransfer(next: Builder, facts: MigrationFacts): void {
-  const { conditions, bundle, timing, progress } = ownCheckpoint(facts)?.status ?? {};
+  const { conditions, bundle, timing, progress, rounds = [] } = ownCheckpoint(facts)?.status ?? {};
   if (progress === undefined) {
     next.drop('progress');
   } else {
     next.set({ progress });
+  }
+  if (rounds.length > 0) {
+    next.set({ rounds });
   }
   if (bundle === undefined || !isConditionTrue(conditions, 'Stored')) {
     return;
   }
   const stored = findCondition(conditions, 'Stored')?.lastTransitionTime ?? '';
   const millis = Math.max(0, Date.parse(stored) - Date.parse(timing?.frozenAt ?? stored));
-  next.set({ rounds: [{ number: 1, bytes: bundle.bytes, dirtyBytes: 0, millis }] });
+  const ahead = rounds.reduce((sum, { bytes }) => sum + bytes, 0);
+  const bytes = Math.max(0, bundle.bytes - ahead);
+  next.set({ rounds: [...rounds, { number: rounds.length + 1, bytes, dirtyBytes: 0, millis }] });
   next.condition('Synced', 'True', 'Synchronized');
 }
 

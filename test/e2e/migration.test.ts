@@ -187,7 +187,7 @@ describe('on the real cluster', { concurrency: 2 }, () => {
       ['here', { podRef, target: { nodeName: 'node-a' } }, /^SameNode: spec\.target\.nodeName/],
       [
         'early',
-        { podRef, target: { any: {} }, strategy: 'PreCopy' },
+        { podRef, target: { any: {} }, strategy: 'PostCopy' },
         /^StrategyUnsupported: spec\.strategy/,
       ],
       [

@@ -1,5 +1,6 @@
-// How long a redis under load stands still for its client when it moves to the other node: through a store (Cold) and from
-// node to node (Direct), in turn, in one run. The cluster is up: `node test/bench/migration/main.ts --mib 1024 --rounds 2`.
+// How long a redis under load stands still for its client when it moves to the other node: through a store (Cold), from node to
+// node (Direct), and with most pages sent ahead (PreCopy), in turn, in one run. The cluster is up:
+// `node test/bench/migration/main.ts --mib 1024 --rounds 2 --strategies Cold,PreCopy`.
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import type { Migration } from '../../../crds/migration.ts';
@@ -12,18 +13,24 @@ import { Processors } from './processors.ts';
 import type { Moved } from './redis-client.ts';
 import { stagesOf } from './stages.ts';
 
-type Strategy = 'Cold' | 'Direct';
+const STRATEGIES = ['Cold', 'Direct', 'PreCopy'] as const;
+type Strategy = (typeof STRATEGIES)[number];
 const KEYS_OF_THE_LOAD = 2;
 
 const { values } = parseArgs({
-  options: { mib: { type: 'string', default: '256' }, rounds: { type: 'string', default: '2' } },
+  options: {
+    mib: { type: 'string', default: '256' },
+    rounds: { type: 'string', default: '2' },
+    strategies: { type: 'string', default: STRATEGIES.join(',') },
+  },
 });
 const mib = Number(values.mib);
 const rounds = Number(values.rounds);
+const strategies = STRATEGIES.filter((one) => values.strategies.split(',').includes(one));
 const cluster = connect();
-const gaps: Record<Strategy, number[]> = { Cold: [], Direct: [] };
+const gaps: Record<Strategy, number[]> = { Cold: [], Direct: [], PreCopy: [] };
 /** of both nodes, in the gaps */
-const used: Record<Strategy, number[]> = { Cold: [], Direct: [] };
+const used: Record<Strategy, number[]> = { Cold: [], Direct: [], PreCopy: [] };
 
 function say(text: string): void {
   process.stdout.write(`${text}\n`);
@@ -43,9 +50,11 @@ async function main(): Promise<void> {
   using processors = await Processors.watch(cluster);
   say(`redis holds ${mib} MiB in ${filledKeys} keys, a client writes without rest`);
   let name = 'redis';
-  for (let trip = 0; trip < 2 * rounds; trip++) {
-    // Who begins alternates: Cold, Direct, Direct, Cold.
-    const strategy: Strategy = trip % 4 === 0 || trip % 4 === 3 ? 'Cold' : 'Direct';
+  // Who begins alternates: Cold, Direct, Direct, Cold.
+  const order = Array.from({ length: rounds }, (_, round) =>
+    round % 2 === 0 ? strategies : strategies.toReversed(),
+  ).flat();
+  for (const [trip, strategy] of order.entries()) {
     const journey = { name: `trip-${trip}`, strategy, podName: name, filledKeys };
     name = await move(
       { scene, client, processors },
@@ -58,9 +67,13 @@ async function main(): Promise<void> {
 }
 
 function compare(what: string, measured: Readonly<Record<Strategy, readonly number[]>>): void {
-  const [cold, direct] = [median(measured.Cold), median(measured.Direct)];
-  const ratio = (direct / cold).toFixed(2);
-  say(`${mib} MiB, ${what}: Cold ${cold} ms, Direct ${direct} ms, Direct / Cold ${ratio}`);
+  const cold = median(measured.Cold);
+  const told = strategies.map((strategy) => {
+    const millis = median(measured[strategy]);
+    const ratio = strategy === 'Cold' ? '' : ` (${(millis / cold).toFixed(3)} of Cold)`;
+    return `${strategy} ${millis} ms${ratio}`;
+  });
+  say(`${mib} MiB, ${what}: ${told.join(', ')}`);
 }
 
 interface Stage {
@@ -120,6 +133,12 @@ function tell({ name, strategy, filledKeys }: Journey, { status }: Migration, mo
   const told = `by status.downtimeMillis ${status?.downtimeMillis} ms`;
   say(`${strategy}: ${gapMillis.toFixed(0)} ms seen by the client, ${told}; ${requests} requests`);
   say(`    ${used[strategy].at(-1)?.toFixed(0)} ms of processors on both nodes in that time`);
+  for (const { number, bytes, dirtyBytes, millis } of status?.rounds ?? []) {
+    const left = `${(dirtyBytes / 1024).toFixed(0)} KiB left`;
+    say(
+      `    round ${number}: ${(bytes / 1024).toFixed(0)} KiB in ${millis.toFixed(0)} ms, ${left}`,
+    );
+  }
 }
 
 function median(numbers: readonly number[]): number {
