@@ -1,6 +1,7 @@
 // What the agent is told by its environment (deploy/base): names of node and pod, where things lie.
 import { join } from 'node:path';
 import { DEFAULT_RUNTIME } from './container/runtime-client.ts';
+import { RUNTIME_FLAGS } from './engine/runtime-flags.ts';
 import type { Command } from './tasks/engine-process.ts';
 
 export interface Settings {
@@ -32,8 +33,9 @@ const DEFAULT_PARALLEL = 8;
 export function readSettings(env: NodeJS.ProcessEnv, agentFile: string): Settings {
   const folder = join(agentFile, '..');
   const isSource = agentFile.endsWith('.ts');
-  const program = (source: string, bundled: string): Command => [
+  const program = (source: string, bundled: string, flags: readonly string[] = []): Command => [
     process.execPath,
+    ...flags,
     join(folder, isSource ? source : bundled),
   ];
   return {
@@ -45,7 +47,7 @@ export function readSettings(env: NodeJS.ProcessEnv, agentFile: string): Setting
       env['DIAPAUSE_RUNTIME_SOCKETS']?.split(',').filter(Boolean) ?? DEFAULT_RUNTIME.socketPaths,
     healthPort: integer(env, 'DIAPAUSE_HEALTH_PORT', DEFAULT_PORT),
     maxParallel: integer(env, 'DIAPAUSE_MAX_PARALLEL', DEFAULT_PARALLEL),
-    engineCommand: program('engine/main.ts', 'engine.js'),
+    engineCommand: program('engine/main.ts', 'engine.js', RUNTIME_FLAGS),
     rootfsCommand: program('bundle/rootfs-diff/worker.ts', 'rootfs.js'),
     flockProgram: env['DIAPAUSE_FLOCK'] ?? '/usr/bin/flock',
     version: env['DIAPAUSE_VERSION'] ?? 'dev',

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { RUNTIME_FLAGS } from '../../node-agent/engine/runtime-flags.ts';
 import type { EngineEvent, EngineTask } from '../../node-agent/engine/protocol.ts';
 
 const MAIN = fileURLToPath(new URL('../../node-agent/engine/main.ts', import.meta.url));
@@ -28,7 +29,7 @@ export interface TaskRun {
 /** @throws Error with what the engine said when it did not succeed */
 export async function runWarm(task: EngineTask): Promise<TaskRun> {
   const started = performance.now();
-  const engine = spawn(process.execPath, [MAIN], {
+  const engine = spawn(process.execPath, [...RUNTIME_FLAGS, MAIN], {
     stdio: ['pipe', 'pipe', 'inherit'],
     env: { ...process.env, NODE_COMPILE_CACHE: COMPILE_CACHE },
     timeout: LIMIT_MILLIS,

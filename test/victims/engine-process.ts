@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { RUNTIME_FLAGS } from '../../node-agent/engine/runtime-flags.ts';
 import type {
   CleanUpResult,
   DumpResult,
@@ -69,7 +70,7 @@ export function dumpTask(pid: number, imagesDir: string, more: Partial<DumpTask>
 
 /** Starts the engine and hands it a task. */
 export function startEngine(task: EngineTask, options: EngineOptions = {}): RunningEngine {
-  const [program, ...args] = [...(options.wrapper ?? []), process.execPath, MAIN];
+  const [program, ...args] = [...(options.wrapper ?? []), process.execPath, ...RUNTIME_FLAGS, MAIN];
   const child = spawn(program!, args, {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, NODE_COMPILE_CACHE: COMPILE_CACHE },
