@@ -1,7 +1,7 @@
 // Messages of proto2 as values: one description gives the encoder, the decoder and the TypeScript type.
 import { Reader, Writer } from 'protobufjs/minimal.js';
 import { FieldFault, faultIn, type Where } from './image-error.ts';
-import { type FieldType, WIRE } from './scalars.ts';
+import { type FieldType, readElements, WIRE } from './scalars.ts';
 
 export * from './scalars.ts';
 
@@ -264,9 +264,8 @@ function readField(
 ): void {
   const { key, type, label } = field;
   if (wireType === type.wireType) {
-    const content = type.read(reader, depth);
-    if (label === 'repeated') (value[key] as unknown[]).push(content);
-    else value[key] = content;
+    if (label === 'repeated') readElements(reader, field, value[key] as unknown[], depth);
+    else value[key] = type.read(reader, depth);
     return;
   }
   if (label !== 'repeated' || wireType !== WIRE.bytes) {

@@ -163,3 +163,23 @@ export const bytes: FieldType<Uint8Array> = {
     writer.bytes(value);
   },
 };
+
+/** An element of a repeated field, and all that come right behind it: a saved thread has 160 words of vector registers. */
+export function readElements<T>(
+  reader: Reader,
+  { number, type }: { readonly number: number; readonly type: FieldType<T> },
+  list: T[],
+  depth: number,
+): void {
+  const tag = (number << 3) | type.wireType;
+  do {
+    list.push(type.read(reader, depth));
+  } while (takeTag(reader, tag));
+}
+
+/** Passes over the next tag if it is this one; a longer one is left to the reader. */
+function takeTag(reader: Reader, tag: number): boolean {
+  if (tag >= 0x80 || reader.pos >= reader.len || reader.buf[reader.pos] !== tag) return false;
+  reader.pos += 1;
+  return true;
+}

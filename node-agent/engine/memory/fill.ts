@@ -1,7 +1,7 @@
 // Saved pages into the memory of a stopped process.
 import { SYS } from '../arch/x86-64.ts';
 import { LinuxError } from '../linux/error.ts';
-import { allocate, type NativeMemory, release, syscall } from '../linux/ffi.ts';
+import { allocate, syscall } from '../linux/ffi.ts';
 import { sizeOf, type Span } from './address-space.ts';
 import type { InheritedPages, PlacedPages } from './inherited-pages.ts';
 import { type PageBatch, readBatches, type SavedRun } from './saved-pages.ts';
@@ -9,6 +9,8 @@ import { type PageBatch, readBatches, type SavedRun } from './saved-pages.ts';
 const IOVEC_BYTES = 16;
 /** Pages of one batch; also the kernel's IOV_MAX */
 const MAX_PIECES = 1024;
+/** Theirs and ours; the same for all processes of a tree. */
+const vectors = allocate(2 * MAX_PIECES * IOVEC_BYTES);
 
 /**
  * Writes runs to their addresses; the process may write there.
@@ -22,14 +24,9 @@ export function fillPages(
   progress: (bytes: number) => void,
   inherited?: InheritedPages,
 ): void {
-  const vectors = allocate(2 * MAX_PIECES * IOVEC_BYTES);
-  try {
-    for (const batch of readBatches(runs)) {
-      write(pid, inherited?.changed(batch) ?? wholeBatch(batch), vectors);
-      progress(batch.length);
-    }
-  } finally {
-    release(vectors);
+  for (const batch of readBatches(runs)) {
+    write(pid, inherited?.changed(batch) ?? wholeBatch(batch));
+    progress(batch.length);
   }
 }
 
@@ -42,8 +39,9 @@ function wholeBatch({ address, pieces }: PageBatch): PlacedPages[] {
   });
 }
 
-function write(pid: number, pieces: readonly PlacedPages[], { words, address }: NativeMemory) {
+function write(pid: number, pieces: readonly PlacedPages[]): void {
   if (pieces.length === 0) return;
+  const { words, address } = vectors;
   let length = 0;
   pieces.forEach((piece, i) => {
     const bytes = sizeOf(piece);

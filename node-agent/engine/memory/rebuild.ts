@@ -1,6 +1,7 @@
 // The address space of one process, rebuilt inside a half-built one: the story, in the order that works (engine.md D4 to D6).
 import { SYS } from '../arch/x86-64.ts';
 import type { MmEntry, VmaEntry } from '../image/messages/memory.ts';
+import type { TraceeAddress } from '../linux/process-memory.ts';
 import { type Mapping, readMaps } from '../linux/procfs/maps.ts';
 import type { ProcessBuilder } from '../restore/builder.ts';
 import type { SavedProcess } from '../state/records.ts';
@@ -29,7 +30,15 @@ import { isMuch, isWorthwhile, readIn } from './read-in.ts';
 import { isPrivate, savedSpans } from './saved-areas.ts';
 import { savedBytes, type SavedRun } from './saved-pages.ts';
 import type { MappedObjects, SharedMemoryRestore } from './shared-memory-restore.ts';
-import { findVdso, homeMoves, parkingMoves, queueMoves, type Vdso, vdsoBytes } from './vdso.ts';
+import {
+  findVdso,
+  homeMoves,
+  type Move,
+  parkingMoves,
+  queueMoves,
+  type Vdso,
+  vdsoBytes,
+} from './vdso.ts';
 
 const PR_SET_NAME = 15;
 
@@ -190,9 +199,22 @@ function moveIn(builder: ProcessBuilder, kept: readonly Span[], helpers: number)
     batch.must(SYS.munmap, span.start, sizeOf(span));
   }
   builder.makeRoom(parked.length, 0);
-  queueMoves(homeMoves(parked, mm), batch);
+  const home = homeMoves(parked, mm);
+  queueMoves(home, batch);
   builder.flush();
-  process.bootstrapAddress = undefined;
+  process.bootstrapAddress = instructionAt(home, process.bootstrapAddress, vdso);
+}
+
+/** Where an instruction of the vDSO has come to; to look for it takes a reading of all mappings. */
+function instructionAt(
+  home: readonly Move[],
+  before: TraceeAddress | undefined,
+  vdso: Vdso | undefined,
+): TraceeAddress | undefined {
+  const code = home.at(-1);
+  if (!code || !vdso || before === undefined) return undefined;
+  const offset = before - vdso.code.start;
+  return offset >= 0n && offset < code.bytes ? code.to + offset : undefined;
 }
 
 const placeOf = ({ base, bytes }: Resident): Span => ({ start: base, end: base + BigInt(bytes) });

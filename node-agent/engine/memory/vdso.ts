@@ -53,7 +53,7 @@ export function fitsSaved(vdso: Vdso, mm: MmEntry): boolean {
   return sizeOf(data) === bytes && code.start - data.start === vdso.code.start - first.start;
 }
 
-interface Move {
+export interface Move {
   readonly from: bigint;
   readonly to: bigint;
   readonly bytes: bigint;

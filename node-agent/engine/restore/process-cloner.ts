@@ -78,8 +78,9 @@ export class ProcessCloner {
     const children = bearTogether(parent, wanted, births, tools).map((leader) => {
       const child = leader.process;
       child.nsPid = leader.nsTid;
-      // The fork copied the interpreter's mapping along.
+      // The fork copied the interpreter's mapping along, and the vDSO.
       child.resident = parent.resident?.forSnapshot();
+      child.bootstrapAddress = parent.bootstrapAddress;
       return child;
     });
     for (const child of children) if (!wanted.includes(child.nsPid)) this.discard(child, parent);

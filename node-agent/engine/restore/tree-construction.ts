@@ -45,6 +45,7 @@ export class TreeConstruction {
   readonly #reporter: Reporter;
   readonly #files: FileOpener;
   readonly #birth: Birth;
+  readonly #mostHelpers = helpersHere();
   #pids: PidSource | undefined;
   #root: TracedProcess | undefined;
   #family: TreeBirth | undefined;
@@ -141,7 +142,7 @@ export class TreeConstruction {
       files: this.#files,
       pages: this.#saved.pages,
       helpers: (process: TracedProcess) => new HelpingThreads(process, this.#tracer),
-      mostHelpers: helpersHere(),
+      mostHelpers: this.#mostHelpers,
       lazy: this.missing.length < this.#mostLazy && !this.#sharesPages(saved),
       progress: (bytes: number): void => {
         this.#filledBytes += bytes;

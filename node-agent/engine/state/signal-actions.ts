@@ -38,16 +38,17 @@ export const signalActions: ProcessKind = {
   },
 
   restore(saved, builder) {
-    builder.makeRoom(changeable.length, changeable.length * (KERNEL_SIGACTION_BYTES + 16));
-    saved.core.tc?.sigactions.forEach((action, i) => {
-      const signal = changeable[i];
-      if (signal === undefined) return;
-      const bytes = Buffer.alloc(KERNEL_SIGACTION_BYTES);
-      bytes.writeBigUInt64LE(action.sigaction, 0);
-      bytes.writeBigUInt64LE(action.flags, 8);
-      bytes.writeBigUInt64LE(action.restorer, 16);
-      bytes.writeBigUInt64LE(action.mask, 24);
-      builder.batch.must(SYS.rt_sigaction, signal, builder.batch.bytes(bytes), 0, MASK_BYTES);
+    const actions = saved.core.tc?.sigactions.slice(0, changeable.length) ?? [];
+    builder.makeRoom(changeable.length, actions.length * KERNEL_SIGACTION_BYTES + 16);
+    const words = new BigUint64Array((actions.length * KERNEL_SIGACTION_BYTES) / 8);
+    actions.forEach(({ sigaction, flags, restorer, mask }, i) => {
+      words.set([sigaction, flags, restorer, mask], (i * KERNEL_SIGACTION_BYTES) / 8);
     });
+    const { batch } = builder;
+    const { address } = batch.bytes(new Uint8Array(words.buffer));
+    for (const i of actions.keys()) {
+      const at = address + BigInt(i * KERNEL_SIGACTION_BYTES);
+      batch.must(SYS.rt_sigaction, changeable[i]!, at, 0, MASK_BYTES);
+    }
   },
 };
