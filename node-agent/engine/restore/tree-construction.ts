@@ -25,7 +25,7 @@ import type { OpenedTree } from './saved-images.ts';
 import { spawnRoot } from './spawn-root.ts';
 import { stopAsSaved } from './stopped.ts';
 import { bearThreads } from './threads.ts';
-import { ProcessUnderConstruction } from './under-construction.ts';
+import { ProcessUnderConstruction, runStage } from './under-construction.ts';
 import { drainChildSignals, endAs } from './zombie.ts';
 
 const FREEZE_MILLIS = 5000;
@@ -164,10 +164,8 @@ export class TreeConstruction {
 
   openFiles(): void {
     this.#files.openAll(this.processes);
-    for (const builder of this.processes) {
-      this.#enterDirectories(builder);
-      builder.run('resources');
-    }
+    for (const builder of this.processes) this.#enterDirectories(builder);
+    runStage(this.processes, 'resources');
   }
 
   #enterDirectories(builder: ProcessUnderConstruction): void {
@@ -206,8 +204,8 @@ export class TreeConstruction {
       for (const born of bearThreads(saved, process, this.#tracer, pids)) {
         builder.addThread(born.saved, born.thread);
       }
-      builder.run('threads');
     }
+    runStage(this.processes, 'threads');
   }
 
   /** What must come last; afterwards nothing of ours is left in the processes but the trace. */
@@ -217,8 +215,8 @@ export class TreeConstruction {
     for (const builder of this.processes) {
       builder.makeRoom(1, 64);
       drainChildSignals(builder.batch);
-      builder.run('final');
     }
+    runStage(this.processes, 'final');
     for (const builder of this.processes) finishProcess(builder);
     this.#saved.ipc.finish(this.rootPid);
   }

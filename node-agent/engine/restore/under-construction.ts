@@ -18,6 +18,8 @@ export class ProcessUnderConstruction implements ProcessBuilder {
   readonly #report: (finding: Finding) => void;
   #batch: RemoteBatch | undefined;
   #rightsAtBirth: Rights | undefined;
+  #working: ThreadUnderConstruction[] = [];
+  #leaderWorks = false;
 
   constructor(
     saved: SavedProcess,
@@ -60,20 +62,40 @@ export class ProcessUnderConstruction implements ProcessBuilder {
     this.threads.push(new ThreadUnderConstruction(saved, thread, this));
   }
 
-  /** Lets every kind of one stage queue its calls, in the order of the register, and runs them. */
-  run(stage: Stage): void {
+  /**
+   * Lets every kind of one stage queue its calls, in the order of the register, and sets the threads going. All of them work
+   * at the same time; the leader, whose batch is the process's own, goes after them.
+   */
+  begin(stage: Stage): void {
     const kinds = this.threads.length > 0 ? stateKinds : processKinds;
     for (const kind of kinds) {
       if (kind.stage !== stage) continue;
       if (kind.scope === 'process') kind.restore(this.saved, this);
       else for (const thread of this.threads) kind.restore(thread.saved.core, thread);
     }
-    // All threads work at the same time; the leader's batch is the process's own.
-    const others = this.threads.filter((t) => t.batch !== this.batch && t.batch.length > 0);
-    for (const thread of others) thread.batch.start();
-    for (const thread of others) thread.batch.finish();
-    this.flush();
+    const { batch } = this;
+    this.#working = this.threads.filter((t) => t.batch !== batch && t.batch.length > 0);
+    for (const thread of this.#working) thread.batch.start();
+    this.#leaderWorks = this.#working.length === 0 && batch.length > 0;
+    if (this.#leaderWorks) batch.start();
   }
+
+  /** Waits for what {@link begin} has set going; nothing may be queued in between. */
+  end(): void {
+    for (const thread of this.#working.splice(0)) thread.batch.finish();
+    if (this.#leaderWorks) this.batch.finish();
+    else this.flush();
+    this.#leaderWorks = false;
+  }
+}
+
+/** One stage of many processes at the same time. */
+export function runStage(
+  builders: readonly Pick<ProcessUnderConstruction, 'begin' | 'end'>[],
+  stage: Stage,
+): void {
+  for (const builder of builders) builder.begin(stage);
+  for (const builder of builders) builder.end();
 }
 
 export class ThreadUnderConstruction implements ThreadBuilder {
