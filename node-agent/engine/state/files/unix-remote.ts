@@ -154,8 +154,10 @@ export class RemoteSockets {
     }
   }
 
+  /** At once: whoever connects next may be another process. */
   listen(socket: MadeSocket, backlog: number): void {
     socket.must(SYS.listen, backlog);
+    socket.builder.flush();
   }
 
   /** Takes a connection that waits already. */
