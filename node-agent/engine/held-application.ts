@@ -6,12 +6,11 @@ import { FreezeClock } from './freeze-limit.ts';
 import { hurry } from './linux/urgency.ts';
 import type { SourceTree } from './protocol.ts';
 import { isGone } from './tracee/attach.ts';
-import { settle } from './tracee/bootstrap-call.ts';
 import { sleepMillis } from './tracee/deadline.ts';
+import { giveRegistersBack } from './tracee/give-back.ts';
 import { findLeftovers, removeLeftovers } from './tracee/leftovers.ts';
 import { DUMP_LEADER, Resident, SMALL_SLOT } from './tracee/resident.ts';
 import type { TracedProcess } from './tracee/traced-process.ts';
-import type { TracedThread } from './tracee/traced-thread.ts';
 import { Tracer, UnstoppableError } from './tracee/tracer.ts';
 import { observeWaits } from './tracee/wait-observation.ts';
 import { findWayBack } from './tracee/way-back.ts';
@@ -211,9 +210,4 @@ function takeOut(process: TracedProcess): void {
   }
   Resident.unmap(process);
   giveRegistersBack(leader);
-}
-
-function giveRegistersBack(thread: TracedThread): void {
-  settle(thread);
-  thread.writeBack();
 }

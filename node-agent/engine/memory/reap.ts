@@ -3,12 +3,13 @@ import { SYS } from '../arch/x86-64.ts';
 import { innermost, readStat, readStatus, STAT } from '../linux/procfs/status.ts';
 import { childPids, threadIds } from '../linux/procfs/read.ts';
 import * as ptrace from '../linux/ptrace.ts';
-import { SIGNAL, STOP_SIGNALS, sendSignal } from '../linux/signals.ts';
+import { STOP_SIGNALS } from '../linux/signals.ts';
 import { EVENT, poll } from '../linux/wait.ts';
 import { isGone } from '../tracee/attach.ts';
-import { bootstrapCall, settle } from '../tracee/bootstrap-call.ts';
+import { bootstrapCall } from '../tracee/bootstrap-call.ts';
 import { leaveCriticalSection } from '../tracee/critical-section.ts';
 import { DeadlineError, waitFor } from '../tracee/deadline.ts';
+import { giveBack } from '../tracee/give-back.ts';
 import { restartSilently } from '../tracee/silent-restart.ts';
 import type { RemoteBatch } from '../tracee/remote-batch.ts';
 import { isQuietMask } from '../tracee/resident.ts';
@@ -215,11 +216,4 @@ function stopOf(thread: TracedThread): true | undefined {
   }
   ptrace.resume(thread.tid, status.kind === 'signal-stop' ? status.signal : 0);
   return undefined;
-}
-
-function giveBack(thread: TracedThread): void {
-  settle(thread);
-  thread.writeBack();
-  ptrace.detach(thread.tid);
-  if (thread.heldStop) sendSignal(thread.process.pid, SIGNAL.SIGSTOP);
 }

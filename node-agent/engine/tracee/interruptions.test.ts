@@ -22,6 +22,7 @@ const HEAD =
   importing('sleepMillis', './deadline.ts') +
   importing('syscall', '../linux/ffi.ts') +
   importing('SYS', '../arch/x86-64.ts') +
+  importing('bootstrapCall', './bootstrap-call.ts') +
   `
 const pid = Number(process.argv[1]);
 const tracer = new Tracer();
@@ -43,6 +44,13 @@ const ENDS: Readonly<Record<string, string>> = {
   'stops them and dies': `tracer.freeze(1000); process.kill(process.pid, 'SIGKILL');`,
   'gives up while it stops them, again and again': `${GIVES_UP} tracer.releaseAll();`,
   'gives up and dies': `${GIVES_UP} process.kill(process.pid, 'SIGKILL');`,
+  'dies when each has its registers back behind a call of ours': `
+tracer.freeze(1000);
+for (const thread of tracer.threads) {
+  bootstrapCall(thread, SYS.getpid, []);
+  thread.writeBack();
+}
+process.kill(process.pid, 'SIGKILL');`,
   'releases them before it has stopped them': 'tracer.releaseAll();',
   'watches while signals come that nobody handles': `
 for (const { tid } of tracer.threads) {
