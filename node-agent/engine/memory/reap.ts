@@ -1,29 +1,16 @@
 // A dead snapshot child is a zombie of the application, which cannot know of it: one of its threads is made to reap it.
 import { SYS } from '../arch/x86-64.ts';
 import { innermost, readStat, readStatus, STAT } from '../linux/procfs/status.ts';
-import { childPids, threadIds } from '../linux/procfs/read.ts';
-import * as ptrace from '../linux/ptrace.ts';
-import { STOP_SIGNALS } from '../linux/signals.ts';
-import { EVENT, poll } from '../linux/wait.ts';
-import { isGone } from '../tracee/attach.ts';
+import { childPids } from '../linux/procfs/read.ts';
 import { bootstrapCall } from '../tracee/bootstrap-call.ts';
-import { leaveCriticalSection } from '../tracee/critical-section.ts';
-import { DeadlineError, waitFor } from '../tracee/deadline.ts';
-import { giveBack } from '../tracee/give-back.ts';
-import { restartSilently } from '../tracee/silent-restart.ts';
 import type { RemoteBatch } from '../tracee/remote-batch.ts';
 import { isQuietMask } from '../tracee/resident.ts';
-import { TracedProcess } from '../tracee/traced-process.ts';
 import type { TracedThread } from '../tracee/traced-thread.ts';
 import type { Tracer } from '../tracee/tracer.ts';
-import { confirmWayBack, likelyWayBack } from '../tracee/way-back.ts';
+import { BorrowedParent } from './borrowed-parent.ts';
 
 const WNOHANG = 1;
 const WALL = 0x40000000;
-const STOP_MILLIS = 2000;
-/** Threads that are asked before we give up: each that does not stop costs the deadline. */
-const MAX_THREADS_ASKED = 3;
-const { TRACE_OPTION } = ptrace;
 const STAT_EXIT_SIGNAL = 38;
 
 /** `zombie`: it stays until the next session or the end of its parent, seen by nobody but /proc. */
@@ -79,30 +66,12 @@ export function reapInParent(
     const stopped = [...(traced?.threads.values() ?? [])].find((t) => t.stopped);
     return isParent(child) ? reapWith(stopped, child) : 'gone';
   }
-  const threads: TracedThread[] = [];
-  try {
-    borrowSome(threads, child);
-    release();
-    if (threads[0]) return reapWith(threads[0], child);
-  } finally {
-    threads.forEach(giveBack);
-  }
+  using parent = new BorrowedParent(child.parentPid, tracer.lateStops);
+  parent.borrow(child.isOrphan ?? false);
+  release();
+  const [thread] = parent.threads;
+  if (thread) return reapWith(thread, child);
   return isParent(child) ? 'zombie' : 'gone';
-}
-
-/** One thread that stops or, where the parent must hear of nothing, all of them. */
-function borrowSome(threads: TracedThread[], { parentPid, isOrphan = false }: Orphan): void {
-  const process = new TracedProcess(parentPid);
-  const tids = isOrphan ? threadIds(parentPid) : candidates(parentPid);
-  const likely = likelyWayBack(parentPid);
-  for (const tid of tids) {
-    const thread = borrow(process, tid);
-    // From here on it is given back, whatever fails.
-    if (thread) threads.push(thread);
-    if (thread) process.wayBack = confirmWayBack(parentPid, likely);
-    // One that does not stop costs the deadline.
-    if (isOrphan ? !thread : thread) return;
-  }
 }
 
 /** Snapshots that an engine left behind when it was killed, by the pids that their parent knows. */
@@ -153,67 +122,4 @@ function reapWith(thread: TracedThread | undefined, { childNsPid }: DeadChild): 
   if (!thread) return 'zombie';
   const reaped = bootstrapCall(thread, SYS.wait4, [childNsPid, 0, WALL | WNOHANG, 0]);
   return reaped === BigInt(childNsPid) ? 'reaped' : 'gone';
-}
-
-/** Threads that can be expected to stop, the leader first. While all wait for a disk or in vfork(2), so do we. */
-function candidates(pid: number): number[] {
-  const awake = (): number[] | undefined => {
-    const states = threadIds(pid).map((tid) => ({ tid, state: stateOf(pid, tid) }));
-    const alive = states.filter(({ state }) => !'ZX'.includes(state));
-    const found = alive.filter(({ state }) => state !== 'D').map(({ tid }) => tid);
-    return found.length > 0 || alive.length === 0 ? found : undefined;
-  };
-  try {
-    return waitFor(`a thread of ${pid} that can stop`, STOP_MILLIS, awake).slice(
-      0,
-      MAX_THREADS_ASKED,
-    );
-  } catch (error) {
-    if (error instanceof DeadlineError) return [];
-    throw error;
-  }
-}
-
-function stateOf(pid: number, tid: number): string {
-  try {
-    return readStatus(`${pid}/task/${tid}`).state;
-  } catch (error) {
-    if (isGone(error)) return 'X';
-    throw error;
-  }
-}
-
-/** Attaches to one running thread and stops it; undefined when that cannot be done. */
-function borrow(process: TracedProcess, tid: number): TracedThread | undefined {
-  try {
-    if (!ptrace.seize(tid, TRACE_OPTION.SYSGOOD | TRACE_OPTION.SUSPEND_SECCOMP)) return undefined;
-    const thread = process.addThread(tid);
-    ptrace.interrupt(tid);
-    waitFor(`the stop of thread ${tid}`, STOP_MILLIS, () => stopOf(thread));
-    if (!thread.stopped) return undefined;
-    restartSilently(thread);
-    leaveCriticalSection(thread);
-    return thread;
-  } catch (error) {
-    // Traced by somebody else, or asleep where nothing wakes it; the kernel detaches when the engine ends
-    if (error instanceof DeadlineError || (error as { errno?: string }).errno === 'EPERM') {
-      return undefined;
-    }
-    throw error;
-  }
-}
-
-/** One report of a thread that was asked to stop; true when there is nothing more to wait for. */
-function stopOf(thread: TracedThread): true | undefined {
-  const waited = poll(thread.tid);
-  if (!waited) return undefined;
-  const { status } = waited;
-  if (status.kind === 'exited' || status.kind === 'killed') return true;
-  if (status.kind === 'event' && status.event === EVENT.STOP) {
-    thread.stopped = true;
-    thread.groupStopped = STOP_SIGNALS.has(status.signal);
-    return true;
-  }
-  ptrace.resume(thread.tid, status.kind === 'signal-stop' ? status.signal : 0);
-  return undefined;
 }

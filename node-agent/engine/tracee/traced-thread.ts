@@ -88,6 +88,11 @@ export class TracedThread {
     this.#touched = true;
   }
 
+  /** Has it, or may it have, other registers than the application's? */
+  get isBorrowed(): boolean {
+    return this.#touched;
+  }
+
   /** Forgets what was read: the thread has run since. Which call it goes on with no later stop would tell. */
   forget(): void {
     if (this.#registers) this.seenCall = interruptedCall(this.#registers) ?? this.seenCall;

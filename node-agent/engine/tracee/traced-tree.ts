@@ -5,6 +5,7 @@ import { childPids, threadIds } from '../linux/procfs/read.ts';
 import { SIGNAL, STOP_SIGNALS, sendSignal } from '../linux/signals.ts';
 import { attach, isGone, threadGroupOf } from './attach.ts';
 import { waitFor } from './deadline.ts';
+import { LateStops } from './late-stops.ts';
 import { restartSilently } from './silent-restart.ts';
 import { TracedProcess } from './traced-process.ts';
 import type { TracedThread } from './traced-thread.ts';
@@ -27,6 +28,8 @@ const MAX_SEIZE_PASSES = 50;
 export class TracedTree {
   readonly processes = new Map<number, TracedProcess>();
   readonly #threads = new Map<number, TracedThread>();
+  /** borrowed ones that nobody waits for any more */
+  readonly lateStops = new LateStops();
   /** PTRACE_O_* of everybody */
   readonly options: number;
   /** who stops, stays stopped */
@@ -126,7 +129,9 @@ export class TracedTree {
     }
   }
 
-  #handle({ tid, status }: Waited): void {
+  #handle(waited: Waited): void {
+    if (this.lateStops.handle(waited)) return;
+    const { tid, status } = waited;
     const thread = this.#threads.get(tid) ?? this.#registerUnknown(tid);
     if (!thread) return;
     switch (status.kind) {
