@@ -156,6 +156,8 @@ static int64_t perform(int64_t nr, const int64_t a[6]) {
         return pump_pages(a[0], (const struct range *)a[1], (uint64_t)a[2], (uint64_t)a[3]);
     case CALL_ZERO_SCAN:
         return scan_for_zero((uintptr_t)a[0], (uint64_t)a[1], (uint8_t *)a[2]);
+    case CALL_LOAD:
+        return *(const volatile int32_t *)a[0];
     default:
         return raw_call6(nr, a);
     }

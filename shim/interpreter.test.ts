@@ -9,6 +9,7 @@ import { interpreter } from './shim.generated.ts';
 
 const CASES = [
   ['references', 'arguments refer to earlier results, with a distance of either sign'],
+  ['load', 'what a call has written to memory is closed by the will of a dead engine'],
   ['stop-on-error', 'a failed operation ends the batch where it is told to'],
   ['fork-guard', 'a child born in a batch that nobody traces exits at once'],
   ['will', 'the will of a dead engine is carried out, even after a batch that stopped'],

@@ -43,9 +43,10 @@
 #define OP_FORK_GUARD 2u
 #define OP_RESERVED 4u
 
-// Numbers that are no system calls but loops of the interpreter.
+// Numbers that are no system calls but work of the interpreter.
 #define CALL_PAGE_PUMP (-1000)
 #define CALL_ZERO_SCAN (-1001)
+#define CALL_LOAD (-1002)
 
 // a[3] of CALL_PAGE_PUMP. Drop: MADV_DONTNEED behind the pump. Only for snapshot children: in the
 // application itself it would destroy memory.
@@ -65,6 +66,9 @@
  * Bit i (bit i % 8 of byte i / 8) becomes 1 if page i holds only zeros, else 0; the unused bits of
  * the last byte become 0. ret = number of zero pages. The pages must be readable: a hole would be a
  * SIGSEGV in the application.
+ *
+ * CALL_LOAD: a = {address of an int32_t}. ret = that number: what a system call has written to
+ * memory, a descriptor of pipe2(2) say, becomes a result that later operations can refer to.
  */
 struct op {
     int64_t nr;

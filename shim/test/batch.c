@@ -41,6 +41,25 @@ void test_references(const struct blob *blob) {
     CHECK(ops[5].ret == 204 && fcntl(204, F_GETFD) == 0);
 }
 
+void test_load(const struct blob *blob) {
+    int ends[2] = {-1, -1};
+    struct op ops[] = {
+        {.nr = SYS_pipe2, .a = {(intptr_t)ends, O_CLOEXEC}, .flags = OP_STOP_ON_ERROR},
+        {.nr = CALL_LOAD, .a = {(intptr_t)&ends[0]}},
+        {.nr = CALL_LOAD, .a = {(intptr_t)&ends[1]}},
+        // The will: both are known by what was loaded.
+        {.nr = SYS_close, .a = {1}, .refs = 1u << 0},
+        {.nr = SYS_close, .a = {2}, .refs = 1u << 0},
+    };
+    CHECK(run_batch(blob, ops, 3, 2) == COUNT(ops));
+    CHECK(ends[0] >= 0 && ops[1].ret == ends[0] && ops[2].ret == ends[1]);
+    CHECK(ops[3].ret == 0 && ops[4].ret == 0);
+    CHECK(fcntl(ends[0], F_GETFD) == -1 && fcntl(ends[1], F_GETFD) == -1);
+    const int32_t negative = -5;
+    struct op alone[] = {{.nr = CALL_LOAD, .a = {(intptr_t)&negative}}};
+    CHECK(run_batch(blob, alone, 1, 0) == 1 && alone[0].ret == -5);
+}
+
 void test_stop_on_error(const struct blob *blob) {
     struct op ops[] = {
         {.nr = SYS_close, .a = {-1}},

@@ -51,7 +51,7 @@ void round_trip(const struct blob *blob, struct control *control, struct registe
 
 /** One test case; ends the program if it fails. */
 typedef void test_case(const struct blob *blob);
-test_case test_references, test_stop_on_error, test_fork_guard, test_will, test_raw_syscall;
+test_case test_references, test_load, test_stop_on_error, test_fork_guard, test_will, test_raw_syscall;
 test_case test_pump, test_pump_drop, test_pump_unreadable, test_pump_no_reader, test_pump_busy;
 test_case test_zero_scan;
 test_case test_registers, test_pending_signal, test_alternate_stack, test_own_mask, test_traced;

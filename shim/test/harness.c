@@ -23,6 +23,7 @@ static const struct {
     test_case *run;
 } cases[] = {
     {"references", test_references},
+    {"load", test_load},
     {"stop-on-error", test_stop_on_error},
     {"fork-guard", test_fork_guard},
     {"will", test_will},

@@ -1,5 +1,7 @@
 // Is a victim as well as if nobody had ever touched it? Judged from outside and by what it says about itself.
+import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
 import type { Victim } from './victim.ts';
 
 const WAIT_MILLIS = 10_000;
@@ -74,6 +76,14 @@ export function descriptorsOf(pid: number): string[] {
   return readdirSync(`/proc/${pid}/fd`)
     .map((fd) => `${fd} ${readlinkSync(`/proc/${pid}/fd/${fd}`)}`)
     .toSorted();
+}
+
+/** Waits until it has nothing open but these: an orphaned thread needs a moment to close what is ours. */
+export async function mustHaveOpen(victim: Victim, wanted: readonly string[]): Promise<void> {
+  for (const end = Date.now() + WAIT_MILLIS; Date.now() < end; await pause(POLL_MILLIS)) {
+    if (isDeepStrictEqual(descriptorsOf(victim.pid), wanted)) return;
+  }
+  assert.deepEqual(descriptorsOf(victim.pid), wanted);
 }
 
 /** Anonymous memory that is executable: nothing but our interpreter is, in these victims. */

@@ -51,6 +51,9 @@ export class PagePump {
     const batch = this.#batch();
     const ends = batch.space(8);
     batch.must(SYS.pipe2, ends, O_CLOEXEC);
+    for (const end of [batch.load(ends), batch.load(ends, 4)]) {
+      if (!process.snapshot) batch.ifOrphaned(SYS.close, end);
+    }
     batch.run();
     const reader = ends.int32(0);
     this.#writer = ends.int32(4);

@@ -2,9 +2,8 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
-import { isDeepStrictEqual } from 'node:util';
-import { descriptorsOf } from '../../../test/victims/health.ts';
-import { buildVictim, startVictim, type Victim } from '../../../test/victims/victim.ts';
+import { descriptorsOf, mustHaveOpen } from '../../../test/victims/health.ts';
+import { buildVictim, startVictim } from '../../../test/victims/victim.ts';
 
 /**
  * An engine that ends itself by SIGKILL when the last batch is written but not begun, or begun. That batch closes a duplicate of
@@ -46,15 +45,6 @@ die();
 closing.run();
 `;
 
-/** A thread finds back by itself. */
-async function mustCome(victim: Victim, wanted: string[]): Promise<void> {
-  for (const end = Date.now() + 10_000; Date.now() < end; ) {
-    if (isDeepStrictEqual(descriptorsOf(victim.pid), wanted)) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  assert.deepEqual(descriptorsOf(victim.pid), wanted);
-}
-
 const lowestFree = (descriptors: readonly string[]): number => {
   const taken = new Set(descriptors.map((line) => Number.parseInt(line, 10)));
   return [...taken.keys(), taken.size].map((_, i) => i).find((fd) => !taken.has(fd)) ?? 0;
@@ -81,7 +71,7 @@ for (const { batch, moment, left } of SCENES) {
     const [output] = before.filter((line) => line.startsWith('1 '));
     const opened = output?.replace(/^1/, String(lowestFree(before))) ?? '';
     const wanted = left === 'nothing' ? before : [...before, opened].toSorted();
-    await mustCome(victim, wanted);
+    await mustHaveOpen(victim, wanted);
     victim.signal('SIGUSR1');
     assert.match(await victim.waitForLine(/^count/), /checksum same/);
     victim.signal('SIGTERM');
