@@ -10,6 +10,9 @@ import { lackOfRoom } from './memory/snapshot-room.ts';
 import { discardSnapshot, SnapshotFailedError, takeSnapshot } from './memory/snapshot.ts';
 import type { LivingProcess, TreeDump } from './tree-dump.ts';
 
+/** For a thread that waits for a disk: it would stand as long as this engine waits for the same one. */
+const LATE_STOP_MILLIS = 10_000;
+
 type Report = (finding: Finding) => void;
 
 export class Snapshots {
@@ -102,5 +105,6 @@ export class Snapshots {
       discardSnapshot(this.#application.tracer, source, this.#family);
     }
     this.#taken.clear();
+    this.#application.tracer.lateStops.wait(LATE_STOP_MILLIS);
   }
 }

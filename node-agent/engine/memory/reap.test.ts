@@ -47,11 +47,11 @@ test('a thread that stops too late runs on, and is traced no longer', async () =
     isOrphan: true,
   });
   assert.equal(reaped, 'zombie');
+  tracer.lateStops.wait(1);
+  assert.equal(readStatus(victim.pid).state, 'D');
   process.kill(childPid, 'SIGUSR2');
-  waitFor('the end of its trace', 5000, () => {
-    tracer.pump();
-    return readStatus(victim.pid).tracerPid === 0 || undefined;
-  });
+  tracer.lateStops.wait(20_000);
+  assert.equal(readStatus(victim.pid).tracerPid, 0);
   await victim.waitForLine(/^back 1$/);
 });
 

@@ -3,6 +3,7 @@ import * as ptrace from '../linux/ptrace.ts';
 import { SIGNAL, STOP_SIGNALS } from '../linux/signals.ts';
 import { EVENT, poll, type Waited, type WaitStatus } from '../linux/wait.ts';
 import { isGone } from './attach.ts';
+import { DeadlineError, waitFor } from './deadline.ts';
 import { giveBack } from './give-back.ts';
 import { restartSilently } from './silent-restart.ts';
 import type { TracedThread } from './traced-thread.ts';
@@ -20,6 +21,18 @@ export class LateStops {
     for (const tid of [...this.#threads.keys()]) {
       for (let waited = poll(tid); waited; waited = this.#threads.has(tid) ? poll(tid) : undefined)
         this.handle(waited);
+    }
+  }
+
+  /** Waits for them, before work in which nobody can look. Who has not stopped by then goes when the engine ends. */
+  wait(millis: number): void {
+    try {
+      waitFor('the last late stop', millis, () => {
+        this.look();
+        return this.#threads.size === 0 || undefined;
+      });
+    } catch (error) {
+      if (!(error instanceof DeadlineError)) throw error;
     }
   }
 
