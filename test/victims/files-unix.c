@@ -11,7 +11,7 @@ static int stream[2], datagram[2], packet[2], half[2], left, passing[2], options
 static int listener, client, accepted, waiting, abstract_listener, abstract_client, abstract_accepted;
 static int relative, named, sender, unbound, removed, removed_client, removed_accepted, gone_accepted, bound_stream;
 static pid_t child;
-static int to_child[2];
+static int to_child[2], served, from_child;
 
 static socklen_t address(struct sockaddr_un *out, const char *name, int abstract) {
     memset(out, 0, sizeof *out);
@@ -225,13 +225,15 @@ static void verify_names(void) {
     expect(talks(fd, accept(bound_stream, NULL, NULL)));
 }
 
-// A second process that only answers over the socket that it inherited.
+// A second process that only answers over the socket that it inherited, and over one that it connected to the first.
 static void serve(void) {
     char text[16];
     ssize_t n;
     close(to_child[0]);
+    close(served);
+    const int connection = connected(SOCK_STREAM, "served", 0);
     while ((n = read(to_child[1], text, sizeof text)) > 0)
-        if (write(to_child[1], text, (size_t)n) != n) _exit(2);
+        if (write(to_child[1], text, (size_t)n) != n || write(connection, text, (size_t)n) != n) _exit(2);
     _exit(n < 0);
 }
 
@@ -239,9 +241,12 @@ int main(void) {
     signal(SIGPIPE, SIG_IGN);
     block_term();
     must(socketpair(AF_UNIX, SOCK_STREAM, 0, to_child));
+    served = named_socket(SOCK_STREAM, "served", 0);
+    must(listen(served, 1));
     child = (pid_t)must(fork());
     if (!child) serve();
     close(to_child[1]);
+    from_child = (int)must(accept(served, NULL, NULL));
     set_up_pairs();
     set_up_names();
     wait_for_term();
@@ -250,6 +255,8 @@ int main(void) {
     verify_names();
     char text[8] = {0};
     expect(write(to_child[0], "echo", 4) == 4 && read(to_child[0], text, 4) == 4 && !strcmp(text, "echo"));
+    memset(text, 0, sizeof text);
+    expect(read(from_child, text, 4) == 4 && !strcmp(text, "echo"));
     close(to_child[0]);
     int status;
     expect(waitpid(child, &status, 0) == child && status == 0);

@@ -27,6 +27,7 @@ export class DescriptorTable {
   readonly #builder: ProcessBuilder;
   readonly #wanted: readonly FdinfoEntry[];
   readonly #closeOnExec: ReadonlySet<number>;
+  readonly #limit: number;
   readonly #numbers: SpareNumbers;
   readonly #channel: FdChannel;
   #channelIsOpen = true;
@@ -38,7 +39,8 @@ export class DescriptorTable {
     this.#builder = builder;
     this.#wanted = saved.fdinfo;
     this.#closeOnExec = new Set(saved.fdinfo.filter((e) => e.flags & FD_CLOEXEC).map((e) => e.fd));
-    this.#numbers = spareNumbers(new Set(saved.fdinfo.map((e) => e.fd)), limitOf(process.pid));
+    this.#limit = limitOf(process.pid);
+    this.#numbers = spareNumbers(new Set(saved.fdinfo.map((e) => e.fd)), this.#limit);
     builder.flush();
     this.#channel = FdChannel.open(process, this.#numbers.channel);
     this.opens = new PathOpens(builder, {
@@ -106,12 +108,14 @@ export class DescriptorTable {
     this.#builder.flush();
   }
 
+  /** A number for the moment where nothing stands: files that the process opened may have taken those that were spare. */
   #spareBeside(files: readonly Received[]): number {
-    const taken = new Set(files.map(({ number }) => number));
-    let { spare } = this.#numbers;
-    // Whoever needs it has files that stand in each other's way, and so a number below.
-    while (taken.has(spare) || this.#taken(spare)) spare--;
-    return spare;
+    const held = new Set(files.map(({ number }) => number));
+    const { spare } = this.#numbers;
+    const isFree = (number: number): boolean => !held.has(number) && !this.#taken(number);
+    for (let number = spare; number < this.#limit; number++) if (isFree(number)) return number;
+    for (let number = spare - 1; number >= 0; number--) if (isFree(number)) return number;
+    throw new Error(`all ${this.#limit} descriptors are in use: raise the limit of open files`);
   }
 
   #queue(step: Step, spare: number): void {
