@@ -183,7 +183,7 @@ export class ArmedTree implements Disposable {
 }
 
 function running({ pid, nsPid, prepared }: ArmedProcess): RunningProcess {
-  const areas: Area[] = areasOf(prepared, nsPid);
+  const areas: Area[] = areasOf(prepared);
   return { pid, nsPid, areas };
 }
 

@@ -135,7 +135,7 @@ export class WriteTracking implements Disposable {
       const watch = this.#watches.get(process.pid);
       if (!watch) continue;
       try {
-        sum += work(watch, areasOf(prepared, process.nsPid));
+        sum += work(watch, areasOf(prepared));
       } catch (error) {
         if (!isGone(error)) throw error;
       }

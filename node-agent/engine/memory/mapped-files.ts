@@ -55,16 +55,16 @@ export function unchanged(old: Mapping, now: Mapping): boolean {
 }
 
 /** Open flags of before, where the mapping is still the same one. */
-export function knownFlags(
-  { mappings, openFlags }: EarlierMappings,
-  now: readonly Mapping[],
-): ReadonlyMap<bigint, number> {
+export function knownFlags({
+  mappings,
+  openFlags,
+}: EarlierMappings): (now: Mapping) => number | undefined {
   const before = new Map(mappings.map((mapping) => [mapping.start, mapping]));
-  const same = now.filter((mapping) => {
-    const old = before.get(mapping.start);
-    return old !== undefined && unchanged(old, mapping);
-  });
-  return new Map(same.map(({ start }) => [start, openFlags.get(start) ?? O_RDONLY]));
+  return (now) => {
+    const old = before.get(now.start);
+    const same = old !== undefined && unchanged(old, now);
+    return same ? (openFlags.get(now.start) ?? O_RDONLY) : undefined;
+  };
 }
 
 const mapLink = (pid: number, { start, end }: Mapping): string =>
@@ -80,7 +80,7 @@ function openFlagsOf(pid: number, mapping: Mapping): number {
 export function fileIds(
   subject: ProcessSubject,
   { files, sharedMemory }: MappingRegistry,
-  knownOpenFlags: ReadonlyMap<bigint, number>,
+  knownOpenFlags: (mapping: Mapping) => number | undefined,
 ) {
   const ids = new Map<string, number>();
   const { process } = subject;
@@ -100,7 +100,7 @@ export function fileIds(
     ofExe: (): number => files.pathFile(process, `/proc/${pid}/exe`, O_RDONLY, report),
     ofArea: ({ mapping, kind }: Area): AreaFile => {
       const link = mapLink(pid, mapping);
-      const openFlags = knownOpenFlags.get(mapping.start) ?? openFlagsOf(pid, mapping);
+      const openFlags = knownOpenFlags(mapping) ?? openFlagsOf(pid, mapping);
       const shared = kind === 'shared-memory' || kind === 'shared-memory-private';
       if (kind === 'packet-ring') return { id: ringOf(mapping), openFlags: O_RDWR };
       const id = cached(`${mapping.device} ${mapping.inode}`, () =>

@@ -2,7 +2,7 @@
 import { SYS } from '../arch/x86-64.ts';
 import { type Finding, refusal } from '../finding.ts';
 import type { VmaEntry } from '../image/messages/memory.ts';
-import { type Mapping, readMaps } from '../linux/procfs/maps.ts';
+import { type Mapping, readKnownMaps } from '../linux/procfs/maps.ts';
 import { readProc, readProcBytes } from '../linux/procfs/read.ts';
 import { readStat, STAT } from '../linux/procfs/status.ts';
 import type { ProcessRecord } from '../state/records.ts';
@@ -10,7 +10,15 @@ import type { ProcessSubject } from '../state/state-kind.ts';
 import type { RemoteBatch } from '../tracee/remote-batch.ts';
 import type { TracedProcess } from '../tracee/traced-process.ts';
 import { collectRings } from './aio-ring.ts';
-import { type Area, classify, describeMapping, hasFile, vmaEntryOf } from './area.ts';
+import {
+  type Area,
+  type AreaFile,
+  type AreaKind,
+  classify,
+  describeMapping,
+  hasFile,
+  vmaEntryOf,
+} from './area.ts';
 import { HeadroomGauge } from './headroom.ts';
 import { reapLeftBehind, snapshotsLeftBehind } from './reap.ts';
 import { type InternalDevices, internalDevices } from './internal-devices.ts';
@@ -34,6 +42,8 @@ const PAGE_BYTES = 4096;
 export interface PreparedMappings extends EarlierMappings {
   readonly pid: number;
   readonly devices: InternalDevices;
+  /** what they are, without those that would be refused */
+  readonly kinds: ReadonlyMap<Mapping, AreaKind>;
   /** CRIU's mm_saved_auxv: does not change while the program is the same */
   readonly auxv: readonly bigint[];
   /** pids of snapshots that a killed engine left, as the process knows them */
@@ -49,6 +59,8 @@ export interface PreparedMappings extends EarlierMappings {
 /** The memory of one stopped process: what the snapshot and the pages are made from. */
 export interface ProcessMemory {
   readonly process: TracedProcess;
+  /** when it began, as /proc/PID/stat tells it */
+  readonly startTime: string;
   /** all that can be saved, ascending; parts of the vvar are apart */
   readonly areas: readonly Area[];
   readonly anonymousBytes: number;
@@ -62,12 +74,14 @@ export interface ProcessMemory {
 export function prepareMappings(process: TracedProcess): PreparedMappings {
   const { pid } = process;
   const mappings = readMappings(pid);
+  const devices = internalDevices();
   const gauge = new HeadroomGauge(pid);
   return {
     pid,
     mappings,
     openFlags: openFlagsOfAll(pid, mappings),
-    devices: internalDevices(),
+    devices,
+    kinds: kindsOf(mappings, devices),
     auxv: auxiliaryVector(pid),
     leftBehind: snapshotsLeftBehind(pid).slice(0, MAX_REAPED),
     anonymousBytes: anonymousBytes(pid),
@@ -76,12 +90,22 @@ export function prepareMappings(process: TracedProcess): PreparedMappings {
   };
 }
 
+function kindsOf(
+  mappings: readonly Mapping[],
+  devices: InternalDevices,
+): ReadonlyMap<Mapping, AreaKind> {
+  const kinds = new Map<Mapping, AreaKind>();
+  for (const mapping of mappings) {
+    // Who is refused is told in the freeze, if it is still there.
+    const kind = classify(mapping, devices, 0);
+    if (typeof kind === 'string') kinds.set(mapping, kind);
+  }
+  return kinds;
+}
+
 /** Areas as they were when the process ran, without those that would be refused. */
-export const areasOf = ({ mappings, devices }: PreparedMappings, nsPid: number): Area[] =>
-  mappings.flatMap((mapping) => {
-    const kind = classify(mapping, devices, nsPid);
-    return typeof kind === 'string' ? [{ mapping, kind }] : [];
-  });
+export const areasOf = ({ kinds }: PreparedMappings): Area[] =>
+  [...kinds].map(([mapping, kind]) => ({ mapping, kind }));
 
 /**
  * Collects the address space of a stopped process. The interpreter's own mapping is left out.
@@ -96,19 +120,18 @@ export function collectMappings(
   remote: RemoteBatch,
 ): ProcessMemory {
   const { process } = subject;
-  const mappings = withFlags(process.pid, readMaps(process.pid), prepared.mappings, process);
   const areas: Area[] = [];
-  for (const mapping of mappings) {
-    const kind = classify(mapping, prepared.devices, process.nsPid);
+  for (const mapping of mappingsOfNow(process, prepared.mappings)) {
+    const kind = prepared.kinds.get(mapping) ?? classify(mapping, prepared.devices, process.nsPid);
     if (typeof kind !== 'string') subject.report(kind);
     else if (kind === 'sysv-segment' && !registry.hasIpc)
       subject.report(outsideIpc(process, mapping));
     else areas.push({ mapping, kind, ...hugePagesOf(mapping, prepared.devices) });
   }
-  const ids = fileIds(subject, registry, knownFlags(prepared, mappings));
+  const ids = fileIds(subject, registry, knownFlags(prepared));
   const exeFileId = ids.ofExe();
-  const entries = entriesOf(areas, ids);
-  const numbers = addressFields(process.pid);
+  const files = areas.map((area) => (hasFile(area.kind) ? ids.ofArea(area) : undefined));
+  const stat = readStat(process.pid);
   const mmSavedAuxv = [...prepared.auxv];
   reapLeftBehind(prepared.leftBehind, remote);
   const aios = collectRings(process.pid, areas);
@@ -117,12 +140,20 @@ export function collectMappings(
   const thpDisabled = remote.call(SYS.prctl, PR_GET_THP_DISABLE, 0, 0, 0, 0);
   return {
     process,
+    startTime: stat(STAT.startTime),
     areas,
     anonymousBytes: prepared.anonymousBytes,
     gauge: prepared.gauge,
     roomBytes: prepared.roomBytes,
     writeTo: ({ mm }) => {
-      Object.assign(mm, numbers, { mmBrk: brk.value, exeFileId, mmSavedAuxv, vmas: entries, aios });
+      const vmas = entriesOf(areas, files);
+      Object.assign(mm, addressFields(stat), {
+        mmBrk: brk.value,
+        exeFileId,
+        mmSavedAuxv,
+        vmas,
+        aios,
+      });
       mm.dumpable = dumpable.number;
       mm.thpDisabled = thpDisabled.value === 1n;
     },
@@ -133,21 +164,17 @@ export function collectMappings(
  * The layout of now with the flags of before. Only when an area is new or changed are the flags read again; a heap or
  * stack that has grown is the same.
  */
-function withFlags(
-  pid: number,
-  now: readonly Mapping[],
-  before: readonly Mapping[],
-  process: TracedProcess,
-): Mapping[] {
+function mappingsOfNow(process: TracedProcess, before: readonly Mapping[]): Mapping[] {
   const own = ownRange(process);
-  const known = new Map(before.map((mapping) => [mapping.start, mapping]));
-  const layout = withoutRange(now, own.start, own.end);
+  const known = new Map(before.map((mapping) => [mapping.line, mapping]));
+  const layout = withoutRange(readKnownMaps(process.pid, known), own.start, own.end);
   const merged = layout.map((mapping) => {
-    const old = known.get(mapping.start);
+    if (known.get(mapping.line) === mapping) return mapping;
+    const old = before.find(({ start }) => start === mapping.start);
     return old && unchanged(old, mapping) ? withMarks(mapping, old) : undefined;
   });
   if (merged.every((mapping) => mapping !== undefined)) return merged;
-  return withoutRange(readMappings(pid), own.start, own.end);
+  return withoutRange(readMappings(process.pid), own.start, own.end);
 }
 
 const withMarks = (now: Mapping, { flags, protectionKey }: Mapping): Mapping => ({
@@ -174,10 +201,11 @@ export function withoutRange(mappings: readonly Mapping[], start: bigint, end: b
   });
 }
 
-function entriesOf(areas: readonly Area[], ids: ReturnType<typeof fileIds>): VmaEntry[] {
+/** @param files of the areas that have one */
+function entriesOf(areas: readonly Area[], files: readonly (AreaFile | undefined)[]): VmaEntry[] {
   const entries: VmaEntry[] = [];
-  for (const area of areas) {
-    const entry = vmaEntryOf(area, hasFile(area.kind) ? ids.ofArea(area) : undefined);
+  for (const [i, area] of areas.entries()) {
+    const entry = vmaEntryOf(area, files[i]);
     const last = entries.at(-1);
     // The kernel shows the parts of the vvar one by one, CRIU writes them as one
     if (area.kind === 'vvar' && last?.status === entry.status && last.end === entry.start) {
@@ -212,8 +240,7 @@ const outsideIpc = ({ nsPid }: TracedProcess, mapping: Mapping): Finding =>
   );
 
 /** The fields of `struct mm_struct` that /proc/PID/stat shows. */
-function addressFields(pid: number) {
-  const field = readStat(pid);
+function addressFields(field: ReturnType<typeof readStat>) {
   const address = (number: number): bigint => BigInt(field(number));
   return {
     mmStartCode: address(STAT.startCode),

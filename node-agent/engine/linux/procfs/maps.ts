@@ -18,6 +18,8 @@ export interface Mapping {
   readonly flags: ReadonlySet<string>;
   /** pkeys(7); absent for none, and when read from maps */
   readonly protectionKey?: number;
+  /** that it was read from; /proc/PID/maps and /proc/PID/smaps write the same one */
+  readonly line: string;
 }
 
 const LINE = /^([0-9a-f]+)-([0-9a-f]+) (.)(.)(.)(.) ([0-9a-f]+) (\S+) (\d+) *(.*)$/;
@@ -41,12 +43,19 @@ function parseLine(line: string): Mapping | undefined {
     // the kernel escapes newlines in names as \012
     name: (name as string).replaceAll('\\012', '\n'),
     flags: NO_FLAGS,
+    line,
   };
 }
 
 /** Layout only: 0.1 ms for a common process. */
 export function readMaps(pid: number): Mapping[] {
   return parseMaps(readProc(`/proc/${pid}/maps`));
+}
+
+/** As {@link readMaps}; of a mapping whose line is known, what is known: to take a line apart takes most of the time. */
+export function readKnownMaps(pid: number, known: ReadonlyMap<string, Mapping>): Mapping[] {
+  const lines = readProc(`/proc/${pid}/maps`).split('\n');
+  return lines.map((line) => known.get(line) ?? parseLine(line)).filter((m) => m !== undefined);
 }
 
 export function parseMaps(text: string): Mapping[] {
