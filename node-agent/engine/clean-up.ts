@@ -2,7 +2,7 @@
 // does harm, and the next dump would do the same; but there may be no next one.
 import { HeldApplication } from './held-application.ts';
 import { readMaps } from './linux/procfs/maps.ts';
-import { childPids } from './linux/procfs/read.ts';
+import { childPids } from './linux/procfs/children.ts';
 import { reapLeftBehind, snapshotState, snapshotsLeftBehind } from './memory/reap.ts';
 import type { CleanUpResult, CleanUpTask, SourceTree } from './protocol.ts';
 import { isGone } from './tracee/attach.ts';

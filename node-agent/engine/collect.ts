@@ -1,6 +1,7 @@
 // Inside the freeze: everything but the pages of every process of one tree.
 import type { Finding } from './finding.ts';
 import { readSmallProc } from './linux/procfs/read.ts';
+import { readSmallFiles } from './linux/procfs/read-many.ts';
 import {
   collectMappings,
   type PreparedMappings,
@@ -128,9 +129,12 @@ function queue(
   const fillers: (() => void)[] = [];
   const threads = process.orderedThreads;
   const batches = threads.map((thread) => new RemoteBatch(thread));
+  // Every thread is asked for some of it: all at once, and of the leader its process is.
+  const statusTexts = readSmallFiles(threads.slice(1).map(statusPath));
   threads.forEach((thread, i) => {
     const { core } = record.threads[i]!;
-    const statusText = i === 0 ? subject.statusText : statusReader(statusPath(thread));
+    const statusText =
+      i === 0 ? subject.statusText : statusReader(statusPath(thread), statusTexts[i - 1]);
     const threadSubject = { thread, process: subject, statusText };
     for (const kind of threadKinds) {
       const fill = kind.collect(threadSubject, batches[i]!);
@@ -168,8 +172,8 @@ function queue(
   };
 }
 
-function statusReader(path: string): () => string {
-  let text: string | undefined;
+/** @param text that was read already */
+function statusReader(path: string, text?: string): () => string {
   return () => (text ??= readSmallProc(path));
 }
 

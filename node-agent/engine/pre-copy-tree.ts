@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { HeldApplication } from './held-application.ts';
 import { PARENT_LINK } from './image/image-files.ts';
 import { ImageWriter } from './image/writer.ts';
-import { childPids } from './linux/procfs/read.ts';
+import { childPids } from './linux/procfs/children.ts';
 import type { Area } from './memory/area.ts';
 import { HeadroomGauge } from './memory/headroom.ts';
 import { anonymousBytes, areasOf, type PreparedMappings } from './memory/mappings.ts';

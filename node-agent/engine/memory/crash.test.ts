@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { buildVictim, startVictim } from '../../../test/victims/victim.ts';
-import { childPids } from '../linux/procfs/read.ts';
+import { childPids } from '../linux/procfs/children.ts';
 import { readStatus } from '../linux/procfs/status.ts';
 import { Session } from './testing/session.ts';
 

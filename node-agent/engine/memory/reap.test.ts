@@ -7,7 +7,7 @@ import process from 'node:process';
 import { test } from 'node:test';
 import { mustBeWell, tasksOf } from '../../../test/victims/health.ts';
 import { buildVictim, startVictim } from '../../../test/victims/victim.ts';
-import { childPids } from '../linux/procfs/read.ts';
+import { childPids } from '../linux/procfs/children.ts';
 import { readStat, readStatus, STAT } from '../linux/procfs/status.ts';
 import { waitFor } from '../tracee/deadline.ts';
 import { TracedThread } from '../tracee/traced-thread.ts';

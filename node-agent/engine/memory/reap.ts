@@ -1,7 +1,7 @@
 // A dead snapshot child is a zombie of the application, which cannot know of it: one of its threads is made to reap it.
 import { SYS } from '../arch/x86-64.ts';
 import { innermost, readStat, readStatus, STAT } from '../linux/procfs/status.ts';
-import { childPids } from '../linux/procfs/read.ts';
+import { childPids } from '../linux/procfs/children.ts';
 import { bootstrapCall } from '../tracee/bootstrap-call.ts';
 import type { RemoteBatch } from '../tracee/remote-batch.ts';
 import { isQuietMask } from '../tracee/resident.ts';

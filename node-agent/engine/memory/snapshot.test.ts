@@ -10,7 +10,7 @@ import { VmaStatus } from '../image/messages/enums.ts';
 import type { VmaEntry } from '../image/messages/memory.ts';
 import { ImageReader } from '../image/reader.ts';
 import { readSmaps } from '../linux/procfs/maps.ts';
-import { childPids } from '../linux/procfs/read.ts';
+import { childPids } from '../linux/procfs/children.ts';
 import { rseqConfiguration } from '../linux/ptrace.ts';
 import { PAGE_BYTES, type Picture, takePicture } from './testing/picture.ts';
 import { Session } from './testing/session.ts';

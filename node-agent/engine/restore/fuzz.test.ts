@@ -14,7 +14,7 @@ import { type AnyImage, imageOf } from '../image/image-files.ts';
 import { damage } from '../image/testing/fuzz.ts';
 import { mutate } from '../image/testing/mutate.ts';
 import { pick, seeded } from '../image/testing/random.ts';
-import { childPids } from '../linux/procfs/read.ts';
+import { childPids } from '../linux/procfs/children.ts';
 import { openSavedTree } from './saved-images.ts';
 
 enterPrivateNamespaces();

@@ -12,7 +12,7 @@ import { SYS } from '../arch/x86-64.ts';
 import { ImageError } from '../image/image-error.ts';
 import { FCNTL, fcntl, OwnedFd, pidfdOpen } from '../linux/descriptors.ts';
 import { syscall } from '../linux/ffi.ts';
-import { childPids } from '../linux/procfs/read.ts';
+import { childPids } from '../linux/procfs/children.ts';
 import { SIGNAL } from '../linux/signals.ts';
 import { memoryFile, openPagesProgram, PAGES_NAME, spawnProgram } from '../linux/spawn.ts';
 import { poll } from '../linux/wait.ts';

@@ -1,6 +1,6 @@
 // Remote forks with exact pids.
 import { SYS } from '../arch/x86-64.ts';
-import { childPids } from '../linux/procfs/read.ts';
+import { childPids } from '../linux/procfs/children.ts';
 import { SIGNAL, sendSignal } from '../linux/signals.ts';
 import { sleepMillis } from '../tracee/deadline.ts';
 import { RemoteBatch } from '../tracee/remote-batch.ts';

@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { SYS } from '../arch/x86-64.ts';
 import { allocate, syscall } from '../linux/ffi.ts';
-import { childPids } from '../linux/procfs/read.ts';
+import { childPids } from '../linux/procfs/children.ts';
 import { SIGNAL, sendSignal } from '../linux/signals.ts';
 import { UNFINISHED_NAME } from '../memory/executable.ts';
 import type { SavedProcess } from '../state/records.ts';

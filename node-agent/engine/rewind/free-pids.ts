@@ -1,6 +1,7 @@
 // The pids of the saved tree must be free once the running tree is gone: nobody besides it may have them.
 import { readdirSync, readlinkSync } from 'node:fs';
-import { childPids, threadIds } from '../linux/procfs/read.ts';
+import { childPids } from '../linux/procfs/children.ts';
+import { threadIds } from '../linux/procfs/read.ts';
 import { innermost, readStatus } from '../linux/procfs/status.ts';
 import { PidTakenError } from '../restore/process-cloner.ts';
 import type { SavedTree } from '../state/records.ts';

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { type Finding, refusal } from '../finding.ts';
 import { sharesTable } from '../linux/descriptors.ts';
-import { childPids } from '../linux/procfs/read.ts';
+import { childPids } from '../linux/procfs/children.ts';
 import { innermost, type ProcStatus, readStat, readStatus, STAT } from '../linux/procfs/status.ts';
 import { isDeadSnapshot } from '../memory/reap.ts';
 import type { TracedProcess } from '../tracee/traced-process.ts';

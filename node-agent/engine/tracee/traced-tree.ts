@@ -1,7 +1,8 @@
 // The tasks of a process tree while they are traced: seized as they run, followed from birth to end.
 import { EVENT, poll, type Waited } from '../linux/wait.ts';
 import * as ptrace from '../linux/ptrace.ts';
-import { childPids, threadIds } from '../linux/procfs/read.ts';
+import { childPids } from '../linux/procfs/children.ts';
+import { threadIds } from '../linux/procfs/read.ts';
 import { SIGNAL, STOP_SIGNALS, sendSignal } from '../linux/signals.ts';
 import { attach, isGone, threadGroupOf } from './attach.ts';
 import { waitFor } from './deadline.ts';
@@ -76,7 +77,9 @@ export class TracedTree {
     const nsTid = attach(pid, tid, this.options);
     if (nsTid === undefined) return 0;
     // Read here, while the application runs: a file less for each thread in the freeze.
-    this.#register(pid, tid).nsTid = nsTid;
+    const thread = this.#register(pid, tid);
+    thread.nsTid = nsTid;
+    if (tid === pid) thread.process.nsPid = nsTid;
     return 1;
   }
 
@@ -127,6 +130,15 @@ export class TracedTree {
       if (!waited) return;
       this.#handle(waited);
     }
+  }
+
+  /** As {@link pump}, and asks each who has not stopped yet: to answer for anybody the kernel looks at all of them. */
+  protected pumpAll(): void {
+    for (const { tid, stopped } of [...this.#threads.values()]) {
+      const waited = stopped ? undefined : poll(tid);
+      if (waited) this.#handle(waited);
+    }
+    this.pump();
   }
 
   #handle(waited: Waited): void {

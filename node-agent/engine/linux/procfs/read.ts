@@ -66,13 +66,3 @@ export function threadIds(pid: number): number[] {
     .map(Number)
     .sort((a, b) => Number(b === pid) - Number(a === pid) || a - b);
 }
-
-/** Children of all threads of a process, ascending. */
-export function childPids(pid: number): number[] {
-  const children: number[] = [];
-  for (const tid of threadIds(pid)) {
-    const text = tryReadSmallProc(`/proc/${pid}/task/${tid}/children`) ?? '';
-    children.push(...text.split(' ').filter(Boolean).map(Number));
-  }
-  return children.sort((a, b) => a - b);
-}
