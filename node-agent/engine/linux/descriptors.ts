@@ -112,9 +112,17 @@ export function compareOpenFiles(pidA: number, fdA: number, pidB: number, fdB: n
   });
 }
 
+/** kcmp(2) KCMP_VM, KCMP_FILES, KCMP_FS, KCMP_SIGHAND */
+type Table = 1 | 2 | 3 | 4;
+
 /** kcmp(2) on whole tables: 'vm' 1, 'files' 2, 'fs' 3, 'sighand' 4. True when shared. */
-export function sharesTable(pidA: number, pidB: number, what: 1 | 2 | 3 | 4): boolean {
+export function sharesTable(pidA: number, pidB: number, what: Table): boolean {
   return syscall(SYS.kcmp, pidA, pidB, what, 0, 0) === 0;
+}
+
+/** The same as an order: 0 equal, 1 less, 2 greater. */
+export function compareTables(pidA: number, pidB: number, what: Table): number {
+  return check(syscall(SYS.kcmp, pidA, pidB, what, 0, 0), 'kcmp', { pid: pidA });
 }
 
 /** Size of `struct msghdr` and of a control message with room for `MAX_RIGHTS` descriptors. */

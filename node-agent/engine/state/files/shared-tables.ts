@@ -1,17 +1,18 @@
 // Descriptor tables that are not one to a process: clone(CLONE_FILES) without threads, unshare(CLONE_FILES) in a thread.
 import { refusal } from '../../finding.ts';
-import { sharesTable } from '../../linux/descriptors.ts';
+import { compareTables, sharesTable } from '../../linux/descriptors.ts';
 import type { ProcessSubject } from '../state-kind.ts';
 
 /** kcmp(2) KCMP_FILES */
 const FILES_TABLE = 2;
 
 export function refuseSharedTables(subjects: readonly ProcessSubject[]): void {
-  for (const [i, subject] of subjects.entries()) {
+  /** those with a table of their own, in the kernel's order */
+  const known: ProcessSubject[] = [];
+  for (const subject of subjects) {
     const { process } = subject;
-    const sharer = subjects
-      .slice(0, i)
-      .find((other) => sharesTable(other.process.pid, process.pid, FILES_TABLE));
+    const { found: sharer, place } = find(known, process.pid);
+    if (!sharer) known.splice(place, 0, subject);
     if (sharer) {
       subject.report(
         refusal(
@@ -35,4 +36,21 @@ export function refuseSharedTables(subjects: readonly ProcessSubject[]): void {
       });
     }
   }
+}
+
+/** Who has the same table, or the place of one that nobody has: binary search by kcmp(2). */
+function find(
+  known: readonly ProcessSubject[],
+  pid: number,
+): { readonly found?: ProcessSubject; readonly place: number } {
+  let [low, high] = [0, known.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const other = known[middle]!;
+    const order = compareTables(pid, other.process.pid, FILES_TABLE);
+    if (order === 0) return { found: other, place: middle };
+    if (order === 1) high = middle;
+    else low = middle + 1;
+  }
+  return { place: low };
 }
