@@ -36,6 +36,8 @@ const OBSTACLES: readonly Obstacle[] = [
  * @throws RefusedError naming every process and the first thread that is concerned
  */
 export function refuseUntouchable(tracer: Tracer, trees: readonly SourceTree[]): void {
+  // Who belongs to which tree takes a file for each thread to know, and hardly ever matters.
+  if (![...tracer.processes.values()].some(judge)) return;
   const findings = trees.flatMap(({ name, rootPid }) =>
     listMembers(tracer, rootPid).flatMap(({ process }) => {
       const finding = process && judge(process);

@@ -34,7 +34,7 @@ export class ProcessUnderConstruction implements ProcessBuilder {
   }
 
   get rightsAtBirth(): Rights {
-    this.#rightsAtBirth ??= readStatus(this.process.pid);
+    this.#rightsAtBirth ??= rightsOf(readStatus(this.process.pid));
     return this.#rightsAtBirth;
   }
 
@@ -97,6 +97,15 @@ export function runStage(
   for (const builder of builders) builder.begin(stage);
   for (const builder of builders) builder.end();
 }
+
+/** Read once: every thread is compared with them. */
+const rightsOf = ({ uids, gids, groups, capabilities, noNewPrivileges }: Rights): Rights => ({
+  uids,
+  gids,
+  groups,
+  capabilities,
+  noNewPrivileges,
+});
 
 export class ThreadUnderConstruction implements ThreadBuilder {
   readonly saved: SavedThread;

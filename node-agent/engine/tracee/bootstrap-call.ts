@@ -44,13 +44,12 @@ export function bootstrapCall(
   events: RemoteEvents = { born: undefined, exec: false },
 ): bigint {
   const { process, tid } = thread;
-  const instruction = bootstrapAddress(process);
   thread.saveBeforeUse();
   const registers = BigUint64Array.from(thread.registers);
   const way = process.wayBack && armWayBack(thread, process.wayBack);
   registers[REG.rax] = BigInt(nr);
   registers[REG.origRax] = unsigned(-1);
-  registers[REG.rip] = way?.rip ?? instruction;
+  registers[REG.rip] = way?.rip ?? bootstrapAddress(process);
   if (way) registers[REG.rsp] = way.rsp;
   ARGUMENT_REGISTERS.forEach((place, i) => {
     registers[place] = unsigned(args[i] ?? 0);

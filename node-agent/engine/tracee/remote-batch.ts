@@ -40,6 +40,10 @@ interface Queued {
   readonly before: number;
 }
 
+/** Most batches have little of it. */
+const LEAST_DATA_BYTES = 512;
+const NO_DATA = Buffer.alloc(0);
+
 /** No descriptor, and no address: a will that names a call which was never made does nothing. */
 const NOT_MADE = -1;
 
@@ -66,7 +70,7 @@ export class RemoteBatch {
     this.thread = thread;
     this.resident = resident;
     this.#slot = resident.slot(thread);
-    this.#data = Buffer.alloc(Math.min(this.#slot.dataBytes, 4096));
+    this.#data = NO_DATA;
   }
 
   /** Queues a call whose failure is a normal answer. */
@@ -157,13 +161,16 @@ export class RemoteBatch {
     if (offset + length > this.#slot.dataBytes) {
       throw new Error(`more than ${this.#slot.dataBytes} bytes of data in one batch`);
     }
+    const before = this.#dataUsed;
     this.#dataUsed = offset + length;
     if (this.#dataUsed > this.#data.length) {
-      const grown = Buffer.alloc(Math.min(this.#slot.dataBytes, this.#dataUsed * 2));
-      this.#data.copy(grown);
+      const wanted = Math.max(LEAST_DATA_BYTES, this.#dataUsed * 2);
+      const grown = Buffer.allocUnsafe(Math.min(this.#slot.dataBytes, wanted));
+      this.#data.copy(grown, 0, 0, before);
       this.#data = grown;
     }
-    this.#data.fill(0, offset, offset + length);
+    // From the end of what lies before it: nothing of the engine's own memory goes along.
+    this.#data.fill(0, before, offset + length);
     const data = new RemoteData(this.#slot.dataAt + BigInt(offset), offset, length);
     this.#out.push(data);
     return data;
@@ -223,17 +230,16 @@ export class RemoteBatch {
     const { pid } = thread.process;
     if (!this.#ended) awaitStop(thread, this.#end, this.events, millis);
     thread.place = 'signal-loop';
-    const length = CONTROL_SIZE + this.#queue.length * OP_SIZE;
-    const block = Buffer.allocUnsafe(length);
+    const block = new BigInt64Array(CONTROL_WORDS + this.#queue.length * OP_WORDS);
     const data = Buffer.allocUnsafe(this.#dataUsed);
     readParts(pid, [
-      { at: this.#slot.base, bytes: block },
+      { at: this.#slot.base, bytes: new Uint8Array(block.buffer) },
       { at: this.#slot.dataAt, bytes: data },
     ]);
-    const done = block.readUInt32LE(CONTROL.done);
-    this.#queue.slice(0, done).forEach((queued, i) => {
-      queued.result.value = block.readBigInt64LE(CONTROL_SIZE + i * OP_SIZE + OP.ret);
-    });
+    const done = new Uint32Array(block.buffer)[CONTROL.done / 4]!;
+    for (let i = 0; i < done; i++) {
+      this.#queue[i]!.result.value = block[CONTROL_WORDS + i * OP_WORDS + OP.ret / 8]!;
+    }
     for (const out of this.#out) out.all = data;
     const last = this.#queue[done - 1];
     this.#reset();

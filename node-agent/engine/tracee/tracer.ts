@@ -29,7 +29,7 @@ export class Tracer extends TracedTree {
     for (const thread of this.threads) ptrace.interrupt(thread.tid);
     try {
       waitFor('the stop of all threads', millis, () => {
-        this.pump();
+        this.pumpAll();
         return this.#allStopped() || undefined;
       });
     } catch (error) {

@@ -36,42 +36,93 @@ export function readStatus(task: number | string): ProcStatus {
   return parseStatus(readSmallProc(`/proc/${task}/status`));
 }
 
+/** Each value is read out of the text when it is asked for: of some 60 lines most callers want a few. */
 export function parseStatus(text: string): ProcStatus {
-  // Of some 60 lines a quarter is wanted: looking for those is quicker than taking all apart.
-  const field = (key: string): string | undefined => {
+  return new StatusText(text);
+}
+
+class StatusText implements ProcStatus {
+  readonly #text: string;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  get state(): string {
+    return (this.#field('State') ?? '?').charAt(0);
+  }
+  get umask(): number {
+    return Number.parseInt(this.#field('Umask') ?? '22', 8);
+  }
+  get nsPids(): readonly number[] {
+    return this.#numbers('NSpid');
+  }
+  get nsPgids(): readonly number[] {
+    return this.#numbers('NSpgid');
+  }
+  get nsSids(): readonly number[] {
+    return this.#numbers('NSsid');
+  }
+  get uids(): readonly number[] {
+    return this.#numbers('Uid');
+  }
+  get gids(): readonly number[] {
+    return this.#numbers('Gid');
+  }
+  get groups(): readonly number[] {
+    return this.#numbers('Groups');
+  }
+  get tracerPid(): number {
+    return Number(this.#field('TracerPid') ?? 0);
+  }
+  get blockedSignals(): bigint {
+    return this.#mask('SigBlk');
+  }
+  get caughtSignals(): bigint {
+    return this.#mask('SigCgt');
+  }
+  get ignoredSignals(): bigint {
+    return this.#mask('SigIgn');
+  }
+  get pendingSignals(): bigint {
+    return this.#mask('SigPnd');
+  }
+  get sharedPendingSignals(): bigint {
+    return this.#mask('ShdPnd');
+  }
+  get capabilities(): ProcStatus['capabilities'] {
+    return {
+      inheritable: this.#mask('CapInh'),
+      permitted: this.#mask('CapPrm'),
+      effective: this.#mask('CapEff'),
+      bounding: this.#mask('CapBnd'),
+      ambient: this.#mask('CapAmb'),
+    };
+  }
+  get noNewPrivileges(): boolean {
+    return this.#field('NoNewPrivs') === '1';
+  }
+  get seccompMode(): number {
+    return Number(this.#field('Seccomp') ?? 0);
+  }
+  get threads(): number {
+    return Number(this.#field('Threads') ?? 1);
+  }
+
+  #field(key: string): string | undefined {
+    const text = this.#text;
     const at = text.startsWith(`${key}:`) ? 0 : text.indexOf(`\n${key}:`) + 1;
     if (at === 0 && !text.startsWith(`${key}:`)) return undefined;
     return text.slice(at + key.length + 1, text.indexOf('\n', at)).trim();
-  };
-  const numbers = (key: string): number[] =>
-    (field(key) ?? '').split(/\s+/).filter(Boolean).map(Number);
-  const mask = (key: string): bigint => BigInt(`0x${field(key) ?? '0'}`);
-  return {
-    state: (field('State') ?? '?').charAt(0),
-    umask: Number.parseInt(field('Umask') ?? '22', 8),
-    nsPids: numbers('NSpid'),
-    nsPgids: numbers('NSpgid'),
-    nsSids: numbers('NSsid'),
-    uids: numbers('Uid'),
-    gids: numbers('Gid'),
-    groups: numbers('Groups'),
-    tracerPid: Number(field('TracerPid') ?? 0),
-    blockedSignals: mask('SigBlk'),
-    caughtSignals: mask('SigCgt'),
-    ignoredSignals: mask('SigIgn'),
-    pendingSignals: mask('SigPnd'),
-    sharedPendingSignals: mask('ShdPnd'),
-    capabilities: {
-      inheritable: mask('CapInh'),
-      permitted: mask('CapPrm'),
-      effective: mask('CapEff'),
-      bounding: mask('CapBnd'),
-      ambient: mask('CapAmb'),
-    },
-    noNewPrivileges: field('NoNewPrivs') === '1',
-    seccompMode: Number(field('Seccomp') ?? 0),
-    threads: Number(field('Threads') ?? 1),
-  };
+  }
+
+  #numbers(key: string): number[] {
+    return (this.#field(key) ?? '').split(/\s+/).filter(Boolean).map(Number);
+  }
+
+  #mask(key: string): bigint {
+    return BigInt(`0x${this.#field(key) ?? '0'}`);
+  }
 }
 
 /** The id that the application itself sees: the last of the nested ones. */
