@@ -1,5 +1,5 @@
 // The last word on a task, as it will stand in its status. Pure.
-import type { NodeTaskStatus, TaskError, TaskResult } from '../../crds/node-task.ts';
+import type { NodeTaskStatus, TaskError, TaskResult, TaskRound } from '../../crds/node-task.ts';
 import { storeFailure } from '../bundle/store-error.ts';
 import { messageOf, TaskFailure } from '../task-failure.ts';
 import { shortReport } from './dump-report.ts';
@@ -10,6 +10,7 @@ export interface Outcome {
   readonly state: EndedState;
   readonly result?: TaskResult;
   readonly error?: TaskError;
+  readonly rounds?: readonly TaskRound[];
 }
 
 export function succeeded(result: TaskResult): Outcome {

@@ -56,6 +56,19 @@ test('each round is on the other node before the next one, and all of them befor
   assert.equal(state, 'Succeeded', JSON.stringify(error));
 });
 
+test('rounds of a dump that was over before anybody told of them stand in its outcome', async () => {
+  await using pair = await startPair();
+  const { source } = pair;
+  source.scenario([{ do: 'copy-rounds', dirtyBytes: [3 * MIB, 0] }, ...KEPT_FROZEN]);
+  const transfer = await beginTransfer(pair, {});
+  await arrived(pair, transfer);
+  const { rounds = [] } = source.status(transfer.dump);
+  assert.deepEqual(
+    rounds.map(({ dirtyBytes }) => dirtyBytes),
+    [3 * MIB, 0],
+  );
+});
+
 test('a target that goes between two rounds leaves the source running, and nothing behind', async () => {
   await using pair = await startPair();
   const { source } = pair;

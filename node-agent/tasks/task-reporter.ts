@@ -55,6 +55,11 @@ export class TaskReporter implements Progress, Disposable {
     return this.#stageMillis;
   }
 
+  /** What of the progress is part of the outcome: a short task ends before it was told. */
+  get lasting(): Pick<NodeTaskStatus, 'rounds'> {
+    return this.#rounds === undefined ? {} : { rounds: this.#rounds };
+  }
+
   /** Tells at once that the task runs, and from then on that it still does. */
   start(): void {
     this.#schedule(0);
@@ -149,7 +154,7 @@ export class TaskReporter implements Progress, Disposable {
       bytesDone: Math.floor(this.#bytesDone),
       bytesTotal: Math.floor(this.#bytesTotal),
       ...(this.#transfer && { transfer: this.#transfer }),
-      ...(this.#rounds && { rounds: this.#rounds }),
+      ...this.lasting,
     };
   }
 }

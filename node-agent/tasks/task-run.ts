@@ -97,7 +97,7 @@ export class TaskRun {
   async #work(): Promise<Outcome> {
     using reporter = new TaskReporter(this.#options);
     reporter.start();
-    const outcome = await this.#outcomeOf(reporter);
+    const outcome = { ...(await this.#outcomeOf(reporter)), ...reporter.lasting };
     this.#options.onEnded(outcome, reporter.stageMillis);
     return outcome;
   }
@@ -161,11 +161,12 @@ export class TaskRun {
 }
 
 function ended({ facts }: JournalEntry): Outcome {
-  const { state, result, error } = facts.status ?? {};
+  const { state, result, error, rounds } = facts.status ?? {};
   return {
     state: state === 'Succeeded' || state === 'Canceled' ? state : 'Failed',
     ...(result && { result }),
     ...(error && { error }),
+    ...(rounds && { rounds }),
   };
 }
 
