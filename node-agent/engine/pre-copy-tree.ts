@@ -8,7 +8,7 @@ import { ImageWriter } from './image/writer.ts';
 import { childPids } from './linux/procfs/children.ts';
 import type { Area } from './memory/area.ts';
 import { HeadroomGauge } from './memory/headroom.ts';
-import { anonymousBytes, areasOf, type PreparedMappings } from './memory/mappings.ts';
+import { anonymousBytes, areasOf, type PreparedMappings, withMappings } from './memory/mappings.ts';
 import { PagesIds } from './memory/pages-file.ts';
 import { isPreCopyWorthIt, isProcessWorthIt, type WatchedSize } from './memory/pre-copy-choice.ts';
 import { stepsOf } from './memory/process-watch.ts';
@@ -197,7 +197,7 @@ function protect({ tracker, prepared: { mappings } }: ArmedProcess): void {
 /** A heap that grows: what came since the last look is copied in the next round, not only in the freeze. */
 function watchWhatIsNew(process: ArmedProcess): void {
   const mappings = readMappings(process.pid);
-  process.prepared = { ...process.prepared, mappings };
+  process.prepared = withMappings(process.prepared, mappings);
   process.tracker.watchNew(likelyWatchable(mappings));
 }
 

@@ -90,6 +90,12 @@ export function prepareMappings(process: TracedProcess): PreparedMappings {
   };
 }
 
+/** What was found out before, with the mappings of a later moment. */
+export const withMappings = (
+  prepared: PreparedMappings,
+  mappings: readonly Mapping[],
+): PreparedMappings => ({ ...prepared, mappings, kinds: kindsOf(mappings, prepared.devices) });
+
 function kindsOf(
   mappings: readonly Mapping[],
   devices: InternalDevices,
